@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,26 @@ class BadInput(LoyaltyError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         lines = [str(problem) for problem in self.problems]
-        head = lines[0] if len(lines) == 1 else f"{len(lines)} problems:\n" + "\n".join(f"- {x}" for x in lines)
+        head = (
+            lines[0] if len(lines) == 1 else f"{len(lines)} problems:\n" + "\n".join(f"- {x}" for x in lines)
+        )
         super().__init__(head)
+
+    def __reduce__(self) -> tuple[type[BadInput], tuple[tuple[Problem, ...]]]:
+        """Travel between processes with the problems, not with their text."""
+        return type(self), (self.problems,)
+
+
+class NotYet(LoyaltyError):
+    """It is too early: the period has not closed, or somebody else is making what we need. Ask again at `until`."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        self.until = until
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[NotYet], tuple[str, datetime]]:
+        """Travel between processes with the instant."""
+        return type(self), (str(self), self.until)
 
 
 class Transient(LoyaltyError):

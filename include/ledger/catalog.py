@@ -1,62 +1,28 @@
-"""The one catalog of the ledger: relations, fields, types, meaning, PII mark (docs/ledger.md section 2)."""
+"""The one catalog of the ledger: relations, fields, types, meaning, PII mark (docs/ledger.md section 2).
+
+Database tables, the mapping's checks, snapshots, reference pages and pages for people are all made from it.
+A new relation is one more entry in a file of `include/ledger/relations/`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
 
 import pyarrow as pa
 
+from include.ledger.fields import ARROW_TYPES, PLACES, Field, FieldType, Relation
+from include.ledger.relations import content, members, movements, orders, programs, rewards
 
-class FieldType(StrEnum):
-    """What a field holds; `ARROW_TYPES` says how it travels."""
+__all__ = ["ARROW_TYPES", "PLACES", "RELATIONS", "Field", "FieldType", "Relation", "arrow_schema"]
 
-    ID = "id"
-    TEXT = "text"
-    ENUM = "enum"
-    JSON = "json"
-    POINTS = "points"
-    MONEY = "money"
-    RATE = "rate"
-    INSTANT = "instant"
-    DATE = "date"
-    INTEGER = "integer"
-    BOOLEAN = "boolean"
+_MODULES = (programs, members, movements, rewards, orders, content)
 
-
-ARROW_TYPES: dict[FieldType, pa.DataType] = {
-    FieldType.ID: pa.string(),
-    FieldType.TEXT: pa.string(),
-    FieldType.ENUM: pa.string(),
-    FieldType.JSON: pa.string(),
-    FieldType.POINTS: pa.int64(),  # hundredths of a point
-    FieldType.MONEY: pa.decimal128(18, 4),
-    FieldType.RATE: pa.decimal128(18, 8),
-    FieldType.INSTANT: pa.timestamp("us", tz="UTC"),
-    FieldType.DATE: pa.date32(),
-    FieldType.INTEGER: pa.int64(),
-    FieldType.BOOLEAN: pa.bool_(),
+RELATIONS: dict[str, Relation] = {
+    relation.name: relation for module in _MODULES for relation in module.RELATIONS
 }
 
 
-@dataclass(frozen=True)
-class Field:
-    """One field of a relation."""
-
-    name: str
-    type: FieldType
-    required: bool
-    meaning: str
-    values: tuple[str, ...] = ()
-    pii: bool = False
-
-
-@dataclass(frozen=True)
-class Relation:
-    """One relation of the ledger; `key` names the fields that identify a row."""
-
-    name: str
-    key: tuple[str, ...]
-    fields: tuple[Field, ...]
-    meaning: str
-    required: bool = False
+def arrow_schema(relation: Relation, columns: Sequence[str] | None = None) -> pa.Schema:
+    """Return the Arrow schema of a relation: all its fields, or `columns` in that order (else KeyError)."""
+    fields = [relation.field(name) for name in (relation.names if columns is None else columns)]
+    return pa.schema([pa.field(field.name, ARROW_TYPES[field.type]) for field in fields])

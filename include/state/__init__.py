@@ -1,0 +1,46 @@
+"""What the product remembers: definitions, runs, deliveries, leases, snapshots and manifest chains.
+
+`open(url)` gives a `State`. Nothing else knows the tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from include.state.chain import Chain
+from include.state.database import Database
+from include.state.definitions import Definitions
+from include.state.deliveries import Deliveries
+from include.state.leases import Leases, StaleFence
+from include.state.runs import RunRecord, Runs, RunStatus
+from include.state.snapshots import Snapshots
+
+__all__ = ["RunRecord", "RunStatus", "StaleFence", "State", "open"]
+
+
+@dataclass(frozen=True)
+class State:
+    """The parts of one state database."""
+
+    database: Database
+    definitions: Definitions
+    runs: Runs
+    deliveries: Deliveries
+    leases: Leases
+    snapshots: Snapshots
+    chain: Chain
+
+
+def open(url: str) -> State:  # noqa: A001 - read as state.open
+    """Open the state at `url`, bringing its tables up to date; raise BadInput or Transient."""
+    database = Database(url)
+    database.upgrade()
+    return State(
+        database,
+        Definitions(database),
+        Runs(database),
+        Deliveries(database),
+        Leases(database),
+        Snapshots(database),
+        Chain(database),
+    )

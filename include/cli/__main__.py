@@ -1,0 +1,5 @@
+"""`python -m include.cli` is `loyalty`."""
+
+from include.cli import main
+
+main()

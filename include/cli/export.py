@@ -1,0 +1,215 @@
+"""`loyalty export`: run, list, show and validate definitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from include.cli.shown import Json, document, instant, patiently, progress_bar, table
+from include.errors import BadInput, LoyaltyError, Permanent, Problem
+
+app = typer.Typer(help="Run, list, show and validate exports.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="Id of a definition, or a YAML file.")]
+
+
+@app.command()
+def run(
+    name: Name,
+    as_of: Annotated[str | None, typer.Option(help="Report the ledger as it was at this instant.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="First instant of the period.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="First instant after the period.")] = None,
+    occurrence: Annotated[
+        str | None, typer.Option(help="Do what the schedule would have done at this instant.")
+    ] = None,
+    known_at: Annotated[
+        str | None, typer.Option(help="Leave out rows that were recorded after this instant.")
+    ] = None,
+    revision: Annotated[int, typer.Option(min=0, help="Number of the restatement, 0 for none.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the file and its manifest.")] = None,
+    deliver: Annotated[bool, typer.Option("--deliver", help="Deliver to the definition's targets.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make and check the files, deliver nothing.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Wait while it is too early, instead of failing.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Make an export's file, and deliver it if asked."""
+    from include import pipeline
+
+    definition = find(name)
+    instants = {
+        "occurrence": instant("--occurrence", occurrence),
+        "as_of": instant("--as-of", as_of),
+        "start": instant("--from", start),
+        "end": instant("--to", end),
+        "known_at": instant("--known-at", known_at),
+    }
+    context = pipeline.Context.from_settings()
+    with progress_bar(quiet=as_json) as progress:
+        pinned = patiently(
+            lambda: pipeline.pin(context, definition, **instants, revision=revision, dry_run=dry_run),
+            wait=wait,
+        )
+        key = pinned.run_key
+        patiently(lambda: pipeline.snapshot(context, key, progress), wait=wait)
+        made = patiently(lambda: pipeline.render(context, key, progress), wait=wait)
+        places = [
+            str(context.store.path(each["key"]) or f"{context.store.url}/{each['key']}") for each in made
+        ]
+        if out is not None:
+            places = [str(_copy(context, each, out)) for each in made]
+        failures = (
+            _deliver(context, key, len(definition.targets), progress, wait) if deliver and not dry_run else []
+        )
+    rows = [
+        [definition.id, "file", each["name"], _count(each), each["bytes"], place]
+        for each, place in zip(made, places, strict=True)
+    ]
+    summary = None
+    if deliver and not dry_run:
+        try:
+            summary = pipeline.settle(context, key)
+        except LoyaltyError as error:
+            failures.append(str(error))
+        for record in context.state.deliveries.list(run_key=key):
+            for each in (record.receipt or {}).get("files", [{"name": record.message}]):
+                rows.append(
+                    [
+                        record.target,
+                        record.state.value,
+                        each["name"],
+                        "",
+                        each.get("bytes"),
+                        each.get("place"),
+                    ]
+                )
+    if as_json:
+        document({"run": pinned.model_dump(mode="json"), "files": made, "places": places, "summary": summary})
+    else:
+        table(
+            ["what", "state", "name", "rows", "bytes", "where"],
+            rows,
+            f"{definition.name}, as of {pinned.as_of}",
+        )
+    if failures:
+        raise Permanent("\n".join(dict.fromkeys(failures)))
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the definitions of LOYALTY_EXPORTS, with their schedules."""
+    found = _all()
+    if as_json:
+        document([definition.document() for definition in found.values()])
+        return
+    rows = [
+        [
+            each.id,
+            each.report,
+            each.recurrence.describe() if each.recurrence else "by hand",
+            ", ".join(target.label for target in each.targets),
+            "" if each.enabled and not each.paused else "paused" if each.enabled else "disabled",
+        ]
+        for each in found.values()
+    ]
+    table(["id", "report", "schedule", "targets", ""], rows)
+
+
+@app.command()
+def show(name: Name) -> None:
+    """Print a definition as YAML, with its version."""
+    import yaml
+
+    from include.definitions.model import version
+
+    definition = find(name)
+    typer.echo(f"# version {version(definition)}")
+    typer.echo(yaml.safe_dump(definition.document(), sort_keys=False, allow_unicode=True), nl=False)
+
+
+@app.command()
+def validate(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="YAML files; by default all of LOYALTY_EXPORTS.")
+    ] = None,
+) -> None:
+    """Say everything that is wrong with definitions; exit code 2 if anything is."""
+    from include.pipeline.checks import load_definition
+
+    if not paths:
+        typer.echo(f"{len(_all())} definitions are right")
+        return
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            load_definition(path)
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    typer.echo(f"{len(paths)} definitions are right")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a definition."""
+    from include.definitions.model import json_schema
+
+    document(json_schema())
+
+
+def find(name: str) -> Any:
+    """Return the definition in a file, or with an id; BadInput lists the known ids."""
+    from include.pipeline.checks import check, load_definition
+
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"}:
+        return load_definition(path)
+    from include.definitions.load import scan
+    from include.settings import Settings
+
+    sound, problems = scan(Settings.from_environment().exports, check=check)
+    for definition in sound.values():
+        if definition.id == name:
+            return definition
+    known = ", ".join(sorted(definition.id for definition in sound.values())) or "none"
+    raise BadInput([Problem("export", name, f"known exports are {known}", "unknown_export"), *problems])
+
+
+def _all() -> dict[str, Any]:
+    from include.pipeline.checks import load_definitions
+    from include.settings import Settings
+
+    return load_definitions(Settings.from_environment().exports)
+
+
+def _copy(context: Any, entry: dict[str, Any], out: Path) -> Path:
+    """Copy an artefact out of the store; a file there with other content is not touched."""
+    from include.formats.artefact import file_sha256
+
+    path = out / str(entry["name"])
+    if path.exists() and file_sha256(path) != entry["sha256"]:
+        right = "is there with other content; move it away or choose another folder"
+        raise BadInput([Problem("--out", str(path), right, "file_exists")])
+    if not path.exists():
+        context.store.get_to(entry["key"], path)
+    return path
+
+
+def _deliver(context: Any, key: str, count: int, progress: Any, wait: bool) -> list[str]:
+    """Deliver to every target; one that fails does not stop the others."""
+    from include import pipeline
+
+    failures = []
+    for index in range(count):
+        try:
+            patiently(lambda: pipeline.deliver(context, key, index, progress), wait=wait)  # noqa: B023 - called at once
+        except LoyaltyError as error:
+            failures.append(str(error))
+    return failures
+
+
+def _count(entry: dict[str, Any]) -> str:
+    return f"{entry['rows']:,}" if "rows" in entry else ""

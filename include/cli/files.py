@@ -1,0 +1,45 @@
+"""`loyalty snapshot` and `loyalty verify`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from include.cli.shown import Json, document, patiently, progress_bar, table
+from include.errors import BadInput
+
+
+def snapshot(
+    wait: Annotated[bool, typer.Option(help="Wait while it is too early.")] = True, as_json: Json = False
+) -> None:
+    """Take a snapshot of the ledger now, with what all enabled exports need; or find a fresh one."""
+    from include.pipeline import Context
+    from include.pipeline.snapshot import take_now
+
+    context = Context.from_settings()
+    until = datetime.now(UTC) - context.settings.settle_delay
+    with progress_bar(quiet=as_json) as progress:
+        made = patiently(lambda: take_now(context, until, progress), wait=wait)
+    if as_json:
+        document(made.model_dump(mode="json"))
+        return
+    rows = [
+        [name, each.rows, len(each.files), sum(f.bytes for f in each.files)]
+        for name, each in made.relations.items()
+    ]
+    table(["relation", "rows", "files", "bytes"], rows, f"Snapshot {made.id}, read at {made.read_at}")
+
+
+def verify(
+    manifests: Annotated[list[Path], typer.Argument(help="Manifest files, each beside its data file.")],
+) -> None:
+    """Check files against their manifests: bytes, rows, totals, and the chain."""
+    from include.formats.verify import verify as check
+
+    problems = [problem for path in manifests for problem in check(path)]
+    if problems:
+        raise BadInput(problems)
+    typer.echo(f"{len(manifests)} files are what their manifests say")

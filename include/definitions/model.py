@@ -1,0 +1,242 @@
+"""The definition of an export: one strict model for YAML files, pages and REST, with its JSON schema."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from include.definitions.base import Delay, Strict, instant_text, read_instant, refuse
+from include.definitions.naming import template_problems
+from include.definitions.periods import UNITS, Period
+from include.definitions.schedule import Once, Recurrence, Schedule
+from include.definitions.zones import zone
+
+AS_OF_WORDS = (
+    "period_end",
+    "occurrence",
+    *(f"end_of_previous_{unit}" for unit in UNITS),
+    *(f"end_of_this_{unit}" for unit in UNITS),
+)
+
+
+def _identifier(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?", value):
+        right = "must be 1 to 64 lower-case letters, digits, - and _, with a letter or digit at both ends"
+        raise refuse("bad_identifier", right)
+    return value
+
+
+def _kind(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
+        raise refuse("bad_kind", "must be a name of lower-case letters, digits and _")
+    return value
+
+
+def _line(value: str) -> str:
+    if not 1 <= len(value) <= 200 or not value.isprintable() or value != value.strip():
+        raise refuse("bad_text", "must be one line of 1 to 200 printable characters")
+    return value
+
+
+def _as_of(value: object) -> str | datetime:
+    if isinstance(value, str) and value in AS_OF_WORDS:
+        return value
+    if isinstance(value, str) and not value[:1].isdigit():
+        words = ", ".join(AS_OF_WORDS)
+        raise refuse(
+            "unknown_as_of", f"must be one of {words}, or an instant such as 2026-02-01T00:00:00+01:00"
+        )
+    return read_instant(value)
+
+
+def _kind_alone(value: object) -> object:
+    """`previous_month` is short for `{kind: previous_month}`."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _field_alone(value: object) -> object:
+    """`points` is short for `{field: points}`."""
+    return {"field": value} if isinstance(value, str) else value
+
+
+Identifier = Annotated[str, AfterValidator(_identifier), Field(examples=["daily-balances"])]
+Kind = Annotated[str, AfterValidator(_kind)]
+Line = Annotated[str, AfterValidator(_line)]
+Options = Annotated[dict[str, JsonValue], Field(default_factory=dict)]
+AsOf = Annotated[
+    str | datetime,
+    PlainValidator(_as_of),
+    PlainSerializer(lambda value: value if isinstance(value, str) else instant_text(value), when_used="json"),
+    WithJsonSchema({"anyOf": [{"enum": list(AS_OF_WORDS)}, {"type": "string", "format": "date-time"}]}),
+]
+
+
+class FieldChoice(Strict):
+    """One column of the file."""
+
+    field: Kind
+    """Column of the report."""
+    header: Line | None = None
+    """Its header in the file; the column's own name when left out."""
+
+    @property
+    def title(self) -> str:
+        """The header that stands in the file."""
+        return self.header or self.field
+
+
+class File(Strict):
+    """What the file is like."""
+
+    format: Kind = "csv"
+    """Kind of format."""
+    options: Options
+    """Options of the format."""
+    compression: Literal["none", "gzip", "zip"] = "none"
+    """How the file is compressed."""
+    name: str = "{id}_{period}"
+    """Template of its name; the extension is added."""
+
+    @field_validator("name")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        problems = template_problems(value)
+        if problems:
+            raise refuse(problems[0][0], "; ".join(right for _, right in problems))
+        return value
+
+
+class Target(Strict):
+    """One place where the files go."""
+
+    kind: Kind
+    """Kind of target."""
+    name: Identifier | None = None
+    """How runs and people call it; its kind when left out."""
+    options: Options
+    """Options of the target."""
+
+    @property
+    def label(self) -> str:
+        """The name, or else the kind."""
+        return self.name or self.kind
+
+
+class ExportDefinition(Strict):
+    """One export: what is reported, about when, as which file, how often, and where it goes."""
+
+    id: Identifier
+    """Never changes: runs, deliveries and the chain of manifests hang on it."""
+    name: Line
+    """What people call it."""
+    description: str = Field("", max_length=2000)
+    """What it is for."""
+    owner: Line = "loyalty"
+    """Who answers for it."""
+    enabled: bool = True
+    """`false`: it does not exist for Airflow and cannot run."""
+    paused: bool = False
+    """`true`: its schedule waits; it runs by hand only."""
+    report: Kind
+    """Kind of report."""
+    options: Options
+    """Options of the report."""
+    timezone: str = Field("UTC", examples=["Europe/Paris"])
+    """IANA time zone of schedule, periods and local dates."""
+    period: Annotated[Period, BeforeValidator(_kind_alone)] | None = None
+    """Which interval each run reports on: a kind alone, or a mapping."""
+    as_of: AsOf | None = None
+    """The instant T of the report: left out, the end of the period, else the occurrence."""
+    fields: list[Annotated[FieldChoice, BeforeValidator(_field_alone)]] | None = Field(None, min_length=1)
+    """Columns in the order of the file: a column alone, or a mapping; left out, all of the report's."""
+    file: File = Field(default_factory=lambda: File.model_validate({}))
+    """What the file is like."""
+    schedule: Schedule | None = None
+    """When it runs; left out, by hand only."""
+    targets: list[Target] = Field(min_length=1, max_length=20)
+    """Where the file goes."""
+    settle_delay: Delay | None = None
+    """How long after T a run waits for late rows; left out, as the installation says (5 minutes)."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            zone(value)
+        except ValueError as error:
+            raise refuse("unknown_time_zone", str(error)) from None
+        return value
+
+    @field_validator("fields")
+    @classmethod
+    def _headers_differ(cls, value: list[FieldChoice] | None) -> list[FieldChoice] | None:
+        twice = _twice([unicodedata.normalize("NFC", choice.title) for choice in value or []])
+        if twice:
+            raise refuse("header_twice", f"the header {twice} is here twice; give one of them another")
+        return value
+
+    @field_validator("targets")
+    @classmethod
+    def _labels_differ(cls, value: list[Target]) -> list[Target]:
+        twice = _twice([target.label for target in value])
+        if twice:
+            raise refuse("target_twice", f"two targets are called {twice}; give one of them another name")
+        return value
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> ExportDefinition:
+        if self.period is None and self.as_of == "period_end":
+            raise refuse("no_period", "as_of period_end needs a period")
+        if self.period is not None and self.as_of not in (None, "period_end"):
+            raise refuse("period_and_as_of", "with a period, T is its end: leave out one of period and as_of")
+        since = self.period is not None and self.period.kind.startswith("since_")
+        if since and (self.schedule is None or isinstance(self.schedule, Once)):
+            raise refuse("no_previous_occurrence", "a period since something needs a schedule that recurs")
+        return self
+
+    @property
+    def recurrence(self) -> Recurrence | None:
+        """The schedule in its zone, None when it runs by hand only."""
+        return None if self.schedule is None else Recurrence(self.schedule, self.timezone)
+
+    def document(self) -> dict[str, Any]:
+        """Return the definition as JSON values, without defaults; `load.from_document` reads it."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def version(definition: ExportDefinition) -> str:
+    """Return the sha256 (hex) of what affects bytes or destination.
+
+    Not in it: description, owner, schedule, pause and delay, and the display name where no file bears it.
+    """
+    keep = {"id", "report", "options", "timezone", "period", "as_of", "fields", "file", "targets"}
+    keep |= {"name"} if "{name}" in definition.file.name else set()
+    document = {key: value for key, value in definition.document().items() if key in keep}
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a definition, as published in docs/reference."""
+    schema = ExportDefinition.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _twice(values: list[str]) -> str | None:
+    return next((value for index, value in enumerate(values) if value in values[:index]), None)

@@ -1,0 +1,186 @@
+"""One finished file in scratch: encoded, compressed, hashed and counted in one pass, then given its name."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.errors import Permanent
+from include.formats import compression
+from include.formats.options import FileOptions
+from include.ledger.catalog import FieldType
+from include.ledger.columns import Column
+from include.ledger.hashing import text_hashes
+
+PART = ".part-"
+_WRITE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file and what is known of its content.
+
+    totals: the sum of each points and money column, exact, as text. id_hash_total: the sum of the 64-bit
+    hashes of the column `id_column`, modulo 2**64, as 16 hexadecimal digits (it sees a lost, doubled or
+    changed id, not a change of order); both None where no column holds ids.
+    """
+
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
+    uncompressed_bytes: int
+    uncompressed_sha256: str
+    totals: dict[str, str]
+    id_column: str | None
+    id_hash_total: str | None
+
+
+class Totals:
+    """Row count, sums and the hash total of ids, batch by batch."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = tuple(columns)
+        self.rows = 0
+        self._sums = {
+            column.name: Decimal("0.00" if column.type is FieldType.POINTS else "0.0000")
+            for column in columns
+            if column.type in {FieldType.POINTS, FieldType.MONEY}
+        }
+        ids = [column.name for column in columns if column.type is FieldType.ID]
+        self.id_column = ids[0] if ids else None
+        self._hash_total = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch of the columns' physical types."""
+        self.rows += batch.num_rows
+        hashed = False
+        for column, array in zip(self._columns, batch.columns, strict=True):
+            if column.type is FieldType.POINTS:
+                self._sums[column.name] += Decimal(pc.sum(array).as_py() or 0).scaleb(-2)
+            elif column.type is FieldType.MONEY:
+                # A precision of 38 holds the sum of any batch; the type of the column does not.
+                wide = array.cast(pa.decimal128(38, 4))
+                self._sums[column.name] += pc.sum(wide).as_py() or 0
+            elif column.type is FieldType.ID and not hashed:
+                hashed = True
+                hashes = text_hashes(array.cast(pa.string()))
+                self._hash_total += int(np.add.reduce(hashes, dtype=np.uint64))
+
+    def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the batches, counting them."""
+        for batch in batches:
+            self.add(batch)
+            yield batch
+
+    @property
+    def sums(self) -> dict[str, str]:
+        """The totals by column, as text."""
+        return {name: format(total, "f") for name, total in self._sums.items()}
+
+    @property
+    def id_hash_total(self) -> str | None:
+        """The hash total as text."""
+        return f"{self._hash_total % 2**64:016x}" if self.id_column is not None else None
+
+
+def write(
+    path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], file: FileOptions
+) -> Artefact:
+    """Write the rows into `path`, which appears whole and durable or not at all.
+
+    Memory does not grow with the rows. The bytes depend on the rows, the columns and `file` alone.
+    Raises Permanent for a full disk or a missing right, and whatever the batches or the format raise; nothing
+    is left then.
+    """
+    module, options = file.kind(), file.format_options()
+    totals = Totals(columns)
+    plain, packed = _Hash(), _Hash()
+    entry = path.name.removesuffix(compression.EXTENSIONS[file.compression])
+    content = plain.watch(module.encode(columns, totals.watch(batches), options))
+    if file.compression == "none":
+        packed = plain
+        write_whole(path, content)
+    else:
+        write_whole(path, packed.watch(compression.compress(file.compression, content, entry)))
+    return Artefact(
+        path, totals.rows, packed.bytes, packed.hex(), plain.bytes, plain.hex(), totals.sums,
+        totals.id_column, totals.id_hash_total,
+    )  # fmt: skip
+
+
+def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file that appears whole and durable, replacing one of the same name, or not at all.
+
+    Raises Permanent for a full disk or a missing right, and whatever the chunks raise; nothing is left then.
+    """
+    part = path.with_name(f"{PART}{path.name}")
+    wrote = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb", buffering=_WRITE_BYTES) as out:
+            for chunk in chunks:
+                out.write(chunk)
+                wrote += len(chunk)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise Permanent(_disk_reason(error, path, wrote)) from error
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Hash:
+    """The length and SHA-256 of a stream that goes by."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._hash = hashlib.sha256()
+
+    def watch(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._hash.update(chunk)
+            self.bytes += len(chunk)
+            yield chunk
+
+    def hex(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _disk_reason(error: OSError, path: Path, wrote: int) -> str:
+    """Return the sentence for an error of the disk that holds `path`."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        free = shutil.disk_usage(path.parent).free
+        return (
+            f"{path}: {error.strerror}: the file needs more than {wrote:,} bytes, and {free:,} are free in "
+            f"{path.parent} now that its part is removed; free some space or use another disk"
+        )
+    return f"{path}: {error.strerror}"

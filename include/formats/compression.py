@@ -1,0 +1,132 @@
+"""Compression: none, gzip, zip. The bytes depend on the content alone: no time, no name, no thread count.
+
+gzip is one member. Its stream is cut into blocks of one size, compressed apart from each other by ISA-L on
+threads, each ending at a byte boundary, and joined; the checksum is that of the whole. zip holds one entry
+dated 1980-01-01, with ZIP64 fields from the start, since a stream does not know how long it will be.
+(ISA-L may choose other matches on another processor family: the manifest therefore also holds the hash of
+the content before compression, which depends on nothing.)
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from isal import isal_zlib
+
+from include.formats.parallel import ordered_map
+
+Kind = Literal["none", "gzip", "zip"]
+EXTENSIONS: dict[Kind, str] = {"none": "", "gzip": ".gz", "zip": ".zip"}
+MEDIA_TYPES: dict[Kind, str | None] = {"none": None, "gzip": "application/gzip", "zip": "application/zip"}
+BLOCK_BYTES = 1 << 20
+LEVEL = 2
+_GZIP_HEADER = bytes([31, 139, 8, 0, 0, 0, 0, 0, 0, 255])  # deflate, no name, time 0, system unknown
+_LAST_BLOCK = b"\x03\x00"  # an empty final block
+_ZIP_VERSION, _ZIP_FLAGS, _ZIP_METHOD, _ZIP_TIME, _ZIP_DATE = 45, 0x0808, 8, 0, 0x21
+_MAX32 = 0xFFFFFFFF
+
+
+def compress(kind: Kind, chunks: Iterable[bytes], entry_name: str) -> Iterator[bytes]:
+    """Yield the compressed stream of `chunks`; `entry_name` is the file's name inside a zip."""
+    if kind == "none":
+        return iter(chunks)
+    if kind == "gzip":
+        return _gzip(chunks)
+    return _zip(chunks, entry_name)
+
+
+def blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the same bytes in blocks of `size`, the last one shorter; nothing when there are no bytes."""
+    held: list[bytes] = []
+    held_bytes = 0
+    for chunk in chunks:
+        view = memoryview(chunk)
+        while held_bytes + len(view) >= size:
+            taken = size - held_bytes
+            yield b"".join([*held, view[:taken]])
+            view, held, held_bytes = view[taken:], [], 0
+        if len(view):
+            held.append(bytes(view))
+            held_bytes += len(view)
+    if held:
+        yield b"".join(held)
+
+
+class _Sum:
+    """The checksum and length of everything deflated so far."""
+
+    crc32 = 0
+    bytes = 0
+    deflated_bytes = 0
+
+
+def _deflate_block(block: bytes) -> tuple[bytes, int, int]:
+    stream = isal_zlib.compressobj(LEVEL, wbits=-15)
+    return stream.compress(block) + stream.flush(isal_zlib.Z_FULL_FLUSH), isal_zlib.crc32(block), len(block)
+
+
+def _deflate(chunks: Iterable[bytes], total: _Sum) -> Iterator[bytes]:
+    for deflated, crc32, size in ordered_map(_deflate_block, blocks(chunks, BLOCK_BYTES)):
+        total.crc32 = isal_zlib.crc32_combine(total.crc32, crc32, size)
+        total.bytes += size
+        total.deflated_bytes += len(deflated)
+        yield deflated
+    total.deflated_bytes += len(_LAST_BLOCK)
+    yield _LAST_BLOCK
+
+
+def _gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    total = _Sum()
+    yield _GZIP_HEADER
+    yield from _deflate(chunks, total)
+    yield struct.pack("<II", total.crc32, total.bytes & _MAX32)
+
+
+def _zip(chunks: Iterable[bytes], entry_name: str) -> Iterator[bytes]:
+    name = entry_name.encode()
+    total = _Sum()
+    # Sizes and checksum follow the data (flag 8); the empty ZIP64 field says that they have 8 bytes each.
+    common = struct.pack("<HHHHH", _ZIP_VERSION, _ZIP_FLAGS, _ZIP_METHOD, _ZIP_TIME, _ZIP_DATE)
+    local_extra = struct.pack("<HHQQ", 1, 16, 0, 0)
+    header = b"PK\x03\x04" + common + struct.pack("<IIIHH", 0, _MAX32, _MAX32, len(name), len(local_extra))
+    header += name + local_extra
+    yield header
+    yield from _deflate(chunks, total)
+    sizes = struct.pack("<QQ", total.deflated_bytes, total.bytes)
+    descriptor = b"PK\x07\x08" + struct.pack("<I", total.crc32) + sizes
+    yield descriptor
+    directory_at = len(header) + total.deflated_bytes + len(descriptor)
+    extra = struct.pack("<HHQQ", 1, 16, total.bytes, total.deflated_bytes)
+    made_by = (3 << 8) | _ZIP_VERSION
+    entry = b"PK\x01\x02" + struct.pack("<H", made_by) + common
+    entry += struct.pack(
+        "<IIIHHHHHII", total.crc32, _MAX32, _MAX32, len(name), len(extra), 0, 0, 0, 0o644 << 16, 0
+    )
+    entry += name + extra
+    yield entry
+    fields = (44, made_by, _ZIP_VERSION, 0, 0, 1, 1, len(entry), directory_at)
+    yield b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", *fields)
+    yield b"PK\x06\x07" + struct.pack("<IQI", 0, directory_at + len(entry), 1)
+    yield b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, _MAX32, _MAX32, 0)
+
+
+def decompress(kind: Kind, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the content of a gzip stream, piece by piece; raises ValueError for damage or a short end."""
+    if kind == "none":
+        yield from chunks
+        return
+    stream = isal_zlib.decompressobj(wbits=31)
+    try:
+        for chunk in chunks:
+            piece = stream.decompress(chunk, 1 << 20)
+            while piece:
+                yield piece
+                piece = stream.decompress(stream.unconsumed_tail, 1 << 20)
+            if stream.unused_data:
+                raise ValueError("bytes after the end of the gzip member")
+    except isal_zlib.error as error:  # type: ignore[misc]
+        raise ValueError(str(error)) from error
+    if not stream.eof:
+        raise ValueError("the gzip stream ends early")

@@ -1,0 +1,168 @@
+"""The manifest beside every file: what is in it, where that came from, and which manifest came before.
+
+It is delivered after its file, so a manifest that can be seen speaks of a file that is whole. Its bytes are
+canonical: the same facts give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_serializer
+
+from include.errors import BadInput, Problem
+from include.formats.artefact import Artefact, write_whole
+from include.formats.compression import Kind
+from include.formats.options import FileOptions
+from include.ledger.catalog import FieldType
+from include.ledger.columns import Column
+
+SUFFIX = ".manifest.json"
+_HASH = r"^[0-9a-f]{64}$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Origin(_Part):
+    """Where the content came from: the run, its definition, its snapshot, its instants (all UTC)."""
+
+    export_id: str
+    definition_version: str
+    run_key: str
+    revision: int = 0
+    snapshot_id: str
+    code_version: str
+    as_of: AwareDatetime | None = Field(None, description="T: rows created before it are in the state.")
+    known_at: AwareDatetime | None = Field(None, description="K: rows recorded up to it are known.")
+    interval_start: AwareDatetime | None = None
+    interval_end: AwareDatetime | None = Field(None, description="The interval is half-open.")
+    notes: tuple[str, ...] = Field(
+        (), description="Sentences on what the figures rest on, such as a ledger without recorded_at."
+    )
+
+    @field_serializer("as_of", "known_at", "interval_start", "interval_end", when_used="json")
+    def _utc(self, instant: datetime | None) -> str | None:
+        return instant.astimezone(UTC).isoformat().replace("+00:00", "Z") if instant else None
+
+
+class ManifestColumn(_Part):
+    """One column of the file."""
+
+    name: str
+    type: FieldType
+
+
+class ManifestFile(_Part):
+    """The file: its name, its bytes, and how it is written."""
+
+    name: str
+    format: str
+    options: dict[str, Any] = Field(
+        description="All options of the format, also those left at their default."
+    )
+    compression: Kind
+    media_type: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=_HASH)
+    uncompressed_bytes: int = Field(ge=0)
+    uncompressed_sha256: str = Field(pattern=_HASH)
+
+
+class Manifest(_Part):
+    """All of it; `previous_manifest_sha256` is the hash of the bytes of the export's manifest before it."""
+
+    manifest: Literal[1] = 1
+    origin: Origin
+    file: ManifestFile
+    columns: tuple[ManifestColumn, ...]
+    rows: int = Field(ge=0)
+    totals: dict[str, str] = Field(description="Exact sum of each points and money column.")
+    id_column: str | None
+    id_hash_total: str | None = Field(
+        description="Sum of the 64-bit hashes of the ids, modulo 2**64, in hex."
+    )
+    sequence: int = Field(ge=1)
+    previous_manifest_sha256: str | None = Field(None, pattern=_HASH)
+
+    def canonical(self) -> bytes:
+        """Return the manifest's bytes: JSON with sorted keys, two spaces, UTF-8, one line end."""
+        document = self.model_dump(mode="json")
+        return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+
+    def sha256(self) -> str:
+        """Return the hash that the next manifest names."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    def written_columns(self) -> list[Column]:
+        """Return the columns as the format takes them."""
+        return [Column(column.name, column.type) for column in self.columns]
+
+    def file_options(self) -> FileOptions:
+        """Return how the file was written."""
+        return FileOptions(
+            format=self.file.format, options=self.file.options, compression=self.file.compression
+        )
+
+
+def manifest_of(
+    artefact: Artefact,
+    columns: Sequence[Column],
+    file: FileOptions,
+    origin: Origin,
+    *,
+    sequence: int,
+    previous: str | None,
+    name: str | None = None,
+) -> Manifest:
+    """Return the manifest of a file that will be delivered as `name` (by default the artefact's own name)."""
+    return Manifest(
+        origin=origin,
+        file=ManifestFile(
+            name=name or artefact.path.name,
+            format=file.format,
+            options=file.format_options().model_dump(mode="json"),
+            compression=file.compression,
+            media_type=file.media_type,
+            bytes=artefact.bytes,
+            sha256=artefact.sha256,
+            uncompressed_bytes=artefact.uncompressed_bytes,
+            uncompressed_sha256=artefact.uncompressed_sha256,
+        ),
+        columns=tuple(ManifestColumn(name=column.name, type=column.type) for column in columns),
+        rows=artefact.rows,
+        totals=artefact.totals,
+        id_column=artefact.id_column,
+        id_hash_total=artefact.id_hash_total,
+        sequence=sequence,
+        previous_manifest_sha256=previous,
+    )
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Path:
+    """Write the manifest into `folder` under its file's name and SUFFIX, whole or not at all."""
+    path = folder / (manifest.file.name + SUFFIX)
+    write_whole(path, [manifest.canonical()])
+    return path
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest in a file; raise BadInput with everything that is wrong with it."""
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadInput(
+            [Problem(str(path), path.name, f"cannot be read: {error.strerror}", "no_manifest")]
+        ) from error
+    except ValidationError as error:
+        problems = []
+        for detail in error.errors():
+            where = f"{path.name}: " + ".".join(str(step) for step in detail["loc"])
+            problems.append(Problem(where, str(detail["input"]), detail["msg"], "bad_manifest"))
+        raise BadInput(problems) from error

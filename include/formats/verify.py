@@ -1,0 +1,194 @@
+"""`loyalty verify`: is this the file that its manifest speaks of, row by row, and does the chain hold?
+
+Nothing is taken from the writer: the file is hashed, unpacked and parsed by the standard library, its rows
+are counted, and its totals are added up from its own text.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+import pyarrow as pa
+
+from include.errors import BadInput, Problem
+from include.formats.artefact import file_sha256
+from include.formats.manifest import SUFFIX, Manifest, read_manifest
+from include.ledger.catalog import FieldType
+from include.ledger.hashing import text_hashes
+
+_IDS_AT_ONCE = 65_536
+
+
+def verify(manifest_path: Path) -> list[Problem]:
+    """Return everything in which file, manifest and chain disagree; empty when all is well."""
+    try:
+        manifest = read_manifest(manifest_path)
+    except BadInput as error:
+        return list(error.problems)
+    problems = []
+    if manifest_path.name != manifest.file.name + SUFFIX:
+        right = f"a manifest of {manifest.file.name} is named {manifest.file.name}{SUFFIX}"
+        problems.append(Problem(str(manifest_path), manifest_path.name, right, "manifest_name"))
+    if manifest_path.read_bytes() != manifest.canonical():
+        right = "the bytes are not those that the product writes; it was edited"
+        problems.append(Problem(str(manifest_path), manifest_path.name, right, "manifest_edited"))
+    return [*problems, *_file_problems(manifest_path, manifest), *_chain_problems(manifest_path, manifest)]
+
+
+def _file_problems(manifest_path: Path, manifest: Manifest) -> list[Problem]:
+    stated = manifest.file
+    path = manifest_path.with_name(stated.name)
+    if Path(stated.name).name != stated.name or not path.is_file():
+        return [Problem(str(path), stated.name, "the file is not beside its manifest", "file_missing")]
+    found = _Found(str(path))
+    found.compare("bytes", path.stat().st_size, stated.bytes)
+    found.compare("sha256", file_sha256(path), stated.sha256)
+    try:
+        with _Content(path, manifest) as content:
+            _compare_rows(manifest, content, found)
+            content.drain()
+            found.compare("uncompressed_bytes", content.bytes, stated.uncompressed_bytes)
+            found.compare("uncompressed_sha256", content.hash.hexdigest(), stated.uncompressed_sha256)
+    except BadInput as error:
+        found.problems.extend(error.problems)
+    except (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+        found.problems.append(Problem(str(path), stated.name, f"cannot be read: {error}", "file_damaged"))
+    return found.problems
+
+
+def _compare_rows(manifest: Manifest, content: _Content, found: _Found) -> None:
+    """Count the rows of the file and add up its totals, from its text alone."""
+    file, columns = manifest.file_options(), manifest.written_columns()
+    summed = [
+        (index, column.name)
+        for index, column in enumerate(columns)
+        if column.type in {FieldType.POINTS, FieldType.MONEY}
+    ]
+    sums = {name: Decimal(0) for _, name in summed}
+    names = [column.name for column in columns]
+    id_index = names.index(manifest.id_column) if manifest.id_column in names else None
+    ids: list[str] = []
+    hash_total = count = 0
+    buffered = cast("BinaryIO", io.BufferedReader(content, 1 << 20))
+    for count, row in enumerate(file.kind().read(buffered, columns, file.format_options()), 1):
+        for index, name in summed:
+            cell = row[index]
+            if cell is not None:
+                sums[name] += _decimal(cell, count, name)
+        if id_index is not None:
+            ids.append(row[id_index] or "")
+            if len(ids) == _IDS_AT_ONCE:
+                hash_total += _hash_total(ids)
+                ids = []
+    hash_total += _hash_total(ids)
+    found.compare("rows", count, manifest.rows)
+    stated = {name: manifest.totals.get(name) for name in sums}
+    for name, total in sums.items():
+        same = stated[name] is not None and Decimal(stated[name] or 0) == total
+        found.compare(f"totals.{name}", format(total, "f"), format(total, "f") if same else stated[name])
+    if manifest.id_column is not None:
+        found.compare("id_hash_total", f"{hash_total % 2**64:016x}", manifest.id_hash_total)
+
+
+def _decimal(cell: str, row: int, column: str) -> Decimal:
+    try:
+        return Decimal(cell)
+    except InvalidOperation:
+        raise ValueError(f"row {row}, column {column}: {cell!r} is not a number") from None
+
+
+def _hash_total(ids: Sequence[str]) -> int:
+    return sum(int(value) for value in text_hashes(pa.array(ids, pa.string())))
+
+
+def _chain_problems(manifest_path: Path, manifest: Manifest) -> list[Problem]:
+    """Compare with the export's previous manifest where that lies beside; else nothing is known."""
+    where = str(manifest_path)
+    stated = manifest.previous_manifest_sha256
+    if (manifest.sequence == 1) != (stated is None):
+        right = "the first manifest of an export, and no other, has no previous one"
+        return [Problem(f"{where}: previous_manifest_sha256", str(stated), right, "chain_start")]
+    for path in sorted(manifest_path.parent.glob("*" + SUFFIX)):
+        if path == manifest_path:
+            continue
+        try:
+            other = read_manifest(path)
+        except BadInput:
+            continue  # it is told when it is verified itself
+        if other.origin.export_id != manifest.origin.export_id:
+            continue
+        if other.sequence == manifest.sequence:
+            right = f"{path.name} has the same number; one of the two is not of this chain"
+            return [Problem(f"{where}: sequence", str(manifest.sequence), right, "chain_twice")]
+        if other.sequence == manifest.sequence - 1 and file_sha256(path) != stated:
+            right = f"{path.name}, the manifest before this one, has the hash {file_sha256(path)}"
+            return [Problem(f"{where}: previous_manifest_sha256", str(stated), right, "chain_broken")]
+    return []
+
+
+class _Found:
+    """The differences found so far."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self.problems: list[Problem] = []
+
+    def compare(self, what: str, found: object, stated: object) -> None:
+        if found != stated:
+            right = f"the manifest says {stated}"
+            self.problems.append(
+                Problem(f"{self._where}: {what}", str(found), right, f"{what.partition('.')[0]}_differ")
+            )
+
+
+class _Content(io.RawIOBase):
+    """The unpacked bytes of a file, hashed as they are read."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self._stack = ExitStack()
+        self._source: IO[bytes] = self._stack.enter_context(path.open("rb"))
+        self.hash = hashlib.sha256()
+        self.bytes = 0
+        if manifest.file.compression == "gzip":
+            self._enter(cast("IO[bytes]", gzip.GzipFile(fileobj=self._source)))
+        elif manifest.file.compression == "zip":
+            archive = self._stack.enter_context(zipfile.ZipFile(self._source))
+            names = archive.namelist()
+            if len(names) != 1:
+                raise ValueError(f"a zip of one entry has {len(names)}")
+            self._enter(archive.open(names[0]))
+
+    def _enter(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._stack.callback(source.close)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        data = self._source.read(len(buffer))
+        buffer[: len(data)] = data
+        self.hash.update(data)
+        self.bytes += len(data)
+        return len(data)
+
+    def drain(self) -> None:
+        """Read what the parser left, so that the hash is that of the whole."""
+        while self.read(1 << 20):
+            pass
+
+    def close(self) -> None:
+        # The parser closes its stream at its end; the hash needs what comes after, so `__exit__` closes.
+        """Do nothing yet."""
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

@@ -1,0 +1,51 @@
+"""Arrow text columns as two plain numpy arrays, the only form of text that compiled code reads.
+
+No hashing, ordering or comparing here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+
+class TextBuffers(NamedTuple):
+    """Row i is `data[offsets[i]:offsets[i + 1]]`, UTF-8. Both are read-only views, or copies where need be."""
+
+    offsets: NDArray[np.int32]  # rows + 1
+    data: NDArray[np.uint8]
+
+
+def text_buffers(column: pa.Array | pa.ChunkedArray) -> TextBuffers:
+    """The buffers of one text column; a null reads as ''. Dictionaries and large strings are cast.
+
+    Raises pyarrow.ArrowInvalid when the text of the column exceeds 2 GiB: pass it in chunks.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(_as_string(column.chunks))
+    (array,) = _as_string([column])
+    if array.null_count:
+        array = pc.fill_null(array, "")
+    if len(array) == 0:
+        return TextBuffers(_frozen(np.zeros(1, np.int32)), _frozen(np.zeros(0, np.uint8)))
+    _, offset_buffer, data_buffer = array.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int32, len(array) + 1, array.offset * 4)
+    data = np.zeros(0, np.uint8) if data_buffer is None else np.frombuffer(data_buffer, np.uint8)
+    return TextBuffers(_frozen(offsets), _frozen(data))
+
+
+def _as_string(arrays: list[pa.Array]) -> list[pa.Array]:
+    if not arrays:
+        return [pa.array([], pa.string())]
+    return [array if array.type == pa.string() else array.cast(pa.string()) for array in arrays]
+
+
+def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    # Compiled code is specialised by mutability too: always read-only, so that one version serves all.
+    view = array.view()
+    view.flags.writeable = False
+    return view

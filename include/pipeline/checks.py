@@ -1,0 +1,96 @@
+"""What only the whole can say about a definition: do its kinds exist, and are their options right?
+
+The definition model lies below reports, formats and targets, and cannot know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from include import formats, kinds, reports, targets
+from include.definitions.load import column_problems, load, load_all
+from include.definitions.model import ExportDefinition
+from include.definitions.problems import problems_of
+from include.errors import BadInput, Problem
+
+
+def check(definition: ExportDefinition, where: str) -> list[Problem]:
+    """Return every problem of kinds, options, period and columns."""
+    problems: list[Problem] = []
+    module = _kind(reports, definition.report, f"{where}: report", problems)
+    if module is not None:
+        options = _options(module, definition.options, f"{where}: options", problems)
+        problems += _period_problems(definition, module, where)
+        if options is not None:
+            names = [column.name for column in module.columns(options)]
+            problems += column_problems(definition, names, where)
+    format_module = _kind(formats, definition.file.format, f"{where}: file.format", problems)
+    if format_module is not None:
+        _options(format_module, definition.file.options, f"{where}: file.options", problems)
+    for index, target in enumerate(definition.targets):
+        place = f"{where}: targets[{index}]"
+        target_module = _kind(targets, target.kind, f"{place}.kind", problems)
+        if target_module is not None:
+            _options(target_module, target.options, f"{place}.options", problems)
+    return problems
+
+
+def load_definition(path: Path) -> ExportDefinition:
+    """Return a fully checked definition; BadInput with all its problems."""
+    return load(path, check=check)
+
+
+def load_definitions(folder: Path) -> dict[str, ExportDefinition]:
+    """Return all fully checked definitions of a folder by id; BadInput with all problems of all."""
+    return load_all(folder, check=check)
+
+
+def report_of(definition: ExportDefinition) -> tuple[ModuleType, BaseModel]:
+    """Return the report module and its options; BadInput when either is wrong."""
+    module = kinds.load(reports, definition.report, where=f"{definition.id}: report")
+    return module, options_of(module, definition.options, f"{definition.id}: options")
+
+
+def options_of(module: ModuleType, document: Mapping[str, Any], where: str) -> BaseModel:
+    """Return the options of a kind; BadInput with all problems."""
+    problems: list[Problem] = []
+    options = _options(module, document, where, problems)
+    if options is None:
+        raise BadInput(problems)
+    return options
+
+
+def _kind(package: ModuleType, name: str, where: str, problems: list[Problem]) -> ModuleType | None:
+    try:
+        return kinds.load(package, name, where=where)
+    except BadInput as error:
+        problems += error.problems
+        return None
+
+
+def _options(
+    module: ModuleType, document: Mapping[str, Any], where: str, problems: list[Problem]
+) -> BaseModel | None:
+    model: type[BaseModel] = module.Options
+    try:
+        return model.model_validate(dict(document))
+    except ValidationError as error:
+        problems += problems_of(error, model, where=where)
+        return None
+
+
+def _period_problems(definition: ExportDefinition, module: ModuleType, where: str) -> list[Problem]:
+    if module.PERIOD == "required" and definition.period is None:
+        right = f"the {definition.report} report needs a period, such as previous_month"
+        return [Problem(f"{where}: period", "", right, "period_missing")]
+    if module.PERIOD == "none" and definition.period is not None:
+        right = (
+            f"the {definition.report} report is about one instant: use as_of, such as end_of_previous_month"
+        )
+        return [Problem(f"{where}: period", definition.period.kind, right, "period_not_possible")]
+    return []

@@ -1,0 +1,41 @@
+"""What every step needs: the settings, the state database and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from include import state as states
+from include.settings import Settings
+from include.snapshots.store import Store
+from include.state import State
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a stage, the rows done, and the rows in all where they are known."""
+
+
+def silent(stage: str, rows_done: int, rows_total: int | None) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a run works. State and store are opened when first used."""
+
+    settings: Settings
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None) -> Context:
+        """Return the context of the given settings, by default those of the environment."""
+        return cls(settings or Settings.from_environment())
+
+    @cached_property
+    def state(self) -> State:
+        """Return the state database, its schema up to date."""
+        return states.open(self.settings.state_url)
+
+    @cached_property
+    def store(self) -> Store:
+        """Return the store of snapshots and artefacts."""
+        return Store(self.settings.store_url)

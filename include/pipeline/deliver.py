@@ -1,0 +1,115 @@
+"""Deliver: bring a run's files to one target, once, and write down what the target holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from include import kinds, targets
+from include.definitions.model import ExportDefinition, Target
+from include.errors import BadInput, LoyaltyError, NeedsPerson, Permanent, Problem
+from include.formats.artefact import file_sha256
+from include.pipeline.checks import options_of
+from include.pipeline.context import Context, Progress, silent
+from include.state.deliveries import Claim, DeliveryState
+from include.state.identity import delivery_key
+from include.state.leases import Heartbeat, StaleFence
+from include.state.runs import RunRecord
+from include.targets.protocol import Parcel, ParcelFile, Receipt
+
+CLAIM = timedelta(minutes=2)
+
+
+def deliver(context: Context, run_key: str, target_index: int, progress: Progress = silent) -> dict[str, Any]:
+    """Return the receipt of the target at this place in the definition; the recorded one when it was delivered before.
+
+    Raises NotYet while another attempt delivers, NeedsPerson for a conflict, and what the target raises.
+    """
+    run = context.state.runs.get(run_key)
+    target = targets_of(run)[target_index]
+    if run.dry_run or not run.artefacts:
+        raise BadInput(
+            [Problem("run", run_key, "a run with files, which is not a dry run", "nothing_to_deliver")]
+        )
+    key = delivery_key(run_key, target.label)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    deliveries = context.state.deliveries
+    claim = deliveries.claim(key, owner, CLAIM, run_key=run_key, target=target.label)
+    if claim.state is DeliveryState.CONFIRMED:
+        return claim.receipt or {}
+    if not claim.taken:
+        raise NeedsPerson(f"{target.label}: {claim.message}")
+    with _recorded(context, claim), Heartbeat(lambda: deliveries.renew(claim), CLAIM / 3) as beat:
+        with _parcel(context, run, key) as parcel:
+            data = run.artefacts[0]
+            deliveries.ready(claim, sha256=data["sha256"], rows=data["rows"], totals=data["totals"])
+            receipt = _send(context, claim, target, parcel, progress)
+        beat.check()
+    written: dict[str, Any] = receipt.model_dump(mode="json")
+    deliveries.confirmed(claim, written)
+    return written
+
+
+def targets_of(run: RunRecord) -> list[Target]:
+    """Return the targets of the run's definition."""
+    return ExportDefinition.model_validate(run.definition).targets
+
+
+def _send(context: Context, claim: Claim, target: Target, parcel: Parcel, progress: Progress) -> Receipt:
+    module = kinds.load(targets, target.kind, where=f"target {target.label}")
+    options = options_of(module, target.options, f"target {target.label}")
+    context.state.deliveries.sending(claim)
+    receipt: Receipt = module.deliver(
+        options, parcel, lambda done, total: progress(f"deliver to {target.label}", done, total)
+    )
+    return receipt
+
+
+@contextmanager
+def _recorded(context: Context, claim: Claim) -> Iterator[None]:
+    """Write down how the attempt failed, unless another attempt has taken over."""
+    try:
+        yield
+    except StaleFence:
+        raise
+    except NeedsPerson as error:
+        context.state.deliveries.conflict(claim, str(error))
+        raise
+    except LoyaltyError as error:
+        context.state.deliveries.failed(claim, str(error))
+        raise
+    except Exception as error:
+        context.state.deliveries.failed(claim, f"{type(error).__name__}: {error}")
+        raise
+
+
+@contextmanager
+def _parcel(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
+    """Bring the artefacts to this machine and check that they are what was rendered."""
+    scratch = context.settings.scratch / f"deliver-{key[:24]}-{uuid.uuid4().hex[:8]}"
+    try:
+        files = []
+        for each in run.artefacts or []:
+            path = context.store.path(each["key"]) or context.store.get_to(
+                each["key"], scratch / each["name"]
+            )
+            _check(path, each)
+            files.append(ParcelFile(path, each["name"], each["sha256"], each["bytes"], each["media_type"]))
+        yield Parcel(files, key)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check(path: Path, entry: dict[str, Any]) -> None:
+    found = file_sha256(path)
+    if found != entry["sha256"]:
+        raise Permanent(
+            f"{entry['key']}: the stored file has sha256 {found}, and {entry['sha256']} was rendered"
+        )

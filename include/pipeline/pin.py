@@ -1,0 +1,135 @@
+"""Pin: fix, once, everything that decides a run's bytes: the definition's version, the interval, T and K."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from include.definitions.model import ExportDefinition, version
+from include.definitions.occasion import as_of_for, interval_for
+from include.definitions.periods import Interval
+from include.errors import BadInput, NotYet, Problem
+from include.pipeline.checks import check, report_of
+from include.pipeline.context import Context
+from include.state.runs import RunRecord, RunStatus
+
+# K falls on this grid, so that runs which start together read one snapshot.
+KNOWLEDGE_GRID = timedelta(minutes=15)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def pin(
+    context: Context,
+    definition: ExportDefinition,
+    *,
+    occurrence: datetime | None = None,
+    as_of: datetime | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    known_at: datetime | None = None,
+    dry_run: bool = False,
+    backfill: bool = False,
+    revision: int = 0,
+) -> RunRecord:
+    """Return the run for an occurrence, or for an as-of or interval by hand; the one pinned first, if there is one.
+
+    Raises BadInput for a definition or instants that cannot be, and NotYet before T plus the settle delay.
+    """
+    problems = [
+        *check(definition, definition.id),
+        *_request_problems(as_of, start, end),
+    ]
+    if problems:
+        raise BadInput(problems)
+    now = datetime.now(UTC)
+    by_hand = as_of is not None or end is not None
+    interval, moment = _when(context, definition, occurrence or now, as_of, start, end, backfill=backfill)
+    delay = definition.settle_delay if definition.settle_delay is not None else context.settings.settle_delay
+    _refuse_too_early(definition, moment, now, delay, by_hand=by_hand)
+    if known_at is not None and known_at > now - delay:
+        right = (
+            f"must be at or before {now - delay:%Y-%m-%dT%H:%M:%SZ} (now less the settle delay of {delay})"
+        )
+        raise BadInput([Problem("known_at", known_at.isoformat(), right, "known_at_in_future")])
+    settled = now - delay
+    on_grid = settled - (settled - EPOCH) % KNOWLEDGE_GRID
+    run = RunRecord(
+        definition_id=definition.id,
+        definition_version=version(definition),
+        definition=definition.document(),
+        occurrence=None if by_hand else (occurrence or now),
+        start=interval.start if interval else None,
+        end=interval.end if interval else None,
+        as_of=moment,
+        known_at=known_at or max(moment, on_grid),
+        revision=revision,
+        dry_run=dry_run,
+    )
+    return context.state.runs.pin(run)
+
+
+def _when(
+    context: Context,
+    definition: ExportDefinition,
+    occurrence: datetime,
+    as_of: datetime | None,
+    start: datetime | None,
+    end: datetime | None,
+    *,
+    backfill: bool,
+) -> tuple[Interval | None, datetime]:
+    """Return the reporting interval, where there is one, and T."""
+    module, _ = report_of(definition)
+    if module.PERIOD == "none":
+        if end is not None:
+            right = f"the {definition.report} report is about one instant: give an as-of instead"
+            raise BadInput([Problem("end", end.isoformat(), right, "period_not_possible")])
+        return None, (as_of or as_of_for(definition, occurrence)).astimezone(UTC)
+    if end is not None:
+        interval: Interval | None = Interval(start and start.astimezone(UTC), end.astimezone(UTC))
+    else:
+        last = None if backfill else _last_delivered_end(context, definition, occurrence)
+        interval = interval_for(definition, occurrence, last_delivered_end=last)
+        if as_of is not None:
+            interval = Interval(interval.start if interval else None, as_of.astimezone(UTC))
+    if interval is None:
+        return None, as_of_for(definition, occurrence)
+    if interval.start is not None and interval.start >= interval.end:
+        right = f"the period must start before it ends, {interval.end.isoformat()}"
+        raise BadInput([Problem("start", interval.start.isoformat(), right, "start_after_end")])
+    return interval, interval.end
+
+
+def _last_delivered_end(
+    context: Context, definition: ExportDefinition, occurrence: datetime
+) -> datetime | None:
+    """Return the end of the newest period that was delivered before the occurrence."""
+    if definition.period is None or definition.period.kind != "since_last_delivery":
+        return None
+    done = context.state.runs.list(definition_id=definition.id, status=RunStatus.DONE, limit=1000)
+    ends = [run.end for run in done if run.end is not None and run.end < occurrence and not run.dry_run]
+    return max(ends, default=None)
+
+
+def _refuse_too_early(
+    definition: ExportDefinition, moment: datetime, now: datetime, delay: timedelta, *, by_hand: bool
+) -> None:
+    if moment > now and by_hand:
+        right = f"must not be after now, {now:%Y-%m-%dT%H:%M:%SZ}; a projection looks ahead from a past as-of"
+        raise BadInput([Problem("as_of", moment.isoformat(), right, "as_of_in_future")])
+    if moment + delay > now:
+        message = f"{definition.id}: rows up to {moment.isoformat()} may still be written; reading waits {delay} longer"
+        raise NotYet(message, moment + delay)
+
+
+def _request_problems(as_of: datetime | None, start: datetime | None, end: datetime | None) -> list[Problem]:
+    problems = [
+        Problem(name, value.isoformat(), "needs a zone, such as 2026-01-31T00:00:00Z", "instant_without_zone")
+        for name, value in (("as_of", as_of), ("start", start), ("end", end))
+        if value is not None and value.tzinfo is None
+    ]
+    if as_of is not None and end is not None and as_of != end:
+        right = f"with a period, the as-of is its end, {end.isoformat()}: give one of the two"
+        problems.append(Problem("as_of", as_of.isoformat(), right, "period_and_as_of"))
+    if start is not None and end is None:
+        problems.append(Problem("start", start.isoformat(), "needs an end too", "end_missing"))
+    return problems

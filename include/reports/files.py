@@ -1,0 +1,133 @@
+"""Reading a snapshot's Parquet files, and spilling batches to scratch, both in bounded memory."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.ledger.catalog import RELATIONS, arrow_schema
+
+T = TypeVar("T")
+
+
+def row_count(paths: Iterable[Path]) -> int:
+    """Return the number of rows of Parquet files, from their footers."""
+    return sum(int(pq.read_metadata(path).num_rows) for path in paths)
+
+
+def batches(
+    relation: str,
+    paths: Sequence[Path],
+    columns: Sequence[str],
+    *,
+    batch_rows: int,
+    dictionary: Sequence[str] = (),
+) -> Iterator[pa.RecordBatch]:
+    """Yield a relation's rows in file order with `columns` in their catalog types, a missing column as nulls.
+
+    Columns named in `dictionary` come dictionary-encoded, straight from the file's own pages.
+    """
+    schema = arrow_schema(RELATIONS[relation], columns)
+    for path in paths:
+        with pq.ParquetFile(path, read_dictionary=list(dictionary), pre_buffer=False) as file:
+            there = [name for name in columns if name in file.schema_arrow.names]
+            for batch in file.iter_batches(batch_size=batch_rows, columns=there, use_threads=False):
+                yield _conform(batch, schema, dictionary)
+
+
+def _conform(batch: pa.RecordBatch, schema: pa.Schema, dictionary: Sequence[str]) -> pa.RecordBatch:
+    arrays = []
+    for field in schema:
+        if field.name not in batch.schema.names:
+            arrays.append(pa.nulls(len(batch), field.type))
+            continue
+        array = batch.column(field.name)
+        if field.name in dictionary:
+            arrays.append(array if pa.types.is_dictionary(array.type) else array.dictionary_encode())
+        else:
+            arrays.append(array if array.type == field.type else array.cast(field.type))
+    return pa.RecordBatch.from_arrays(arrays, names=schema.names)
+
+
+def ahead(items: Iterable[T], depth: int = 1) -> Iterator[T]:
+    """Yield `items` in order while a thread already makes the next `depth` of them."""
+    ready: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def offer(entry: tuple[bool, T | BaseException | None]) -> bool:
+        while not stop.is_set():
+            try:
+                ready.put(entry, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not offer((True, item)):
+                    return
+            offer((False, None))
+        except BaseException as error:  # noqa: BLE001 (it is raised again where the items are used)
+            offer((False, error))
+
+    thread = threading.Thread(target=make, name="ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            more, item = ready.get()
+            if not more:
+                if isinstance(item, BaseException):
+                    raise item
+                return
+            yield item  # type: ignore[misc]  # an item when there is more
+            item = None
+    finally:
+        stop.set()
+        thread.join()
+
+
+class Spool:
+    """Batches of one schema that wait in a scratch file until a report's end (Arrow IPC, lz4)."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self.schema = schema
+        self.rows = 0
+        self._sink = pa.OSFile(str(path), "wb")
+        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+        self._writer = pa.ipc.new_stream(self._sink, schema, options=options)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append a batch."""
+        if len(batch):
+            self._writer.write_batch(batch)
+            self.rows += len(batch)
+
+    def close(self) -> None:
+        """End writing; closing again does nothing."""
+        self._writer.close()
+        self._sink.close()
+
+    def reader(self) -> pa.RecordBatchReader:
+        """Return a reader over all batches, from the first; ends writing."""
+        self.close()
+        source = pa.OSFile(str(self.path), "rb")
+        stream = pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
+        return pa.RecordBatchReader.from_batches(self.schema, iter(stream))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

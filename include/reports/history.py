@@ -1,0 +1,211 @@
+"""History: every posted transaction and every derived expiry, with the balance before and after.
+
+docs/ledger.md section 5. Rows pass through Arrow from the partition to the file; there is no join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+from numpy.typing import NDArray
+
+from include.ledger.booking import TransactionType
+from include.ledger.catalog import RELATIONS, FieldType
+from include.ledger.columns import Column
+from include.ledger.invariants import problem_codes
+from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
+from include.reports.partitions import BOOKING_COLUMNS
+from include.reports.replay import BookedPartition, Ints, instants
+
+KIND = "history"
+TITLE = "History"
+PERIOD: Period = "optional"
+
+# Rows of a partition that are looked at in one go: bounds memory where one account holds millions.
+_BLOCK_ROWS = 120_000
+_WORDS = pa.array([kind.name.lower() for kind in TransactionType])
+_FIGURES = {
+    "points_change": FieldType.POINTS,
+    "balance_before": FieldType.POINTS,
+    "balance_after": FieldType.POINTS,
+    "posted_points": FieldType.POINTS,
+    "confirmed_points": FieldType.POINTS,
+    "problems": FieldType.TEXT,
+}
+_DEFAULT = (
+    "transaction_id",
+    "program_id",
+    "subledger_id",
+    "customer_id",
+    "card_id",
+    "type",
+    "created_at",
+    "points_change",
+    "balance_before",
+    "balance_after",
+    "expires_at",
+    "related_transaction_id",
+)
+_FIELDS = {field.name: field.type for field in RELATIONS["transactions"].fields if field.name != "points"}
+_ALL = (*_DEFAULT[:10], "posted_points", "confirmed_points", *(x for x in _FIELDS if x not in _DEFAULT[:10]), "problems")
+# What a derived expiry shares with the lot that expired.
+_OF_ACCOUNT = ("program_id", "subledger_id", "customer_id", "card_id")
+
+
+class Options(BaseModel):
+    """`default` reads only what booking reads anyway; `all` adds every column of `transactions`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    profile: Literal["default", "all"] = "default"
+
+
+def needs(options: Options) -> Needs:
+    """Return the relations and columns that the report reads where the ledger has them."""
+    if options.profile == "default":
+        return {"transactions": BOOKING_COLUMNS}
+    return {"transactions": RELATIONS["transactions"].names}
+
+
+def columns(options: Options) -> tuple[Column, ...]:
+    """Return the output columns in order."""
+    names = _DEFAULT if options.profile == "default" else _ALL
+    return tuple(Column(name, (_FIELDS | _FIGURES)[name]) for name in names)
+
+
+def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # noqa: ARG001
+    """Return the history of `[start, end)`, or of all time before `as_of`."""
+    return _History(asked)
+
+
+class _History:
+    def __init__(self, asked: Asked) -> None:
+        self.cuts: tuple[Cut, ...] = (asked.cut,)
+        self._start = asked.start
+        self._schema = arrow_schema(columns(Options.model_validate(asked.options.model_dump())))
+
+    def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+        total = len(partition.rows)
+        for start in range(0, total, _BLOCK_ROWS):
+            rows, expiries = self._asked_for(partition, start, min(start + _BLOCK_ROWS, total), total)
+            entries = _interleaved(partition, rows, expiries)
+            for first in range(0, entries.size, SLICE_ROWS):
+                yield self._slice(partition, entries[first : first + SLICE_ROWS])
+
+    def finish(self) -> Iterable[pa.RecordBatch]:
+        return ()
+
+    def _asked_for(self, partition: BookedPartition, start: int, end: int, total: int) -> tuple[Ints, Ints]:
+        """Return the rows of start:end and the expiries before them that fall in the period."""
+        booked = partition.booked
+        last = end + 1 if end == total else end  # what expired after the last row of all goes with it
+        first, stop = np.searchsorted(booked.expiry_before_row, [start, last])
+        rows, expiries = np.arange(start, end), np.arange(first, stop)
+        if self._start is not None:
+            rows = rows[partition.rows.created_at[start:end] >= self._start]
+            expiries = expiries[booked.expiry_at[first:stop] > self._start]
+        return rows, expiries
+
+    def _slice(self, partition: BookedPartition, entries: Ints) -> pa.RecordBatch:
+        view = _Entries(partition, entries)
+        return pa.RecordBatch.from_arrays([view.column(field.name) for field in self._schema], schema=self._schema)
+
+
+def _interleaved(partition: BookedPartition, rows: Ints, expiries: Ints) -> Ints:
+    """Return rows, and expiries as `rows in all + index`, in the order in which they happened."""
+    before = partition.booked.expiry_before_row[expiries]
+    places = np.searchsorted(rows, before) + np.arange(expiries.size)
+    entries = np.empty(rows.size + expiries.size, np.int64)
+    is_row = np.ones(entries.size, np.bool_)
+    is_row[places] = False
+    entries[places] = expiries + len(partition.rows)
+    entries[is_row] = rows
+    return entries
+
+
+class _Entries:
+    """A slice of history: posted rows and derived expiries, column by column."""
+
+    def __init__(self, partition: BookedPartition, entries: Ints) -> None:
+        self._partition = partition
+        self._entries = entries
+        count = len(partition.rows)
+        self._derived: NDArray[np.bool_] = entries >= count
+        self._row = np.where(self._derived, -1, entries)
+        self._expiry = entries[self._derived] - count
+        # The posted row, or the lot that expired: both belong to the entry's account.
+        self._holder = np.where(self._derived, 0, entries)
+        self._holder[self._derived] = partition.booked.expiry_lot[self._expiry]
+
+    def column(self, name: str) -> pa.Array:
+        match name:
+            case "transaction_id":
+                ids = self._partition.text(name, self._holder)
+                if not self._expiry.size:
+                    return ids
+                return pc.binary_join_element_wise(
+                    pa.array(["", "expiry:"]).take(pa.array(self._derived.astype(np.int8))), ids, ""
+                )
+            case "related_transaction_id":
+                posted = self._partition.text(name, self._row)
+                if not self._expiry.size:
+                    return posted
+                lots = self._partition.text("transaction_id", np.where(self._derived, self._holder, -1))
+                return pc.coalesce(posted, lots)
+            case "type":
+                kinds = self._of_rows(self._partition.rows.type, np.uint8(TransactionType.EXPIRED))
+                return _WORDS.take(pa.array(kinds))
+            case "problems":
+                return self._problems()
+            case "created_at":
+                return instants(self._of(self._partition.rows.created_at, self._partition.booked.expiry_at))
+            case "activates_at" | "expires_at":
+                values = self._of_rows(getattr(self._partition.rows, name), np.iinfo(np.int64).max)
+                if name == "activates_at":  # the start of a lot's life: other rows have none
+                    values = np.where(self._of_rows(self._partition.rows.points, 0) > 0, values, np.iinfo(np.int64).max)
+                return instants(values)
+            case _ if name in _FIGURES:
+                return pa.array(self._figure(name))
+            case _:
+                return self._partition.text(name, self._holder if name in _OF_ACCOUNT else self._row)
+
+    def _of(self, of_rows: Ints, of_expiries: Ints) -> Ints:
+        values = of_rows[np.maximum(self._row, 0)]
+        values[self._derived] = of_expiries[self._expiry]
+        return values
+
+    def _of_rows(self, of_rows: NDArray[np.generic], of_expiries: object) -> NDArray[np.generic]:
+        values = of_rows[np.maximum(self._row, 0)]
+        values[self._derived] = of_expiries
+        return values
+
+    def _figure(self, name: str) -> Ints:
+        booked, rows = self._partition.booked, self._partition.rows
+        match name:
+            case "points_change":
+                return self._of(booked.points_change, -booked.expiry_points)
+            case "balance_after":
+                return self._of(booked.balance_after, booked.expiry_balance_after)
+            case "balance_before":
+                return self._figure("balance_after") - self._figure("points_change")
+            case "posted_points":
+                return np.asarray(self._of_rows(rows.points, 0))
+            case _:
+                change = self._of_rows(booked.points_change, 0)
+                posted_expiry = self._of_rows(rows.type, 0) == TransactionType.EXPIRED
+                confirmed = change - self._of_rows(rows.points, 0) - self._of_rows(booked.left, 0)
+                return np.where(posted_expiry, confirmed, 0)
+
+    def _problems(self) -> pa.Array:
+        bits = self._of_rows(self._partition.booked.problem, 0)
+        if not bits.any():
+            return pa.nulls(bits.size, pa.string())
+        known = np.unique(bits)
+        words = pa.array([" ".join(problem_codes(int(flags))) or None for flags in known], pa.string())
+        return words.take(pa.array(np.searchsorted(known, bits)))

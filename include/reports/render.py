@@ -1,0 +1,245 @@
+"""Rendering: one pass over the partitions of a snapshot serves every report that is asked for.
+
+Partitions are loaded and booked by one thread, reports run in the caller's, and each report's sink (which
+formats and compresses) in one of its own behind a short queue. Everything leaves in order of account hash, so
+neither threads nor the number of partitions change a byte.
+"""
+
+from __future__ import annotations
+
+import errno
+import queue
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from include.errors import LoyaltyError, Permanent
+from include.ledger.booking import RowProblem
+from include.reports import files
+from include.reports.model import Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
+from include.reports.partitions import BOOKING_COLUMNS, ROW_LIMIT, Partition, Partitions, partition
+from include.reports.replay import BookedPartition, book_at, load
+
+R = TypeVar("R")
+Sink = Callable[[Iterator[pa.RecordBatch]], R]
+Progress = Callable[[str, int, int], None]
+_QUEUED = 3
+
+
+@dataclass(frozen=True)
+class Job(Generic[R]):
+    """A report to render: its module, what is asked, and the sink that its batches go to."""
+
+    report: ReportModule
+    asked: Asked
+    sink: Sink[R]
+
+
+@dataclass
+class Notes:
+    """What was seen on the way, for the run's record: rows and accounts of the largest cut, reported problems."""
+
+    rows: int = 0
+    accounts: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+
+
+class RenderStopped(LoyaltyError):
+    """Something else failed: a sink must leave nothing behind."""
+
+
+def render(
+    jobs: Sequence[Job[R]],
+    snapshot: LocalSnapshot,
+    scratch: Path,
+    *,
+    progress: Progress | None = None,
+    notes: Notes | None = None,
+    partitions: int | None = None,
+    row_limit: int = ROW_LIMIT,
+) -> list[R]:
+    """Render all jobs from one pass over the snapshot's transactions; return what their sinks returned.
+
+    `progress` gets ("partition" or "book", rows done, rows in all). Scratch is left as it was found. When a
+    job or a sink fails, every other sink's iterator raises RenderStopped, and the first error is raised.
+    """
+    notes = notes if notes is not None else Notes()
+    try:
+        with tempfile.TemporaryDirectory(prefix="render-", dir=scratch) as name:
+            return _Rendering(jobs, snapshot, Path(name), progress, notes).run(partitions, row_limit)
+    except OSError as error:
+        if error.errno == errno.ENOSPC or "No space left" in str(error):
+            raise Permanent(f"no space is left in {scratch}: {error}") from error
+        raise
+
+
+class _Rendering(Generic[R]):
+    def __init__(
+        self,
+        jobs: Sequence[Job[R]],
+        snapshot: LocalSnapshot,
+        scratch: Path,
+        progress: Progress | None,
+        notes: Notes,
+    ) -> None:
+        self.jobs = jobs
+        self.snapshot = snapshot
+        self.scratch = scratch
+        self.progress = progress
+        self.notes = notes
+        self.reports: list[Report] = []
+        for index, job in enumerate(jobs):
+            (scratch / f"report-{index}").mkdir()
+            self.reports.append(job.report.report(job.asked, snapshot, scratch / f"report-{index}"))
+        self.cuts = _distinct(cut for report in self.reports for cut in report.cuts)
+        self.wanted = {
+            name
+            for job in jobs
+            for name in job.report.needs(job.asked.options).get("transactions", ())
+            if name not in BOOKING_COLUMNS or name == "recorded_at"
+        }
+
+    def run(self, count: int | None, row_limit: int) -> list[R]:
+        folder = self.scratch / "partitions"
+        folder.mkdir()
+        step = self.progress
+        parts = partition(
+            self.snapshot.files["transactions"],
+            self.cuts,
+            folder,
+            sorted(self.wanted),
+            partitions=count,
+            row_limit=row_limit,
+            progress=None if step is None else (lambda done, total: step("partition", done, total)),
+        )
+        feeds = [_Feed(job.sink, arrow_schema(job.report.columns(job.asked.options))) for job in self.jobs]
+        try:
+            self._pass(parts, feeds)
+            for report, feed in zip(self.reports, feeds, strict=True):
+                feed.put_all(report.finish())
+                feed.end()
+            return [feed.result() for feed in feeds]
+        except BaseException:
+            for feed in feeds:
+                feed.stop()
+            raise
+
+    def _pass(self, parts: Partitions, feeds: Sequence[_Feed[R]]) -> None:
+        done = 0
+        for part, booked in files.ahead(self._booked(parts)):
+            for report, feed in zip(self.reports, feeds, strict=True):
+                for index, cut in enumerate(report.cuts):
+                    if cut in booked:
+                        feed.put_all(report.on_partition(index, booked[cut]))
+            for piece in part.pieces:
+                piece.path.unlink()
+            done += part.rows_count
+            if self.progress:
+                self.progress("book", done, parts.rows_count)
+
+    def _booked(self, parts: Partitions) -> Iterator[tuple[Partition, dict[Cut, BookedPartition]]]:
+        accounts = dict.fromkeys(self.cuts, 0)
+        for part in parts.partitions:
+            loaded = load(part, parts.dictionaries)
+            booked = {}
+            for cut in self.cuts:
+                one = book_at(loaded, cut, first_account=accounts[cut])
+                if one is not None:
+                    booked[cut] = one
+                    accounts[cut] += one.rows.accounts_count
+            self._note(booked)
+            yield part, booked
+
+    def _note(self, booked: dict[Cut, BookedPartition]) -> None:
+        if booked:
+            largest = max(booked.values(), key=lambda one: len(one.rows))
+            self.notes.rows += len(largest.rows)
+            self.notes.accounts += largest.rows.accounts_count
+            problem = largest.booked.problem
+            if problem.any():
+                counts = np.bincount(problem)
+                for flag in RowProblem:
+                    seen = sum(int(n) for bits, n in enumerate(counts) if bits & flag)
+                    if seen:
+                        self.notes.problems[str(flag.name).lower()] += seen
+
+
+class _Feed(Generic[R]):
+    """A sink in its own thread, and the short queue that batches reach it by."""
+
+    def __init__(self, sink: Sink[R], schema: pa.Schema) -> None:
+        self._schema = schema
+        self._queue: queue.Queue[pa.RecordBatch | None] = queue.Queue(_QUEUED)
+        self._stopped = threading.Event()
+        self._result: list[R] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(sink,), name="sink", daemon=True)
+        self._thread.start()
+
+    def put_all(self, batches: Iterable[pa.RecordBatch]) -> None:
+        for batch in batches:
+            if batch.schema != self._schema:
+                raise TypeError(f"a report gave {batch.schema}, and promised {self._schema}")
+            if len(batch):
+                self._put(batch)
+
+    def end(self) -> None:
+        self._put(None)
+
+    def result(self) -> R:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+    def stop(self) -> None:
+        """Make the sink's iterator raise, and wait until the sink has left."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _put(self, batch: pa.RecordBatch | None) -> None:
+        while True:
+            if self._error is not None:
+                raise self._error
+            try:
+                self._queue.put(batch, timeout=0.05 if self._thread.is_alive() else 0)
+            except queue.Full:
+                if not self._thread.is_alive():
+                    return  # the sink has all that it wanted
+                continue
+            return
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                batch = self._queue.get(timeout=0.05)
+            except queue.Empty:
+                if self._stopped.is_set():
+                    raise RenderStopped("stopped, since another part of the run failed") from None
+                continue
+            if self._stopped.is_set():
+                raise RenderStopped("stopped, since another part of the run failed")
+            if batch is None:
+                return
+            yield batch
+
+    def _run(self, sink: Sink[R]) -> None:
+        try:
+            self._result.append(sink(self._batches()))
+        except BaseException as error:  # noqa: BLE001 (raised again in the caller's thread)
+            self._error = error
+
+
+def _distinct(cuts: Iterable[Cut]) -> list[Cut]:
+    """Return each cut once; allocations are kept where any asks for them."""
+    found: dict[Cut, bool] = {}
+    for cut in cuts:
+        found[cut] = found.get(cut, False) or cut.allocations
+    return [Cut(cut.as_of, cut.known_at, cut.until, allocations) for cut, allocations in found.items()]

@@ -1,0 +1,300 @@
+"""A partition, sorted and booked: what reports are made from.
+
+Numbers stand in ledger order in memory, about 60 bytes a row. Text stays in the order in which it was read and
+is gathered for the rows that a report asks for, a slice at a time; of an account that is cut into several
+pieces it stays on disk (docs/architecture.md, Engine).
+
+The invariants of docs/ledger.md sections 4 and 5 are checked for every account before anything is returned.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from include.errors import LedgerViolation
+from include.ledger.booking import (
+    NEVER,
+    NO_RELATED,
+    RELATED_NOT_FOUND,
+    AccountColumns,
+    Booked,
+    RowProblem,
+    Rows,
+    account_starts,
+    book,
+    sort_order,
+)
+from include.ledger.invariants import chain_violations, identity_violations
+from include.reports.model import Cut
+from include.reports.partitions import NUMBERS, Partition
+from include.reports.splitting import Piece
+
+Ints = NDArray[np.int64]
+INSTANT = pa.timestamp("us", tz="UTC")
+_ACCOUNT = ("program_id", "subledger_id", "card_id", "customer_id")
+_IDS = ("transaction_id", "related_transaction_id", *_ACCOUNT)
+_PIECES_HELD = 3
+_NAMED_ACCOUNTS = 20
+
+
+class _Texts:
+    """Text columns of a partition's pieces, in the order of the files; the last few pieces are held."""
+
+    def __init__(self, pieces: Sequence[Piece], dictionaries: Mapping[str, pa.Array]) -> None:
+        self._pieces = pieces
+        self._dictionaries = dictionaries
+        self._held: OrderedDict[int, dict[str, pa.Array]] = OrderedDict()
+
+    def hold(self, piece: int, table: pa.Table) -> None:
+        columns = self._held.setdefault(piece, {})
+        columns.update({name: _one_chunk(table.column(name)) for name in table.column_names})
+        self._held.move_to_end(piece)
+        while len(self._held) > _PIECES_HELD:
+            self._held.popitem(last=False)
+
+    def take(self, piece: int, name: str, rows: pa.Array) -> pa.Array:
+        if name not in self._held.get(piece, {}):
+            self.hold(piece, self._pieces[piece].table([name]))
+        self._held.move_to_end(piece)
+        taken = self._held[piece][name].take(rows)
+        return self._dictionaries[name].take(taken) if name in self._dictionaries else taken
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A partition's rows of all cuts, in ledger order, not yet booked."""
+
+    account_hash: NDArray[np.uint64]
+    known_at: Ints
+    rows: Rows
+    file_row: NDArray[np.int32]  # where a row's text stands in the file of its piece
+    piece_start: Ints  # pieces + 1
+    texts: _Texts
+
+    def text(self, name: str, rows: Ints) -> pa.Array:
+        """Return the text column `name` of `rows`, null where a row is negative."""
+        if self.piece_start.size == 2:
+            return self.texts.take(0, name, _indices(self.file_row, rows))
+        pieces = np.searchsorted(self.piece_start, np.maximum(rows, 0), side="right") - 1
+        parts, places = [], []
+        for piece in np.unique(pieces).tolist():
+            at = np.flatnonzero(pieces == piece)
+            parts.append(self.texts.take(piece, name, _indices(self.file_row, rows[at])))
+            places.append(at)
+        if len(parts) == 1:
+            return parts[0]
+        return pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
+
+
+@dataclass(frozen=True)
+class BookedPartition:
+    """Whole accounts, sorted and booked at `cut`. Rows are in ledger order; indices are into `rows`.
+
+    `first_account` is the number of the first account among all accounts of the run: adding the index of an
+    account gives its place in every report that is ordered by account.
+    """
+
+    cut: Cut
+    rows: Rows
+    booked: Booked
+    account_hash: NDArray[np.uint64]
+    first_account: int
+    _loaded: Loaded
+    _selected: Ints | None = field(repr=False)  # rows of `_loaded`, when the cut leaves some out
+
+    def text(self, name: str, rows: Ints) -> pa.Array:
+        """Return the text column `name` of `rows` (int64 indices, any order), null where one is negative.
+
+        Ask for slices (`model.SLICE_ROWS`), not for whole partitions: that is what bounds memory.
+        """
+        if self._selected is not None and len(rows):
+            rows = np.where(rows < 0, -1, self._selected[rows])
+        return self._loaded.text(name, rows)
+
+    @cached_property
+    def row_account(self) -> Ints:
+        """The index of each row's account."""
+        return np.repeat(np.arange(self.rows.accounts_count), np.diff(self.rows.account_start))
+
+    @cached_property
+    def accounts(self) -> pa.Table:
+        """Who the accounts belong to: program_id, subledger_id ('' for none), holder_kind, holder_id, card_id,
+        customer_id (null for a card: its owner stands in `cards`, not in the rows).
+        """
+        first = self.rows.account_start[:-1]
+        program, subledger, card, customer = (self.text(name, first) for name in _ACCOUNT)
+        is_card = card.is_valid()
+        kind = pa.array(["customer", "card"]).take(is_card.cast(pa.int32()))
+        own = pc.if_else(is_card, None, customer)
+        return pa.table(
+            {
+                "program_id": program,
+                "subledger_id": subledger,
+                "holder_kind": kind,
+                "holder_id": pc.coalesce(card, customer),
+                "card_id": card,
+                "customer_id": own,
+            }
+        )
+
+    def account_name(self, account: int) -> str:
+        """Return an account as a message names it."""
+        who = self.accounts.slice(account, 1).to_pylist()[0]
+        purse = f"/{who['subledger_id']}" if who["subledger_id"] else ""
+        return f"{who['program_id']}{purse} {who['holder_kind']} {who['holder_id']}"
+
+
+def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
+    """Read a partition and bring its rows into the order of docs/ledger.md section 3."""
+    count, pieces = partition.rows_count, partition.pieces
+    texts = _Texts(pieces, dictionaries)
+    numbers = {name: np.empty(count, _dtype(name)) for name in NUMBERS}
+    file_row = np.empty(count, np.int32)
+    piece_start = np.concatenate(([0], np.cumsum([piece.rows for piece in pieces]))).astype(np.int64)
+    related: list[tuple[Ints, pa.Array]] = []
+    starts: list[Ints] = []
+    for index, piece in enumerate(pieces):
+        table = piece.table(None if len(pieces) == 1 else [*NUMBERS, *_IDS])
+        columns = {name: _numbers(table.column(name)) for name in NUMBERS}
+        account = AccountColumns(*(_decoded(table.column(name), dictionaries.get(name)) for name in _ACCOUNT))
+        order = sort_order(
+            columns["account_hash"],
+            columns["created_at"],
+            columns["type"],
+            columns["points"],
+            _one_chunk(table.column("transaction_id")),
+            account,
+        )
+        begin, end = piece_start[index], piece_start[index + 1]
+        file_row[begin:end] = order
+        for name, values in columns.items():
+            np.take(values, order, out=numbers[name][begin:end])
+        if len(pieces) == 1:
+            sorted_account = AccountColumns(*(column.take(pa.array(order)) for column in account))
+            starts.append(account_starts(numbers["account_hash"], sorted_account))
+            texts.hold(0, table.drop_columns(list(NUMBERS)))
+        related.append(_related_ids(table, order, int(begin)))
+    account_start = starts[0] if starts else np.array([0, count], np.int64)
+    rows = Rows(
+        account_start=account_start,
+        created_at=numbers["created_at"],
+        activates_at=numbers["activates_at"],
+        expires_at=numbers["expires_at"],
+        type=numbers["type"],
+        points=numbers["points"],
+        related=np.full(count, NO_RELATED, np.int64),
+    )
+    loaded = Loaded(numbers["account_hash"], numbers["known_at"], rows, file_row, piece_start, texts)
+    _resolve(loaded, related, pieces)
+    return loaded
+
+
+def book_at(
+    loaded: Loaded, cut: Cut, *, first_account: int = 0
+) -> BookedPartition | None:
+    """Book the rows of `cut`; None when it has none of them. Raises LedgerViolation that names accounts."""
+    rows, hashes, selected = _select(loaded, cut)
+    if len(rows) == 0:
+        return None
+    booked = book(rows, cut.book_at, allocations=cut.allocations)
+    booked.problem[rows.created_at > cut.known_at] |= np.uint16(RowProblem.CREATED_AFTER_KNOWN)
+    partition = BookedPartition(cut, rows, booked, hashes, first_account, loaded, selected)
+    for broken, sentence in (
+        (identity_violations(booked), "posted points less expired differ from active + pending - debt"),
+        (chain_violations(booked), "the balances of the history do not chain"),
+    ):
+        if broken.size:
+            named = ", ".join(partition.account_name(account) for account in broken[:_NAMED_ACCOUNTS].tolist())
+            more = f" and {broken.size - _NAMED_ACCOUNTS} more" if broken.size > _NAMED_ACCOUNTS else ""
+            raise LedgerViolation(f"{sentence} for {named}{more}")
+    return partition
+
+
+def _select(loaded: Loaded, cut: Cut) -> tuple[Rows, NDArray[np.uint64], Ints | None]:
+    rows = loaded.rows
+    mask = (rows.created_at < cut.as_of) & (loaded.known_at <= cut.known_at)
+    first = rows.account_start[:-1]
+    if mask.all():
+        return rows, loaded.account_hash[first], None
+    selected = np.flatnonzero(mask)
+    place = np.cumsum(mask) - 1
+    related = rows.related[selected]
+    inside = related >= 0
+    target = related[inside]
+    related[inside] = np.where(mask[target], place[target], RELATED_NOT_FOUND)
+    counts = np.add.reduceat(mask.astype(np.int64), first)
+    kept = Rows(
+        account_start=np.concatenate(([0], np.cumsum(counts[counts > 0]))).astype(np.int64),
+        created_at=rows.created_at[selected],
+        activates_at=rows.activates_at[selected],
+        expires_at=rows.expires_at[selected],
+        type=rows.type[selected],
+        points=rows.points[selected],
+        related=related,
+    )
+    return kept, loaded.account_hash[first[counts > 0]], selected
+
+
+def _related_ids(table: pa.Table, order: Ints, begin: int) -> tuple[Ints, pa.Array]:
+    """Return the rows, in ledger order, that name another, and the ids that they name."""
+    column = _one_chunk(table.column("related_transaction_id")).take(pa.array(order))
+    named = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    return named + begin, column.take(pa.array(named))
+
+
+def _resolve(loaded: Loaded, related: Sequence[tuple[Ints, pa.Array]], pieces: Sequence[Piece]) -> None:
+    """Set `related` to row indices, by exact comparison of ids, where row and target share the account."""
+    named = np.concatenate([rows for rows, _ in related])
+    if not named.size:
+        return
+    ids = pa.concat_arrays([texts for _, texts in related])
+    unique = ids.unique()
+    target = np.full(len(unique), RELATED_NOT_FOUND, np.int64)
+    for index in range(len(pieces)):
+        begin, end = loaded.piece_start[index], loaded.piece_start[index + 1]
+        there = loaded.text("transaction_id", np.arange(begin, end))
+        found = pc.index_in(there, value_set=unique)
+        at = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+        target[found.take(pa.array(at)).to_numpy()] = at + begin
+    aim = target[pc.index_in(ids, value_set=unique).to_numpy()]
+    starts = loaded.rows.account_start
+    same = np.searchsorted(starts, aim, side="right") == np.searchsorted(starts, named, side="right")
+    loaded.rows.related[named] = np.where((aim >= 0) & same, aim, RELATED_NOT_FOUND)
+
+
+def instants(values: Ints, *, none: int | None = NEVER) -> pa.Array:
+    """Return microseconds as an Arrow instant column, `none` as null."""
+    mask = None if none is None else values == none
+    return pa.array(values, pa.int64(), mask=mask).cast(INSTANT)
+
+
+def _indices(file_row: NDArray[np.int32], rows: Ints) -> pa.Array:
+    missing = rows < 0
+    if not missing.any():
+        return pa.array(file_row[rows])
+    return pa.array(file_row[np.maximum(rows, 0)], mask=missing)
+
+
+def _dtype(name: str) -> type[np.generic]:
+    return {"account_hash": np.uint64, "type": np.uint8}.get(name, np.int64)
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.generic]:
+    return np.asarray(_one_chunk(column).to_numpy())
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _decoded(column: pa.ChunkedArray, dictionary: pa.Array | None) -> pa.Array:
+    codes = _one_chunk(column)
+    return codes if dictionary is None else dictionary.take(codes)

@@ -1,0 +1,147 @@
+"""Scattering rows over scratch files, and splitting a file with too many rows for one partition.
+
+Somewhere one account holds a tenth of all rows. Such an account gets a partition of its own, and that is cut
+further by time: its numbers fit in memory, its text is taken piece by piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+_ACCOUNT = ("program_id", "subledger_id")
+_WRITE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One scratch file of rows (Arrow IPC)."""
+
+    path: Path
+    rows: int
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return all rows with `columns`, all when None, each in one chunk."""
+        with pa.OSFile(str(self.path), "rb") as source:
+            included = None
+            if columns is not None:
+                schema = pa.ipc.open_file(source).schema
+                included = [schema.get_field_index(name) for name in columns]
+            options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=included)
+            table = pa.ipc.open_file(source, options=options).read_all()
+        return (table if columns is None else table.select(columns)).combine_chunks()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows as they were written."""
+        options = pa.ipc.IpcReadOptions(use_threads=False)
+        with pa.OSFile(str(self.path), "rb") as source:
+            reader = pa.ipc.open_file(source, options=options)
+            for index in range(reader.num_record_batches):
+                yield reader.get_batch(index)
+
+
+class Scatter:
+    """Writes rows to one of `count` files, which a number per row chooses; rows keep their order."""
+
+    def __init__(self, folder: Path, prefix: str, count: int) -> None:
+        self._paths = [folder / f"{prefix}-{index:05}.arrow" for index in range(count)]
+        self._rows = [0] * count
+        self._writers: dict[int, tuple[pa.OSFile, pa.ipc.RecordBatchFileWriter]] = {}
+
+    def add(self, batch: pa.RecordBatch, target: NDArray[np.uint16]) -> None:
+        """Write each row of `batch` to the file that `target` names."""
+        order = np.argsort(target, kind="stable")
+        ends = np.cumsum(np.bincount(target, minlength=len(self._paths)))
+        batch = batch.take(pa.array(order))
+        start = 0
+        for index, end in enumerate(ends.tolist()):
+            if end > start:
+                self._write(index, batch.slice(start, end - start))
+            start = end
+
+    def _write(self, index: int, batch: pa.RecordBatch) -> None:
+        if index not in self._writers:
+            sink = pa.OSFile(str(self._paths[index]), "wb")
+            self._writers[index] = (sink, pa.ipc.new_file(sink, batch.schema, options=_WRITE))
+        self._writers[index][1].write_batch(batch)
+        self._rows[index] += len(batch)
+
+    def close(self) -> None:
+        """End writing."""
+        for sink, writer in self._writers.values():
+            writer.close()
+            sink.close()
+        self._writers.clear()
+
+    def pieces(self) -> list[Piece]:
+        """Return the files, in order, also those without rows (which do not exist)."""
+        return [Piece(path, rows) for path, rows in zip(self._paths, self._rows, strict=True)]
+
+
+def split(piece: Piece, folder: Path, row_limit: int) -> list[tuple[Piece, ...]]:
+    """Return the piece as runs of whole accounts of at most `row_limit` rows where accounts allow it.
+
+    An account over the limit becomes a run of its own of several pieces, in time order: none spans two.
+    """
+    if piece.rows <= row_limit:
+        return [(piece,)]
+    hashes = piece.table(["account_hash"]).column(0).to_numpy()
+    values, counts = np.unique(hashes, return_counts=True)
+    del hashes
+    starts = _run_starts(counts, row_limit)
+    if len(starts) == 1:
+        return [_by_time(piece, folder, row_limit)] if values.size == 1 else [(piece,)]
+    runs = _rescatter(piece, folder, "account_hash", values[starts])
+    return [
+        _by_time(run, folder, row_limit) if run.rows > row_limit else (run,) for run in runs if run.rows
+    ]
+
+
+def _run_starts(counts: NDArray[np.int64], row_limit: int) -> list[int]:
+    """Return where runs of accounts begin: as many as fit under the limit, the larger ones alone."""
+    starts, rows = [0], 0
+    for index, count in enumerate(counts.tolist()):
+        if rows and rows + count > row_limit:
+            starts.append(index)
+            rows = 0
+        rows += count
+    return starts
+
+
+def _by_time(piece: Piece, folder: Path, row_limit: int) -> tuple[Piece, ...]:
+    if not _is_one_account(piece):  # accounts whose 64-bit hashes meet: never seen, and not worth a merge
+        return (piece,)
+    created = np.sort(piece.table(["created_at"]).column(0).to_numpy())
+    starts = np.unique(created[::row_limit])
+    del created
+    return tuple(run for run in _rescatter(piece, folder, "created_at", starts) if run.rows)
+
+
+def _rescatter(piece: Piece, folder: Path, column: str, starts: NDArray[np.generic]) -> list[Piece]:
+    scatter = Scatter(folder, piece.path.stem, len(starts))
+    for batch in piece.batches():
+        values = batch.column(column).to_numpy()
+        scatter.add(batch, (np.searchsorted(starts, values, side="right") - 1).astype(np.uint16))
+    scatter.close()
+    piece.path.unlink()
+    return scatter.pieces()
+
+
+def _is_one_account(piece: Piece) -> bool:
+    first: tuple[object, ...] | None = None
+    for batch in piece.batches():
+        holder = batch.column("card_id").fill_null("") if batch.column("card_id").null_count else batch.column("card_id")
+        names = _ACCOUNT if pc.any(pc.greater(pc.binary_length(holder), 0)).as_py() else (*_ACCOUNT, "customer_id")
+        columns = [holder, *(batch.column(name) for name in names)]
+        first = first or tuple(column[0].as_py() for column in columns)
+        if len(columns) != len(first):
+            return False
+        if not all(pc.all(pc.equal(column, value)).as_py() for column, value in zip(columns, first, strict=True)):
+            return False
+    return True

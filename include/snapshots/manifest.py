@@ -1,0 +1,136 @@
+"""What a snapshot is and holds: the document whose creation makes the snapshot exist.
+
+Keys in the store: `snapshots/<source key>/<generation>/manifest.json` and, written before it by the attempt
+that made them, `snapshots/<source key>/attempts/<attempt>/<relation>-<number>.parquet`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+FOLDER = "snapshots"
+MANIFEST = "manifest.json"
+
+Needs = Mapping[str, Collection[str]]
+"""The columns that are needed of each relation."""
+
+
+class SnapshotFile(BaseModel):
+    """One Parquet file; `first_created_at` and `last_created_at` bound its rows, where there is the field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    rows: int
+    bytes: int
+    sha256: str
+    first_created_at: AwareDatetime | None = None
+    last_created_at: AwareDatetime | None = None
+
+
+class SnapshotRelation(BaseModel):
+    """One relation: `columns` are in the files; `absent` were asked for and the ledger lacks them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    rows: int
+    files: tuple[SnapshotFile, ...]
+
+
+class SnapshotTotals(BaseModel):
+    """Control figures of `transactions`: points in hundredths, the sum of id hashes modulo 2^64 in hex."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = 0
+    points: int = 0
+    id_hash_total: str = "0" * 16
+    first_created_at: AwareDatetime | None = None
+    last_created_at: AwareDatetime | None = None
+
+
+class SnapshotManifest(BaseModel):
+    """A snapshot: one consistent read of a ledger at the read point `read_at` (the ledger's clock).
+
+    source: the ledger's URL without secrets. absent: relations that were asked for and that it does not have.
+    oldest_open_transaction: of the ledger's database just before the reading, where the source can tell.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    source: str
+    source_key: str
+    mapping_hash: str | None
+    generation: int
+    attempt: str
+    read_at: AwareDatetime
+    oldest_open_transaction: AwareDatetime | None
+    has_recorded_at: bool
+    relations: dict[str, SnapshotRelation]
+    absent: tuple[str, ...] = ()
+    totals: SnapshotTotals
+    code_version: str
+
+    def serves(self, moment: datetime, settle_delay: timedelta) -> bool:
+        """Say whether T or K may be `moment`: what was still being written at R lies after it."""
+        return moment <= self.read_at - settle_delay
+
+    def covers(self, needs: Needs) -> bool:
+        """Say whether every needed column was asked for when the snapshot was made."""
+        for relation, columns in needs.items():
+            if relation in self.absent:
+                continue
+            held = self.relations.get(relation)
+            if held is None or not set(columns) <= {*held.columns, *held.absent}:
+                return False
+        return True
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Return, by relation, the columns that the files hold."""
+        return {name: relation.columns for name, relation in self.relations.items()}
+
+    def key(self) -> str:
+        """Return where the manifest stands in the store."""
+        return manifest_key(self.source_key, self.generation)
+
+    def encode(self) -> bytes:
+        """Return the canonical JSON bytes."""
+        document = self.model_dump(mode="json")
+        return (json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def source_key(public: str, mapping_hash: str | None) -> str:
+    """Return the short key of a ledger as it is mapped: snapshots of one key may stand for each other."""
+    return hashlib.sha256(f"{public}\0{mapping_hash or ''}".encode()).hexdigest()[:16]
+
+
+def source_folder(key: str) -> str:
+    """Return the folder of a ledger's snapshots."""
+    return f"{FOLDER}/{key}"
+
+
+def manifest_key(key: str, generation: int) -> str:
+    """Return where the manifest of a generation stands in the store."""
+    return f"{source_folder(key)}/{generation:08d}/{MANIFEST}"
+
+
+def attempt_folder(key: str, attempt: str) -> str:
+    """Return the folder into which one attempt writes."""
+    return f"{source_folder(key)}/attempts/{attempt}"
+
+
+def merged(*needs: Needs) -> dict[str, tuple[str, ...]]:
+    """Return the needs of several reports as one."""
+    columns: dict[str, set[str]] = {}
+    for need in needs:
+        for relation, names in need.items():
+            columns.setdefault(relation, set()).update(names)
+    return {relation: tuple(sorted(names)) for relation, names in sorted(columns.items())}

@@ -1,0 +1,169 @@
+"""Writing a relation's rows into Parquet files of the store, in the order in which they are read.
+
+Files hold about a million rows, so that readers can skip those after their T and fetch the rest side by side;
+row groups are small, so that readers stay small. Memory: one row group and its encoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from include.ledger.catalog import RELATIONS, FieldType, arrow_schema
+from include.snapshots.manifest import SnapshotFile, SnapshotRelation, SnapshotTotals
+from include.snapshots.store import Store, disk_errors
+
+FILE_ROWS = 1 << 20
+ROW_GROUP_ROWS = 1 << 17
+# A text column whose first row group has at most this share of different values is written by dictionary.
+DICTIONARY_SHARE = 0.02
+TEXTS = (FieldType.ID, FieldType.TEXT, FieldType.ENUM, FieldType.JSON)
+
+
+class RelationFiles:
+    """Takes batches of one relation, puts files under `folder`, and describes them in the end."""
+
+    def __init__(
+        self, relation: str, columns: Sequence[str], *, store: Store, folder: str, scratch: Path
+    ) -> None:
+        self.relation = relation
+        self.columns = tuple(columns)
+        self.rows = 0
+        self._schema = arrow_schema(RELATIONS[relation], self.columns)
+        self._store = store
+        self._folder = folder
+        self._scratch = scratch
+        self._files: list[SnapshotFile] = []
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+        self._dictionary: list[str] | None = None
+        self._path: Path | None = None
+        self._writer: Any = None
+        self._file_rows = 0
+        self._bounds: _Bounds = _Bounds()
+        self._points = 0
+        self._hashes = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take one batch; write a row group when there is enough for one."""
+        if not len(batch):
+            return
+        self._waiting.append(batch)
+        self._waiting_rows += len(batch)
+        if self._waiting_rows >= ROW_GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> SnapshotRelation:
+        """Write what is left and return the relation's description. Without rows there is no file."""
+        if self._waiting:
+            self._flush()
+        self._finish_file()
+        return SnapshotRelation(columns=self.columns, rows=self.rows, files=tuple(self._files))
+
+    def totals(self) -> SnapshotTotals:
+        """Return the control figures of what was written."""
+        all_bounds = _Bounds()
+        for file in self._files:
+            all_bounds.include(file.first_created_at, file.last_created_at)
+        return SnapshotTotals(
+            rows=self.rows,
+            points=self._points,
+            id_hash_total=f"{self._hashes:016x}",
+            first_created_at=all_bounds.first,
+            last_created_at=all_bounds.last,
+        )
+
+    def _flush(self) -> None:
+        table = pa.Table.from_batches(self._waiting, self._schema)
+        self._waiting, self._waiting_rows = [], 0
+        if self._dictionary is None:
+            self._dictionary = _repeating(self.relation, table)
+        if self._writer is None:
+            self._path = self._scratch / f"{self.relation}-{len(self._files) + 1:05d}.parquet"
+            self._open(self._path)
+        assert self._path is not None
+        with disk_errors(self._path):
+            self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        self._count(table)
+        if self._file_rows >= FILE_ROWS:
+            self._finish_file()
+
+    def _open(self, path: Path) -> None:
+        self._writer = pq.ParquetWriter(
+            path,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=self._dictionary or False,
+            # Readers skip by file, through the manifest; statistics of ids would only cost.
+            write_statistics=[name for name in ("created_at",) if name in self.columns],
+            store_schema=True,
+        )
+
+    def _count(self, table: pa.Table) -> None:
+        self.rows += len(table)
+        self._file_rows += len(table)
+        if "created_at" in self.columns:
+            found = pc.min_max(table["created_at"]).as_py()
+            self._bounds.include(found["min"], found["max"])
+        if self.relation == "transactions":
+            if "points" in self.columns:
+                self._points += pc.sum(table["points"]).as_py() or 0
+            if "transaction_id" in self.columns:
+                from include.ledger.hashing import text_hashes
+
+                hashes = int(text_hashes(table["transaction_id"]).sum())
+                self._hashes = (self._hashes + hashes) % (1 << 64)
+
+    def _finish_file(self) -> None:
+        if self._writer is None:
+            return
+        path = self._path
+        assert path is not None
+        with disk_errors(path):
+            self._writer.close()
+        self._writer = None
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        key, size = f"{self._folder}/{path.name}", path.stat().st_size
+        if not self._store.put_new(key, path, move=True):
+            raise FileExistsError(f"{key} exists, though its attempt is new")
+        self._files.append(
+            SnapshotFile(
+                key=key,
+                rows=self._file_rows,
+                bytes=size,
+                sha256=digest,
+                first_created_at=self._bounds.first,
+                last_created_at=self._bounds.last,
+            )
+        )
+        self._file_rows, self._bounds = 0, _Bounds()
+
+
+class _Bounds:
+    """The least and the greatest instant that were included; None while there is none."""
+
+    def __init__(self) -> None:
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+
+    def include(self, first: datetime | None, last: datetime | None) -> None:
+        if first is not None:
+            self.first = first if self.first is None else min(self.first, first)
+        if last is not None:
+            self.last = last if self.last is None else max(self.last, last)
+
+
+def _repeating(relation: str, table: pa.Table) -> list[str]:
+    """Return the text columns whose values repeat: a dictionary makes them smaller and faster to read."""
+    most = max(1, int(len(table) * DICTIONARY_SHARE))
+    texts = [name for name in table.column_names if RELATIONS[relation].field(name).type in TEXTS]
+    return [name for name in texts if pc.count_distinct(table[name], mode="all").as_py() <= most]

@@ -1,0 +1,164 @@
+"""What a read of a ledger offers, whatever the database; `postgres` and `sql` are the two that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.errors import BadInput, LedgerViolation, Problem
+from include.ledger.catalog import ARROW_TYPES, RELATIONS, Relation
+
+
+class Reading(Protocol):
+    """One read-only, repeatable-read database transaction on a ledger; one open stream at a time."""
+
+    read_at: int
+    """Microseconds UTC on the database's clock when the transaction began."""
+
+    relations: tuple[str, ...]
+    """The relations that this ledger has, in the order of the catalog."""
+
+    def has(self, relation: str) -> bool:
+        """Whether the ledger has the relation."""
+
+    def columns(self, relation: str) -> tuple[str, ...]:
+        """Return the canonical columns that the relation really has; BadInput when it is missing."""
+
+    def stream(
+        self, relation: str, columns: Sequence[str], *, created_before: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows, canonical names and physical types, in bounded memory and the database's order.
+
+        Missing optional columns come as nulls. created_before: only rows with created_at < it (microseconds).
+        BadInput names a relation or column that is missing; LedgerViolation a value that blocks (rule 8).
+        """
+
+    def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield like `stream` for the check: what is null or invalid comes as null instead of an error."""
+
+    def invalid(self, relation: str) -> Iterator[InvalidValue]:
+        """Yield every value that `stream` would refuse for what it is (not for being null)."""
+
+    def oldest_open_transaction(self) -> int | None:
+        """Return when the oldest other database transaction that was open at the start began (microseconds).
+
+        It is `read_at` when there was none; None when the source cannot tell.
+        """
+
+
+class InvalidValue(NamedTuple):
+    """A value that the catalog's type cannot hold; `row_id` is its row's key, parts joined by '/'."""
+
+    rule: str
+    relation: str
+    column: str
+    row_id: str
+    value: str
+
+
+SENTENCES = {
+    "too_many_decimals": "has more decimals than are kept",
+    "instant_without_zone": "is an instant without a time zone",
+    "not_an_instant": "is no instant",
+    "not_a_number": "is no number that fits",
+    "not_a_scaled_integer": "is not an integer count of the last decimal place",
+    "not_an_integer": "is no 64-bit integer",
+    "not_a_boolean": "is neither true nor false",
+    "not_a_date": "is no date",
+    "not_utf8": "is not UTF-8 text",
+    "text_from_float": "is a floating-point number where text is needed",
+}
+
+
+@dataclass
+class Origin:
+    """Where a relation comes from: its FROM clause, and for each canonical column what to select."""
+
+    relation: Relation
+    clause: str
+    mapped: bool
+    expressions: dict[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+
+
+def shape_problems(where: str, origins: Mapping[str, Origin], *, mapped: bool) -> list[Problem]:
+    """Return what the ledger lacks, or has too much, against the catalog."""
+    problems = []
+    place = f"{where}, query " if mapped else f"{where}, table "
+    for relation in RELATIONS.values():
+        origin = origins.get(relation.name)
+        if origin is None:
+            if relation.required:
+                right = "every ledger has this relation; map it, or make it with `loyalty ledger init`"
+                problems.append(Problem(place + relation.name, "missing", right, "missing_relation"))
+            continue
+        for column in relation.fields:
+            if column.required and column.name not in origin.expressions:
+                right = f"this column is required ({column.type}): {column.meaning}"
+                at = f"{place}{relation.name}, column {column.name}"
+                problems.append(Problem(at, "missing", right, "missing_column"))
+        for name in origin.unknown if mapped else ():
+            right = f"known columns of {relation.name} are {', '.join(relation.names)}"
+            problems.append(Problem(place + relation.name, name, right, "unknown_column"))
+    return problems
+
+
+def nulls_query(origin: Origin, quote: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+    """Return the columns that may not be null, and a query whose one row says for each whether one is (1)."""
+    names = tuple(x.name for x in origin.relation.fields if x.name in quote and not x.may_be_null)
+    tests = ", ".join(f"MAX(CASE WHEN {quote[name]} IS NULL THEN 1 ELSE 0 END)" for name in names)
+    return names, f"SELECT {tests} FROM {origin.clause}"
+
+
+def null_problem(where: str, relation: str, column: str) -> Problem:
+    """Return the problem of a null in a column that may not hold it."""
+    at = f"{where}, query {relation}, column {column}"
+    return Problem(at, "null", "this column may not be null", "null_key")
+
+
+def resolve(origins: Mapping[str, Origin], where: str, relation: str, columns: Sequence[str]) -> Origin:
+    """Return the origin of a relation; BadInput names it, and columns that the catalog does not know."""
+    origin = origins.get(relation)
+    if origin is None:
+        known = ", ".join(origins)
+        raise BadInput([Problem(where, relation, f"this ledger has {known}", "missing_relation")])
+    unknown = [name for name in columns if name not in origin.relation.names]
+    if unknown:
+        right = f"columns of {relation} are {', '.join(origin.relation.names)}"
+        raise BadInput([Problem(f"{where}, {relation}", name, right, "unknown_column") for name in unknown])
+    return origin
+
+
+def assemble(
+    relation: Relation, columns: Sequence[str], arrays: Mapping[str, pa.Array], rows: int, *, strict: bool
+) -> pa.RecordBatch:
+    """Return one batch with all `columns`, nulls where a column is absent.
+
+    strict: a null where the catalog allows none raises LedgerViolation.
+    """
+    chosen = [relation.field(name) for name in columns]
+    data = [arrays[x.name] if x.name in arrays else pa.nulls(rows, ARROW_TYPES[x.type]) for x in chosen]
+    if strict:
+        for column, array in zip(chosen, data, strict=True):
+            if array.null_count and not column.may_be_null:
+                key = row_id(relation, arrays, pc.index(array.is_null(), True).as_py())
+                message = f"{relation.name} {key}: {column.name} is null, which no row may hold"
+                raise LedgerViolation(message + "; `loyalty ledger check` lists them all")
+    return pa.RecordBatch.from_arrays(data, schema=pa.schema([(x.name, ARROW_TYPES[x.type]) for x in chosen]))
+
+
+def row_id(relation: Relation, arrays: Mapping[str, pa.Array], row: int) -> str:
+    """Return the key of a row, parts joined by '/'; '?' for a part that was not read."""
+    parts = [str(arrays[name][row].as_py() or "") if name in arrays else "?" for name in relation.key]
+    return "/".join(parts)
+
+
+def refuse(value: InvalidValue) -> LedgerViolation:
+    """Return the error for a value that stops a stream."""
+    says = SENTENCES[value.rule]
+    message = f"{value.relation} {value.row_id}: {value.column} {value.value[:80]!r} {says}"
+    return LedgerViolation(message + "; `loyalty ledger check` lists them all")

@@ -1,0 +1,160 @@
+"""Finding, publishing, damaging and clearing away snapshots: the store's manifests and the state's register.
+
+A manifest in the store is what makes a snapshot exist. The register finds it quickly and counts who needs it;
+`adopt` brings the register up to date after a crash between the two, or with a new state database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from include.snapshots.manifest import (
+    MANIFEST,
+    Needs,
+    SnapshotManifest,
+    attempt_folder,
+    manifest_key,
+    source_folder,
+)
+from include.snapshots.store import Missing, Store
+from include.state import State
+from include.state.snapshots import RegisteredSnapshot, SnapshotState
+
+# An attempt that has written nothing for so long is dead: its lease was lost many times over.
+ABANDONED = timedelta(hours=1)
+
+
+def load(store: Store, state: State, snapshot_id: str) -> SnapshotManifest:
+    """Return the manifest of a snapshot; raise Missing when it is not there any more."""
+    row = state.snapshots.get(snapshot_id)
+    if row is None or row.state is SnapshotState.RETIRED:
+        raise Missing(f"snapshot {snapshot_id} is not in {store.url}")
+    return read(store, row.manifest_key)
+
+
+def read(store: Store, key: str) -> SnapshotManifest:
+    """Return the manifest under a key; raise Missing."""
+    return SnapshotManifest.model_validate_json(store.read(key))
+
+
+def find(
+    store: Store,
+    state: State,
+    source_key: str,
+    *,
+    needs: Needs,
+    not_before: datetime,
+    settle_delay: timedelta,
+    holder: str | None,
+) -> SnapshotManifest | None:
+    """Return the newest usable snapshot that serves and covers, referred to by `holder`; None without one."""
+    for row in state.snapshots.usable(source_key):
+        if not_before > row.read_at - settle_delay:
+            continue
+        try:
+            manifest = read(store, row.manifest_key)
+        except Missing:
+            state.snapshots.damaged(row.snapshot_id)
+            continue
+        if manifest.covers(needs) and (holder is None or state.snapshots.refer(row.snapshot_id, holder)):
+            return manifest
+    return None
+
+
+def adopt(store: Store, state: State, source_key: str) -> int:
+    """Register snapshots that are in the store and not in the register; return the newest generation."""
+    newest = 0
+    for entry in store.list(source_folder(source_key)):
+        if entry.key.endswith(f"/{MANIFEST}"):
+            manifest = read(store, entry.key)
+            register(state, manifest)
+            newest = max(newest, manifest.generation)
+    return max(newest, *(row.generation for row in state.snapshots.all_of(source_key)), 0)
+
+
+def register(state: State, manifest: SnapshotManifest) -> None:
+    """Note in the register what the store's manifest says."""
+    state.snapshots.register(
+        RegisteredSnapshot(
+            manifest.id,
+            manifest.source_key,
+            manifest.generation,
+            manifest.read_at,
+            manifest.key(),
+            SnapshotState.MADE,
+        )
+    )
+
+
+def publish(
+    store: Store,
+    state: State,
+    made: Callable[[int], SnapshotManifest],
+    *,
+    first_generation: int,
+    good_enough: Callable[[SnapshotManifest], bool],
+) -> SnapshotManifest:
+    """Create the manifest of an attempt at the first free generation, and register it.
+
+    made: the manifest with a given generation. Where another attempt was faster and its snapshot is
+    good enough, ours is discarded and the other one returned.
+    """
+    generation = first_generation
+    while True:
+        ours = made(generation)
+        if not store.put_new(ours.key(), ours.encode()):
+            there = read(store, ours.key())
+            # A reply may have been lost: then the manifest that is there is ours.
+            if there.attempt != ours.attempt:
+                register(state, there)
+                if good_enough(there):
+                    discard(store, ours.source_key, ours.attempt)
+                    return there
+                generation += 1
+                continue
+        register(state, ours)
+        return ours
+
+
+def discard(store: Store, source_key: str, attempt: str) -> None:
+    """Delete what an attempt has written."""
+    for entry in store.list(attempt_folder(source_key, attempt)):
+        store.delete(entry.key)
+
+
+def sweep(store: Store, source_key: str) -> int:
+    """Delete the files of attempts that died, and return how many; call it while holding the lease."""
+    kept: set[str] = set()
+    attempts: dict[str, list[tuple[str, datetime]]] = {}
+    for entry in store.list(source_folder(source_key)):
+        if entry.key.endswith(f"/{MANIFEST}"):
+            kept.add(read(store, entry.key).attempt)
+        else:
+            attempt = entry.key.removeprefix(attempt_folder(source_key, "")).split("/")[0]
+            attempts.setdefault(attempt, []).append((entry.key, entry.modified))
+    dead = datetime.now(UTC) - ABANDONED
+    gone = 0
+    for attempt, files in attempts.items():
+        if attempt not in kept and max(modified for _, modified in files) < dead:
+            for key, _ in files:
+                store.delete(key)
+                gone += 1
+    return gone
+
+
+def retire(store: Store, state: State, *, older_than: timedelta) -> list[str]:
+    """Delete snapshots that nobody needs, are that old, and have a newer one after them; return their ids."""
+    retired = []
+    for row in state.snapshots.idle(older_than):
+        if not state.snapshots.retire(row.snapshot_id):
+            continue
+        key = manifest_key(row.source_key, row.generation)
+        try:
+            attempt = read(store, key).attempt
+        except Missing:
+            continue
+        store.delete(key)  # first, so that no manifest ever names a file that is gone
+        discard(store, row.source_key, attempt)
+        retired.append(row.snapshot_id)
+    return retired

@@ -1,0 +1,94 @@
+"""The ledger database as a source: one consistent, read-only read that streams Arrow record batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from include.errors import BadInput, Problem
+from include.settings import Settings
+from include.snapshots import mapping as mappings
+from include.snapshots.mapping import Mapping
+from include.snapshots.reading import InvalidValue, Reading
+
+__all__ = ["InvalidValue", "Reading", "Source", "open_read", "parse_url", "public_url"]
+
+# Query parameters of a URL that hold no secret; others are not shown.
+_SHOWN = frozenset({"host", "port", "dbname", "sslmode", "charset", "options", "mode", "driver"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the ledger is, and how its tables map to the catalog (None: canonical tables).
+
+    statement_seconds: the database ends a read that takes longer, where it can.
+    """
+
+    url: str
+    mapping: Mapping | None = None
+    statement_seconds: int = 6 * 3600
+
+    @staticmethod
+    def from_settings(settings: Settings) -> Source:
+        """Return the configured source; BadInput when the mapping file is wrong."""
+        path = settings.ledger_mapping
+        return Source(settings.ledger_url, mappings.load(path) if path else None)
+
+    @property
+    def mapping_sha256(self) -> str | None:
+        """The hash of the mapping, None for canonical tables."""
+        return self.mapping.sha256 if self.mapping else None
+
+    @property
+    def where(self) -> str:
+        """The source in messages: the mapping's file name, or the URL without secrets."""
+        return self.mapping.name if self.mapping else public_url(self.url)
+
+
+def parse_url(url: str) -> URL:
+    """Return the parsed URL; BadInput, without showing it, when it is none."""
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, ImportError, ValueError) as error:
+        right = "give a SQLAlchemy URL such as postgresql://user@host/database or sqlite:///ledger.sqlite"
+        shown = url.split(":", 1)[0] + ":..."
+        raise BadInput([Problem("ledger URL", shown, right, "bad_url")]) from error
+    return parsed
+
+
+def public_url(url: str) -> str:
+    """Return a URL as it may be shown, logged and kept: no password, no parameter that may hold a secret."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return url.split(":", 1)[0] + ":..."
+    shown = {key: value for key, value in parsed.query.items() if key in _SHOWN}
+    return URL.create(
+        parsed.drivername, parsed.username, None, parsed.host, parsed.port, parsed.database, shown
+    ).render_as_string(hide_password=True)
+
+
+@contextmanager
+def open_read(source: Source) -> Iterator[Reading]:
+    """Open one read-only, repeatable-read database transaction on the ledger, and end it afterwards.
+
+    Raises BadInput that lists every missing relation and column, wrong type and null key at once;
+    Transient when the database cannot be reached or the connection is lost.
+    """
+    parsed = parse_url(source.url)
+    opened: AbstractContextManager[Reading]
+    if parsed.get_backend_name() == "postgresql":
+        from include.snapshots import postgres
+
+        opened = postgres.reading(source, parsed)
+    else:
+        from include.snapshots import sql
+
+        opened = sql.reading(source, parsed)
+    with opened as reading:
+        yield reading

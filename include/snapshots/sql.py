@@ -1,0 +1,300 @@
+"""Reading a ledger from any other database: SQLAlchemy's server-side streaming in one database transaction.
+
+Values arrive as Python objects and are converted by `wire`. Canonical tables on SQLite hold scaled integers
+and microseconds; MySQL's DATETIME is UTC there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
+from include.ledger.catalog import RELATIONS
+from include.snapshots.canonical import Instant
+from include.snapshots.reading import (
+    SENTENCES,
+    InvalidValue,
+    Origin,
+    assemble,
+    null_problem,
+    nulls_query,
+    refuse,
+    resolve,
+    row_id,
+    shape_problems,
+)
+from include.snapshots.source import Source, public_url
+from include.snapshots.wire import Invalid, from_values
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BATCH_ROWS = 20_000
+_MYSQL = frozenset({"mysql", "mariadb"})
+_CLOCK = {
+    "sqlite": "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000",
+    "mysql": "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
+}
+# Errors of MySQL that say the URL is wrong: access denied, unknown database.
+_WRONG_URL = frozenset({1044, 1045, 1049})
+
+
+class SqlReading:
+    """The `Reading` of every database but PostgreSQL."""
+
+    def __init__(self, connection: Connection, where: str, mapped: bool) -> None:
+        self._connection, self._where, self._mapped = connection, where, mapped
+        self._dialect = "mysql" if connection.dialect.name in _MYSQL else connection.dialect.name
+        self._scaled = self._dialect == "sqlite" and not mapped
+        self._quote = connection.dialect.identifier_preparer.quote_identifier
+        self._origins: dict[str, Origin] = {}
+        self.read_at = self._clock()
+        self._oldest = self._oldest_open()
+        self.relations: tuple[str, ...] = ()
+
+    def _clock(self) -> int:
+        sql = _CLOCK.get(self._dialect)
+        if sql:
+            return int(self._connection.exec_driver_sql(sql).scalar_one())
+        now = self._connection.execute(sa.select(sa.func.current_timestamp())).scalar_one()
+        aware = now if now.tzinfo else now.replace(tzinfo=UTC)
+        return int((aware - _EPOCH) // timedelta(microseconds=1))
+
+    def _oldest_open(self) -> int | None:
+        if self._dialect != "mysql":
+            return None  # SQLite does not show other writers
+        sql = """SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', MIN(trx_started))
+                 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID()"""
+        try:
+            oldest = self._connection.exec_driver_sql(sql).scalar()
+        except DBAPIError:
+            return None  # needs the PROCESS privilege
+        return self.read_at if oldest is None else int(oldest)
+
+    def inspect(self, queries: dict[str, str]) -> None:
+        """Find the relations and check them against the catalog; BadInput lists all problems."""
+        problems: list[Problem] = []
+        for name, clause in self._clauses(queries).items():
+            relation = RELATIONS[name]
+            place = f"{self._where}, {'query' if self._mapped else 'table'} {name}"
+            try:
+                result = self._connection.execute(_text(f"SELECT * FROM {clause} WHERE 1 = 0"))
+                found = tuple(result.keys())
+                result.close()
+            except DBAPIError as error:
+                problems.append(Problem(place, str(error.orig), "write a query that runs", "bad_query"))
+                continue
+            origin = Origin(relation, clause, self._mapped)
+            origin.unknown = tuple(column for column in found if column not in relation.names)
+            origin.expressions = {x: self._quote(x) for x in found if x in relation.names}
+            self._origins[name] = origin
+        problems += shape_problems(self._where, self._origins, mapped=self._mapped) if not problems else []
+        if self._mapped and not problems:
+            problems += self._value_problems()
+        if problems:
+            raise BadInput(problems)
+        self.relations = tuple(self._origins)
+
+    def _clauses(self, queries: dict[str, str]) -> dict[str, str]:
+        if self._mapped:
+            return {name: f"(\n{queries[name]}\n) mapped" for name in RELATIONS if name in queries}
+        inspector = sa.inspect(self._connection)
+        tables = {*inspector.get_table_names(), *inspector.get_view_names()}
+        return {name: self._quote(name) for name in RELATIONS if name in tables}
+
+    def _value_problems(self) -> list[Problem]:
+        """Check nulls in all rows, and types in the first ones, as these databases type no query."""
+        problems = []
+        for name, origin in self._origins.items():
+            names, sql = nulls_query(origin, origin.expressions)
+            row = self._connection.execute(_text(sql)).one()
+            problems += [
+                null_problem(self._where, name, x) for x, null in zip(names, row, strict=True) if null
+            ]
+            columns = tuple(origin.expressions)
+            listed = ", ".join(origin.expressions.values())
+            result = self._connection.execute(_text(f"SELECT {listed} FROM {origin.clause}"))
+            _, invalid = self._convert(origin, columns, result.fetchmany(1000))
+            result.close()
+            for column, wrong in dict(reversed(invalid)).items():
+                at = f"{self._where}, query {name}, column {column}"
+                kind = origin.relation.field(column).type
+                right = f"it {SENTENCES[wrong.rule]}; this column holds {kind}"
+                problems.append(Problem(at, wrong.value, right, "wrong_type"))
+        return problems
+
+    def has(self, relation: str) -> bool:
+        """Whether the ledger has the relation."""
+        return relation in self._origins
+
+    def columns(self, relation: str) -> tuple[str, ...]:
+        """Return the canonical columns that the relation really has."""
+        origin = resolve(self._origins, self._where, relation, ())
+        return tuple(name for name in origin.relation.names if name in origin.expressions)
+
+    def oldest_open_transaction(self) -> int | None:
+        """Return the start of the oldest other open database transaction; see `Reading`."""
+        return self._oldest
+
+    def stream(
+        self, relation: str, columns: Sequence[str], *, created_before: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, columns)
+        for arrays, invalid, rows in self._rows(origin, columns, created_before):
+            if invalid:
+                column, first = invalid[0]
+                key = row_id(origin.relation, arrays, first.row)
+                raise refuse(InvalidValue(first.rule, relation, column, key, first.value))
+            yield assemble(origin.relation, columns, arrays, rows, strict=True)
+
+    def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows, invalid values as nulls; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, columns)
+        for arrays, _, rows in self._rows(origin, columns, None):
+            yield assemble(origin.relation, columns, arrays, rows, strict=False)
+
+    def invalid(self, relation: str) -> Iterator[InvalidValue]:
+        """Yield every value that the catalog's type cannot hold; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, ())
+        for arrays, invalid, _ in self._rows(origin, origin.relation.names, None):
+            for column, wrong in invalid:
+                key = row_id(origin.relation, arrays, wrong.row)
+                yield InvalidValue(wrong.rule, relation, column, key, wrong.value)
+
+    def _rows(
+        self, origin: Origin, columns: Sequence[str], created_before: int | None
+    ) -> Iterator[tuple[dict[str, pa.Array], list[tuple[str, Invalid]], int]]:
+        """Yield arrays by column, the invalid values by column, and the number of rows, batch by batch."""
+        limited = created_before is not None
+        wanted = dict.fromkeys((*columns, "created_at") if limited else columns)
+        present = tuple(name for name in wanted if name in origin.expressions)
+        listed = ", ".join(origin.expressions[name] for name in present) or "1"
+        statement = _text(f"SELECT {listed} FROM {origin.clause}")
+        if limited and not self._mapped:  # a mapped instant may be text: it is compared once converted
+            moment = _EPOCH + timedelta(microseconds=created_before or 0)
+            statement = _text(f"SELECT {listed} FROM {origin.clause} WHERE created_at < :created_before")
+            statement = statement.bindparams(sa.bindparam("created_before", moment, Instant()))
+        try:
+            streaming = self._connection.execution_options(stream_results=True, max_row_buffer=_BATCH_ROWS)
+            result = streaming.execute(statement)
+            try:
+                while rows := result.fetchmany(_BATCH_ROWS):
+                    arrays, invalid = self._convert(origin, present, rows)
+                    if limited and self._mapped and not invalid:
+                        earlier = pc.less(arrays["created_at"].cast(pa.int64()), created_before)
+                        arrays = {name: array.filter(earlier) for name, array in arrays.items()}
+                        yield arrays, [], len(arrays["created_at"])
+                        continue
+                    yield arrays, invalid, len(rows)
+            finally:
+                result.close()
+        except DBAPIError as error:
+            raise self._failure(error) from error
+
+    def _convert(
+        self, origin: Origin, columns: Sequence[str], rows: Sequence[Any]
+    ) -> tuple[dict[str, pa.Array], list[tuple[str, Invalid]]]:
+        arrays: dict[str, pa.Array] = {}
+        invalid: list[tuple[str, Invalid]] = []
+        by_column = zip(*rows, strict=True) if rows else [()] * len(columns)
+        for name, values in zip(columns, by_column, strict=False):
+            field = origin.relation.field(name)
+            arrays[name], wrong = from_values(
+                field, values, scaled=self._scaled, naive_is_utc=self._dialect == "mysql"
+            )
+            invalid += [(name, value) for value in wrong]
+        return arrays, invalid
+
+    def _failure(self, error: DBAPIError) -> LoyaltyError:
+        lost = error.connection_invalidated or isinstance(
+            error, sa.exc.OperationalError | sa.exc.InterfaceError
+        )
+        return (Transient if lost else Permanent)(f"{self._where}: reading failed: {error.orig}")
+
+
+def _text(sql: str) -> sa.TextClause:
+    """Return a statement in which a colon is a colon, not a parameter."""
+    return sa.text(sql.replace(":created_before", "\0").replace(":", r"\:").replace("\0", ":created_before"))
+
+
+def _connect(source: Source, url: URL) -> Connection:
+    where = public_url(source.url)
+    if url.get_backend_name() == "sqlite":
+        path = url.database or ""
+        if path in {"", ":memory:"} or not Path(path.removeprefix("file:").split("?")[0]).is_file():
+            right = "there is no such SQLite file; make one with `loyalty ledger init`"
+            raise BadInput([Problem(where, path, right, "no_ledger")])
+    if url.get_backend_name() in _MYSQL and "charset" not in url.query:
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    # Database transactions are begun by the statements of `_begin`, not by the driver.
+    engine = sa.create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    try:
+        return engine.connect()
+    except DBAPIError as error:
+        codes = getattr(error.orig, "args", ())
+        if url.get_backend_name() == "sqlite" or (codes and codes[0] in _WRONG_URL):
+            right = "give a ledger URL that connects"
+            raise BadInput([Problem(where, str(error.orig), right, "bad_url")]) from error
+        raise Transient(f"{where} cannot be reached: {error.orig}") from error
+
+
+def _begin(connection: Connection, seconds: int) -> None:
+    name = connection.dialect.name
+    statements: tuple[str, ...] = ()
+    if name == "sqlite":
+        statements = ("PRAGMA query_only = ON", "BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1")
+    elif name in _MYSQL:
+        limit = (
+            f"max_statement_time = {seconds}"
+            if _is_mariadb(connection)
+            else f"max_execution_time = {seconds * 1000}"
+        )
+        statements = (
+            f"SET SESSION time_zone = '+00:00', {limit}",
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+        )
+    else:
+        known = connection.get_isolation_level()
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        levels = connection.dialect.get_isolation_level_values(driver)
+        level = next((x for x in ("SNAPSHOT", "REPEATABLE READ", "SERIALIZABLE") if x in levels), known)
+        connection.execution_options(isolation_level=level)
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+
+
+def _is_mariadb(connection: Connection) -> bool:
+    return bool(getattr(connection.dialect, "is_mariadb", False))
+
+
+@contextmanager
+def reading(source: Source, url: URL) -> Iterator[SqlReading]:
+    """Open the transaction; see `source.open_read`."""
+    connection = _connect(source, url)
+    try:
+        try:
+            _begin(connection, source.statement_seconds)
+            opened = SqlReading(connection, source.where, source.mapping is not None)
+        except sa.exc.DatabaseError as error:
+            right = "this is not a database that can be read"
+            raise BadInput([Problem(public_url(source.url), str(error.orig), right, "bad_url")]) from error
+        opened.inspect(dict(source.mapping.queries) if source.mapping else {})
+        yield opened
+    finally:
+        with suppress(DBAPIError):
+            if connection.dialect.name in _MYSQL | {"sqlite"}:
+                connection.exec_driver_sql("ROLLBACK")
+        connection.close()
+        connection.engine.dispose()

@@ -1,0 +1,181 @@
+"""Runs: what was asked for, with everything pinned that decides its bytes, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Row, desc, or_, select, update
+
+from include.errors import BadInput, Problem
+from include.state import identity
+from include.state.database import Database
+from include.state.leases import upsert
+from include.state.tables import RUNS, Now
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    PINNED = "pinned"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class RunRecord(BaseModel):
+    """One run. `as_of` is T, `known_at` is K; `[start, end)` is the reporting period where there is one.
+
+    Keys left empty are computed when the run is pinned. `targets` are the asked positions in the definition's
+    list, None for all. `artefacts` are the rendered files; `rows_done` of `rows_total` belong to `stage`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_key: str = ""
+    request_key: str = ""
+    definition_id: str
+    definition_version: str
+    definition: dict[str, Any]
+    occurrence: AwareDatetime | None = None
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    as_of: AwareDatetime
+    known_at: AwareDatetime
+    revision: int = 0
+    targets: tuple[int, ...] | None = None
+    dry_run: bool = False
+    snapshot_id: str | None = None
+    artefacts: list[dict[str, Any]] | None = None
+    status: RunStatus = RunStatus.PINNED
+    stage: str = ""
+    rows_done: int = 0
+    rows_total: int | None = None
+    summary: dict[str, Any] | None = None
+    created_at: AwareDatetime | None = None
+    updated_at: AwareDatetime | None = None
+
+
+class Runs:
+    """The runs of one state database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def pin(self, run: RunRecord) -> RunRecord:
+        """Insert the run, or return the one that was pinned earlier for the same request, with its K and all.
+
+        Without a `request_key` the request is the occurrence, or for a run by hand T and the interval: asking
+        for the same again finds the first K. Who asks for another K gives another `request_key`.
+        """
+        run = _keyed(run)
+        values = run.model_dump(mode="python", exclude={"created_at", "updated_at"})
+        values |= {"targets": None if run.targets is None else list(run.targets)}
+        insert: Any = upsert(self._database, RUNS).values(**values, created_at=Now(), updated_at=Now())
+        same = or_(RUNS.c.request_key == run.request_key, RUNS.c.run_key == run.run_key)
+        # The request comes first: another request may have led to the same run.
+        found = select(RUNS).where(same).order_by(desc(RUNS.c.request_key == run.request_key)).limit(1)
+        with self._database.write() as connection:
+            connection.execute(insert.on_conflict_do_nothing())
+            row = connection.execute(found).one()
+        return _record(row)
+
+    def pin_snapshot(self, run_key: str, snapshot_id: str) -> RunRecord:
+        """Bind the run to a snapshot unless it is bound already; return the run as it is bound."""
+        return self._first(run_key, "snapshot_id", snapshot_id)
+
+    def pin_artefacts(self, run_key: str, artefacts: Sequence[dict[str, Any]]) -> RunRecord:
+        """Keep the rendered files unless some are kept already; return the run with those that count."""
+        return self._first(run_key, "artefacts", list(artefacts))
+
+    def progress(self, run_key: str, stage: str, rows_done: int, rows_total: int | None = None) -> None:
+        """Say how far the run is; `rows_total` is None while nobody knows."""
+        self._update(run_key, status="running", stage=stage, rows_done=rows_done, rows_total=rows_total)
+
+    def finish(self, run_key: str, status: RunStatus, summary: dict[str, Any] | None = None) -> RunRecord:
+        """Close the run; a later attempt may open it again by reporting progress."""
+        self._update(run_key, status=RunStatus(status).value, summary=summary)
+        return self.get(run_key)
+
+    def get(self, run_key: str) -> RunRecord:
+        """Return the run; raise BadInput when nobody has pinned it."""
+        with self._database.read() as connection:
+            row = connection.execute(select(RUNS).where(RUNS.c.run_key == run_key)).first()
+        return _record(_known(row, run_key))
+
+    def list(
+        self,
+        *,
+        definition_id: str | None = None,
+        status: RunStatus | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> list[RunRecord]:
+        """Return runs, the newest first."""
+        wanted = select(RUNS).order_by(RUNS.c.created_at.desc(), RUNS.c.run_key).limit(limit)
+        if definition_id is not None:
+            wanted = wanted.where(RUNS.c.definition_id == definition_id)
+        if status is not None:
+            wanted = wanted.where(RUNS.c.status == status.value)
+        if since is not None:
+            wanted = wanted.where(RUNS.c.created_at >= since)
+        with self._database.read() as connection:
+            return [_record(row) for row in connection.execute(wanted)]
+
+    def _first(self, run_key: str, column: str, value: Any) -> RunRecord:
+        """Set a column that is set once: the first writer's value stays."""
+        empty = update(RUNS).where(RUNS.c.run_key == run_key, RUNS.c[column].is_(None))
+        with self._database.write() as connection:
+            connection.execute(empty.values({column: value, "updated_at": Now()}))
+            row = connection.execute(select(RUNS).where(RUNS.c.run_key == run_key)).first()
+        return _record(_known(row, run_key))
+
+    def _update(self, run_key: str, **values: Any) -> None:
+        with self._database.write() as connection:
+            written = connection.execute(
+                update(RUNS)
+                .where(RUNS.c.run_key == run_key)
+                .values(**values, updated_at=Now())
+                .returning(RUNS.c.run_key)
+            ).first()
+        _known(written, run_key)
+
+
+def _keyed(run: RunRecord) -> RunRecord:
+    """Fill in the keys that the caller left empty."""
+    by_hand = run.occurrence is None
+    request = run.request_key or identity.request_key(
+        run.definition_id,
+        run.definition_version,
+        occurrence=run.occurrence,
+        as_of=run.as_of if by_hand else None,
+        start=run.start if by_hand else None,
+        end=run.end if by_hand else None,
+        known_at=None,
+        revision=run.revision,
+        dry_run=run.dry_run,
+    )
+    key = run.run_key or identity.run_key(
+        run.definition_id,
+        run.definition_version,
+        as_of=run.as_of,
+        known_at=run.known_at,
+        start=run.start,
+        end=run.end,
+        revision=run.revision,
+        dry_run=run.dry_run,
+    )
+    return run.model_copy(update={"run_key": key, "request_key": request})
+
+
+def _known(row: Row[Any] | None, run_key: str) -> Row[Any]:
+    if row is None:
+        raise BadInput([Problem("run", run_key, "the key of a run that was pinned", "unknown_run")])
+    return row
+
+
+def _record(row: Row[Any]) -> RunRecord:
+    return RunRecord.model_validate(dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name

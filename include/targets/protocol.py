@@ -1,0 +1,128 @@
+"""What every target offers, in the words of the delivery protocol (docs/reliability.md section 1).
+
+A file's final name at a target is absent or holds the file byte for byte, at every moment. Delivering again
+is always safe: a name that holds the same bytes is success, a name that holds others is for a person to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from include.errors import Problem
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """The files of one delivery, in the order in which they become visible: data first, its manifest after.
+
+    key: the delivery's key; temporary names hold it, so that a retry finds what an earlier attempt left.
+    """
+
+    files: Sequence[ParcelFile]
+    key: str
+
+
+@dataclass(frozen=True)
+class ParcelFile:
+    """One file to deliver: where it is, how it will be called, and what it must be."""
+
+    path: Path
+    name: str
+    sha256: str
+    bytes: int
+    media_type: str
+
+
+class Seen(StrEnum):
+    """What is at the target under the parcel's names."""
+
+    ABSENT = "absent"  # at least one name is free, and no name holds other bytes
+    SAME = "same"
+    OTHER = "other"
+
+
+class Outcome(StrEnum):
+    """What a delivery did with one file."""
+
+    CREATED = "created"
+    REPLACED = "replaced"
+    ALREADY_THERE = "already there"
+
+
+class Accepted(BaseModel):
+    """One file that is at the target: its place there, and its hash as read back from there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    place: str
+    bytes: int
+    sha256: str
+    outcome: Outcome
+
+
+class Receipt(BaseModel):
+    """What the target holds after a delivery. `place` in it never holds a secret."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    target: str
+    key: str
+    files: tuple[Accepted, ...]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a kind of target can do; the pipeline and pages ask this, never the kind's name."""
+
+    is_atomic: bool
+    can_replace: bool
+    reads_back: bool
+    leaves_parts: bool  # a killed delivery can leave a temporary object, named PART_PREFIX and the key
+    max_file_bytes: int | None = None
+
+
+PART_PREFIX = ".part-"
+Progress = Callable[[int, int], None]
+
+
+class Target(Protocol):
+    """What a target's module offers; its name is what a definition says."""
+
+    KIND: str
+    CAPABILITIES: Capabilities
+    Options: type[BaseModel]
+
+    def deliver(self, options: Any, parcel: Parcel, progress: Progress) -> Receipt:
+        """Bring the files there, in order. `progress(bytes done, bytes in all)` is called now and then.
+
+        Raises NeedsPerson when a name holds other bytes, Transient or Permanent as errors.py says.
+        """
+
+    def look(self, options: Any, parcel: Parcel) -> Seen:
+        """Say what is there, changing nothing."""
+
+    def test(self, options: Any) -> list[Problem]:
+        """Write and remove a probe; return what is missing, as sentences that say the remedy."""
+
+
+def part_prefix(parcel: Parcel) -> str:
+    """Return how the temporary names of a delivery begin."""
+    return f"{PART_PREFIX}{parcel.key[:32]}-"
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Report to nobody."""
+
+
+def local_chunks(file: ParcelFile, size: int = 1 << 20) -> Iterator[bytes]:
+    """Yield the bytes of the local file."""
+    with file.path.open("rb") as source:
+        while chunk := source.read(size):
+            yield chunk

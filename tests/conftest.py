@@ -1,0 +1,82 @@
+"""Fixtures that every test may use: real database servers, one of each per session, a fresh database per test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from itertools import count
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.servers.running import find, mariadb_server, postgres_server
+
+_NUMBERS = count(1)
+
+
+def _serve(program: str, server: Callable[[Path], AbstractContextManager[str]]) -> Iterator[str]:
+    if not find(program):
+        reason = f"{program} is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="loyalty-"))  # short: sockets allow 107 bytes
+    try:
+        with server(folder) as url:
+            yield url
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A running PostgreSQL server's `postgres` database (fsync off)."""
+    yield from _serve("initdb", postgres_server)
+
+
+@pytest.fixture(scope="session")
+def mariadb_url() -> Iterator[str]:
+    """A running MariaDB server's `ledger` database."""
+    yield from _serve("mariadbd", mariadb_server)
+
+
+def _fresh(server: str) -> Iterator[str]:
+    url, name = sa.make_url(server), f"t{os.getpid()}_{next(_NUMBERS)}"
+    more = " character set utf8mb4" if url.get_backend_name() == "mysql" else ""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"create database {name}{more}")
+    yield url.set(database=name).render_as_string(hide_password=False)
+    force = " with (force)" if url.get_backend_name() == "postgresql" else ""
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"drop database {name}{force}")
+    engine.dispose()
+
+
+@pytest.fixture
+def postgres_ledger(postgres_url: str) -> Iterator[str]:
+    """The URL of a fresh, empty PostgreSQL database."""
+    yield from _fresh(postgres_url)
+
+
+@pytest.fixture
+def mariadb_ledger(mariadb_url: str) -> Iterator[str]:
+    """The URL of a fresh, empty MariaDB database."""
+    yield from _fresh(mariadb_url)
+
+
+@pytest.fixture
+def sqlite_ledger(tmp_path: Path) -> str:
+    """The URL of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers), pytest.param("mariadb", marks=pytest.mark.servers)])
+def any_ledger(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh, empty ledger database of each supported kind in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_ledger")
+    return url
