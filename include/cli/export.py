@@ -39,7 +39,7 @@ def run(
     from include import pipeline
 
     definition = find(name)
-    instants = {
+    instants: dict[str, Any] = {
         "occurrence": instant("--occurrence", occurrence),
         "as_of": instant("--as-of", as_of),
         "start": instant("--from", start),
@@ -73,18 +73,11 @@ def run(
             summary = pipeline.settle(context, key)
         except LoyaltyError as error:
             failures.append(str(error))
-        for record in context.state.deliveries.list(run_key=key):
-            for each in (record.receipt or {}).get("files", [{"name": record.message}]):
-                rows.append(
-                    [
-                        record.target,
-                        record.state.value,
-                        each["name"],
-                        "",
-                        each.get("bytes"),
-                        each.get("place"),
-                    ]
-                )
+        rows += [
+            [record.target, record.state.value, each["name"], "", each.get("bytes"), each.get("place")]
+            for record in context.state.deliveries.list(run_key=key)
+            for each in (record.receipt or {}).get("files", [{"name": record.message}])
+        ]
     if as_json:
         document({"run": pinned.model_dump(mode="json"), "files": made, "places": places, "summary": summary})
     else:

@@ -47,10 +47,12 @@ def instant(name: str, text: str | None) -> datetime | None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """Print rows for a person; no value is cut short."""
-    shown = Table(*columns, title=title, title_justify="left")
+    shown = Table(title=title, title_justify="left")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*("" if value is None else str(value) for value in row))
-    OUT.print(shown, soft_wrap=not OUT.is_terminal)
+    OUT.print(shown, width=None if OUT.is_terminal else 240)
 
 
 def document(value: object) -> None:

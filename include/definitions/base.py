@@ -92,18 +92,22 @@ def _schema(**keys: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **keys})
 
 
+INSTANT_SCHEMA = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^\d{4}-\d{2}-\d{2}T",
+    "examples": ["2026-02-01T00:00:00+01:00"],
+}
 Clock = Annotated[
     time,
     BeforeValidator(_time),
     PlainSerializer(show_time, when_used="json"),
     _schema(pattern=r"^\d{1,2}:\d{2}(:\d{2})?$", examples=["06:00"]),
 ]
-Day = Annotated[date, BeforeValidator(_date), _schema(format="date", examples=["2026-01-31"])]
-Instant = Annotated[
-    datetime,
-    BeforeValidator(read_instant),
-    PlainSerializer(instant_text, when_used="json"),
-    _schema(format="date-time", examples=["2026-02-01T00:00:00+01:00"]),
+Day = Annotated[
+    date,
+    BeforeValidator(_date),
+    _schema(format="date", pattern=r"^\d{4}-\d{2}-\d{2}$", examples=["2026-01-31"]),
 ]
 Delay = Annotated[
     timedelta,

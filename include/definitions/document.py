@@ -24,7 +24,7 @@ _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+|[-+]?(0|[1-9][0-9]*)\.", r
 _PLAIN = {"true": True, "True": True, "false": False, "False": False, "null": None, "~": None, "": None}
 
 
-class _Refused(Exception):  # noqa: N818 - carried only to the problem made of it
+class _Refused(Exception):
     def __init__(self, code: str, value: str, right: str, mark: Any) -> None:
         self.code, self.value, self.right, self.line = code, value, right, mark.line + 1
 
@@ -112,7 +112,7 @@ def _mapping(events: Iterator[Any], depth: int) -> dict[str, Any]:
 
 def _scalar(event: Any) -> Any:
     text: str = event.value
-    if event.style is not None:  # quoted, or a block
+    if not event.implicit[0]:  # quoted, or a block
         return text
     if text in _PLAIN:
         return _PLAIN[text]

@@ -21,12 +21,14 @@ from pydantic import (
     model_validator,
 )
 
-from include.definitions.base import Delay, Strict, instant_text, read_instant, refuse
+from include.definitions.base import INSTANT_SCHEMA, Delay, Strict, instant_text, read_instant, refuse
 from include.definitions.naming import template_problems
-from include.definitions.periods import UNITS, Period
+from include.definitions.periods import UNITS, Period, PeriodKind
 from include.definitions.schedule import Once, Recurrence, Schedule
 from include.definitions.zones import zone
 
+IDENTIFIER = r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?"
+KIND = r"[a-z][a-z0-9_]{0,62}"
 AS_OF_WORDS = (
     "period_end",
     "occurrence",
@@ -36,14 +38,14 @@ AS_OF_WORDS = (
 
 
 def _identifier(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?", value):
+    if not re.fullmatch(IDENTIFIER, value):
         right = "must be 1 to 64 lower-case letters, digits, - and _, with a letter or digit at both ends"
         raise refuse("bad_identifier", right)
     return value
 
 
 def _kind(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
+    if not re.fullmatch(KIND, value):
         raise refuse("bad_kind", "must be a name of lower-case letters, digits and _")
     return value
 
@@ -75,15 +77,19 @@ def _field_alone(value: object) -> object:
     return {"field": value} if isinstance(value, str) else value
 
 
-Identifier = Annotated[str, AfterValidator(_identifier), Field(examples=["daily-balances"])]
-Kind = Annotated[str, AfterValidator(_kind)]
-Line = Annotated[str, AfterValidator(_line)]
+Identifier = Annotated[
+    str,
+    AfterValidator(_identifier),
+    Field(examples=["daily-balances"], json_schema_extra={"pattern": f"^{IDENTIFIER}$"}),
+]
+Kind = Annotated[str, AfterValidator(_kind), Field(json_schema_extra={"pattern": f"^{KIND}$"})]
+Line = Annotated[str, AfterValidator(_line), Field(json_schema_extra={"minLength": 1, "maxLength": 200})]
 Options = Annotated[dict[str, JsonValue], Field(default_factory=dict)]
 AsOf = Annotated[
     str | datetime,
     PlainValidator(_as_of),
     PlainSerializer(lambda value: value if isinstance(value, str) else instant_text(value), when_used="json"),
-    WithJsonSchema({"anyOf": [{"enum": list(AS_OF_WORDS)}, {"type": "string", "format": "date-time"}]}),
+    WithJsonSchema({"anyOf": [{"enum": list(AS_OF_WORDS)}, INSTANT_SCHEMA]}),
 ]
 
 
@@ -99,6 +105,9 @@ class FieldChoice(Strict):
     def title(self) -> str:
         """The header that stands in the file."""
         return self.header or self.field
+
+
+Chosen = Annotated[FieldChoice, BeforeValidator(_field_alone, json_schema_input_type=Kind | FieldChoice)]
 
 
 class File(Strict):
@@ -159,11 +168,13 @@ class ExportDefinition(Strict):
     """Options of the report."""
     timezone: str = Field("UTC", examples=["Europe/Paris"])
     """IANA time zone of schedule, periods and local dates."""
-    period: Annotated[Period, BeforeValidator(_kind_alone)] | None = None
+    period: (
+        Annotated[Period, BeforeValidator(_kind_alone, json_schema_input_type=PeriodKind | Period)] | None
+    ) = None
     """Which interval each run reports on: a kind alone, or a mapping."""
     as_of: AsOf | None = None
     """The instant T of the report: left out, the end of the period, else the occurrence."""
-    fields: list[Annotated[FieldChoice, BeforeValidator(_field_alone)]] | None = Field(None, min_length=1)
+    fields: list[Chosen] | None = Field(None, min_length=1)
     """Columns in the order of the file: a column alone, or a mapping; left out, all of the report's."""
     file: File = Field(default_factory=lambda: File.model_validate({}))
     """What the file is like."""

@@ -70,9 +70,7 @@ class Period(Strict):
         elif self.start > self.end:
             raise refuse("start_after_end", "start must be before end")
         elif self.start == self.end:
-            raise refuse(
-                "zero_length_period", "is empty: end is the first day not included, so not the start itself"
-            )
+            raise refuse("zero_length_period", "is empty: end is the first day after the period")
         return self
 
 

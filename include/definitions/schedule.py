@@ -45,7 +45,7 @@ def _day_of_month(value: object) -> object:
     return value
 
 
-DayOfMonth = Annotated[int | Literal["last"], BeforeValidator(_day_of_month)]
+DayOfMonth = Annotated[Annotated[int, Field(ge=1, le=31)] | Literal["last"], BeforeValidator(_day_of_month)]
 
 
 class _Recurring(Strict):

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -67,7 +68,7 @@ class Totals:
         hashed = False
         for column, array in zip(self._columns, batch.columns, strict=True):
             if column.type is FieldType.POINTS:
-                self._sums[column.name] += Decimal(pc.sum(array).as_py() or 0).scaleb(-2)
+                self._sums[column.name] += Decimal(_exact_sum(array)).scaleb(-2)
             elif column.type is FieldType.MONEY:
                 # A precision of 38 holds the sum of any batch; the type of the column does not.
                 wide = array.cast(pa.decimal128(38, 4))
@@ -137,10 +138,17 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
         part.replace(path)
         sync_folder(path.parent)
     except BaseException as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:
             raise Permanent(_disk_reason(error, path, wrote)) from error
         raise
+
+
+def _exact_sum(array: pa.Array) -> int:
+    """Return the sum of 64-bit integers, also where it needs more than 64 bits."""
+    values = array.fill_null(0).to_numpy(zero_copy_only=False)
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 
 def sync_folder(folder: Path) -> None:

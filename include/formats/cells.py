@@ -78,7 +78,7 @@ def text_cells(array: pa.Array) -> Cells:
         return Cells(_fixed(np.zeros(len(array) + 1, dtype=np.int32)), NO_BYTES, _nulls(array))
     starts = np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
     held = np.frombuffer(data, dtype=np.uint8) if data is not None else NO_BYTES
-    return Cells(starts, held, _nulls(array))
+    return Cells(_fixed(starts), _fixed(held), _nulls(array))
 
 
 def number_cells(array: pa.Array, *, scale: int, least: int, decimal_sign: str = ".") -> Cells:
@@ -95,7 +95,7 @@ def number_cells(array: pa.Array, *, scale: int, least: int, decimal_sign: str =
         values = _fixed(np.ascontiguousarray(low_words[array.offset : array.offset + len(array)]))
     else:
         array = array.cast(pa.int64())
-        values = np.frombuffer(array.buffers()[1], dtype=np.int64)[array.offset : array.offset + len(array)]
+        values = _values(array)
     nulls = _nulls(array)
     out = np.empty(len(values) * _WIDEST_NUMBER, dtype=np.uint8)
     offsets = np.empty(len(values) + 1, dtype=np.int32)
@@ -105,7 +105,7 @@ def number_cells(array: pa.Array, *, scale: int, least: int, decimal_sign: str =
 
 def time_cells(array: pa.Array, codes: npt.NDArray[np.int16], zone: str = "UTC") -> Cells:
     """Return instants (timestamps in UTC) or dates as a pattern of `pattern_codes` says, seen in `zone`."""
-    shifts = np.zeros(0, dtype=np.int64)
+    shifts = _fixed(np.zeros(0, dtype=np.int64))
     if pa.types.is_date(array.type):
         days = array.cast(pa.date32()).view(pa.int32())
         whole = pc.multiply(days.cast(pa.int64()), MICROSECONDS_PER_DAY)
@@ -130,7 +130,7 @@ def boolean_cells(array: pa.Array) -> Cells:
 
 def _values(array: pa.Array) -> npt.NDArray[np.int64]:
     data: npt.NDArray[np.int64] = np.frombuffer(array.buffers()[1], dtype=np.int64)
-    return data[array.offset : array.offset + len(array)]
+    return _fixed(data[array.offset : array.offset + len(array)])
 
 
 def _nulls(array: pa.Array) -> Nulls:

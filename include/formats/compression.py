@@ -39,7 +39,7 @@ def compress(kind: Kind, chunks: Iterable[bytes], entry_name: str) -> Iterator[b
 
 def blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
     """Yield the same bytes in blocks of `size`, the last one shorter; nothing when there are no bytes."""
-    held: list[bytes] = []
+    held: list[memoryview] = []
     held_bytes = 0
     for chunk in chunks:
         view = memoryview(chunk)
@@ -48,7 +48,7 @@ def blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
             yield b"".join([*held, view[:taken]])
             view, held, held_bytes = view[taken:], [], 0
         if len(view):
-            held.append(bytes(view))
+            held.append(view)
             held_bytes += len(view)
     if held:
         yield b"".join(held)

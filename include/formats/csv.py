@@ -102,7 +102,7 @@ class _Writer:
         self._columns, self._options = columns, options
         self._end = _bytes(_NEWLINES[options.newline])
         quote, delimiter = options.enclosure, options.delimiter
-        self._escapes = rows.Escapes.of(quote, {quote: quote}, asking=delimiter + "\r\n")
+        self._escapes = rows.Escapes.of(quote, {quote: quote}, asking=quote + delimiter + "\r\n")
         self._layout = [self._cell(index, column) for index, column in enumerate(columns)]
 
     def _cell(self, index: int, column: Column) -> rows.Cell:

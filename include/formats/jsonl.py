@@ -63,7 +63,7 @@ def _cell(index: int, column: Column, options: Options) -> rows.Cell:
     return rows.Cell(
         prefix=np.frombuffer(f"{',' if index else '{'}{name}:".encode(), dtype=np.uint8),
         null=np.frombuffer(b"null", dtype=np.uint8),
-        quoting=rows.QUOTE_WHEN_NEEDED if bare else rows.QUOTE_ALWAYS,
+        quoting=rows.BARE if bare else rows.QUOTE_ALWAYS,
         quote=ord('"'),
         scanned=not bare,
     )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from include.formats.cells import Bytes, Cells, Nulls, Offsets
 
-NEVER_QUOTE, QUOTE_WHEN_NEEDED, QUOTE_ALWAYS = 0, 1, 2
+NEVER_QUOTE, QUOTE_WHEN_NEEDED, QUOTE_ALWAYS, BARE = 0, 1, 2, 3  # NEVER refuses a cell that needs quotes
 _ASKS_FOR_QUOTES = 128  # bit in `costs`; the lower bits count the bytes that escaping adds
 _QUOTED, _NEUTRALISED, _ESCAPED = 1, 2, 4
 
@@ -59,7 +59,7 @@ class Cell:
     quote_empty: bool = False
 
 
-class NeedsQuotes(Exception):  # noqa: N818 - it is caught at once and told as a Problem
+class NeedsQuotes(Exception):
     """A cell cannot be written without quotes: its row in the batch, and its column's index."""
 
     def __init__(self, row: int, column: int) -> None:
@@ -187,7 +187,7 @@ def _measure(
         if quoting == 0:
             if asked:
                 return i
-        elif quoting == 2 or asked:
+        elif quoting == 2 or (asked and quoting == 1):
             mark |= 1
             width += 2
         widths[i] += prefix_width + width

@@ -46,8 +46,8 @@ def verify(manifest_path: Path) -> list[Problem]:
 
 def _file_problems(manifest_path: Path, manifest: Manifest) -> list[Problem]:
     stated = manifest.file
-    path = manifest_path.with_name(stated.name)
-    if Path(stated.name).name != stated.name or not path.is_file():
+    path = manifest_path.parent / Path(stated.name).name
+    if path.name != stated.name or not path.is_file():
         return [Problem(str(path), stated.name, "the file is not beside its manifest", "file_missing")]
     found = _Found(str(path))
     found.compare("bytes", path.stat().st_size, stated.bytes)
@@ -117,6 +117,7 @@ def _chain_problems(manifest_path: Path, manifest: Manifest) -> list[Problem]:
     if (manifest.sequence == 1) != (stated is None):
         right = "the first manifest of an export, and no other, has no previous one"
         return [Problem(f"{where}: previous_manifest_sha256", str(stated), right, "chain_start")]
+    problems = []
     for path in sorted(manifest_path.parent.glob("*" + SUFFIX)):
         if path == manifest_path:
             continue
@@ -128,11 +129,11 @@ def _chain_problems(manifest_path: Path, manifest: Manifest) -> list[Problem]:
             continue
         if other.sequence == manifest.sequence:
             right = f"{path.name} has the same number; one of the two is not of this chain"
-            return [Problem(f"{where}: sequence", str(manifest.sequence), right, "chain_twice")]
+            problems.append(Problem(f"{where}: sequence", str(manifest.sequence), right, "chain_twice"))
         if other.sequence == manifest.sequence - 1 and file_sha256(path) != stated:
             right = f"{path.name}, the manifest before this one, has the hash {file_sha256(path)}"
-            return [Problem(f"{where}: previous_manifest_sha256", str(stated), right, "chain_broken")]
-    return []
+            problems.append(Problem(f"{where}: previous_manifest_sha256", str(stated), right, "chain_broken"))
+    return problems
 
 
 class _Found:

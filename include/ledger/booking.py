@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 
 from include.errors import LedgerViolation
 from include.ledger import booking_kernel as kernel
+from include.ledger import row_checks
+from include.ledger.compiled import read_only
 from include.ledger.hashing import account_hashes, text_hashes
 from include.ledger.ordering import AccountColumns, account_starts, sort_order
 from include.ledger.rows import (
@@ -215,29 +217,23 @@ def book(rows: Rows, at: int, *, allocations: bool) -> Booked:
 
 
 def _ledger(rows: Rows) -> kernel.Ledger:
-    def frozen(array: NDArray[np.generic], dtype: type[np.generic]) -> NDArray[np.generic]:
-        # Read-only and contiguous, always: compiled code is specialised by both.
-        view = np.ascontiguousarray(array, dtype).view()
-        view.flags.writeable = False
-        return view
-
     return kernel.Ledger(
-        account_start=frozen(rows.account_start, np.int64),
-        created_at=frozen(rows.created_at, np.int64),
-        activates_at=frozen(rows.activates_at, np.int64),
-        expires_at=frozen(rows.expires_at, np.int64),
-        type=frozen(rows.type, np.uint8),
-        points=frozen(rows.points, np.int64),
-        related=frozen(rows.related, np.int64),
+        account_start=read_only(rows.account_start, np.int64),
+        created_at=read_only(rows.created_at, np.int64),
+        activates_at=read_only(rows.activates_at, np.int64),
+        expires_at=read_only(rows.expires_at, np.int64),
+        type=read_only(rows.type, np.uint8),
+        points=read_only(rows.points, np.int64),
+        related=read_only(rows.related, np.int64),
     )
 
 
 _WRONG = {
-    kernel.UNSORTED: "is out of order",
-    kernel.NOT_BEFORE_AT: "was not created before the instant asked for",
-    kernel.BAD_DATES: "activates before it was created, or never",
-    kernel.BAD_TYPE: "has an unknown type",
-    kernel.WRONG_SIGN: "has a sign that its type does not allow",
+    row_checks.UNSORTED: "is out of order",
+    row_checks.NOT_BEFORE_AT: "was not created before the instant asked for",
+    row_checks.BAD_DATES: "activates before it was created, or never",
+    row_checks.BAD_TYPE: "has an unknown type",
+    row_checks.WRONG_SIGN: "has a sign that its type does not allow",
 }
 
 
@@ -245,13 +241,15 @@ def _inspected(ledger: kernel.Ledger, at: int) -> tuple[int, int]:
     """(most lots of one account, all lots)."""
     lengths = {getattr(ledger, name).size for name in ledger._fields if name != "account_start"}
     if lengths != {int(ledger.account_start[-1])} or ledger.account_start[0] != 0:
-        raise ValueError(f"the accounts end at row {ledger.account_start[-1]}, the columns have {lengths} rows")
+        raise ValueError(
+            f"the accounts end at row {ledger.account_start[-1]}, the columns have {lengths} rows"
+        )
     if ledger.points.size >= 2**31 or not -NEVER < at < NEVER:
         raise ValueError(f"{ledger.points.size} rows at {at} are out of range")
-    wrong, row, most_lots, all_lots = kernel.inspect(ledger, at)
-    if wrong == kernel.TOO_LARGE:
+    wrong, row, most_lots, all_lots = row_checks.inspect(ledger, at)
+    if wrong == row_checks.TOO_LARGE:
         raise LedgerViolation(f"the points of the account that begins at row {row} exceed 64 bits in sum")
-    if wrong != kernel.SOUND:
+    if wrong != row_checks.SOUND:
         raise ValueError(f"row {row} {_WRONG[wrong]}")
     return most_lots, all_lots
 
@@ -270,7 +268,9 @@ def warm() -> None:
     hashes, one = account_hashes(*account), np.ones(1, np.int64)
     text_hashes(text)
     order = sort_order(hashes, one, one.astype(np.uint8) * TransactionType.EARNED, one, text, account)
-    rows = Rows(account_starts(hashes, account), one, one, one + 1, order.astype(np.uint8), one, one * NO_RELATED)
+    rows = Rows(
+        account_starts(hashes, account), one, one, one + 1, order.astype(np.uint8), one, one * NO_RELATED
+    )
     booked = book(rows, 2, allocations=True)
     if identity_violations(booked).size or chain_violations(booked).size:
         raise AssertionError("one earned point does not add up")

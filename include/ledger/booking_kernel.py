@@ -5,9 +5,9 @@ that the next debit uses and the lot that expires next; `waiting` (created, not 
 activation. Time passes lazily: before a row is booked, the expiries and activations up to it are. Every row
 enters and leaves each heap at most once, so an account of n rows costs O(n log n).
 
-Everything compiled stays in this one file: numba's cache looks only at the file of the function that is
-called. Lots and debits are row indices. `left[row]` is what is still open of a row: of a lot its remainder,
-of a debit what is owed, of a posted expiry what nothing could cover.
+Lots and debits are row indices. `left[row]` is what is still open of a row: of a lot its remainder, of a
+debit what is owed, of a posted expiry what nothing could cover. numba's cache looks only at this file: who
+changes lot_heaps.py or the numbers in rows.py changes this one too.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from include.ledger.compiled import compiled
+from include.ledger.lot_heaps import pop, precedes, push
 from include.ledger.rows import NEVER, NO_RELATED, Ints, RowProblem, TransactionType
 
 _EARNED = int(TransactionType.EARNED)
@@ -41,18 +42,27 @@ _EXPIRES_BEFORE_USABLE = int(RowProblem.EXPIRES_BEFORE_USABLE)
 
 AT_DEBIT, REPAYMENT, POSTED_EXPIRY = 0, 1, 2  # kinds of allocation
 
-SOUND, UNSORTED, NOT_BEFORE_AT, BAD_DATES, BAD_TYPE, WRONG_SIGN, TOO_LARGE = range(7)
-_LARGEST_SUM = 9.0e18  # of the absolute points of one account: beyond it 64-bit sums could wrap
 
-STATE = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "first active pending debt expired lots usable waiting oldest_debt "
-            "expiries first_expiry oldest_unposted allocations keep"
-        ).split()
-    ]
-)
+class State:
+    """Where booking stands: one record of 64-bit integers, so that compiled functions can share it."""
+
+    first: int  # row of the account, of its
+    active: int
+    pending: int
+    debt: int
+    expired: int
+    lots: int  # created so far
+    usable: int  # size of the heap
+    waiting: int  # size of the heap
+    oldest_debt: int  # no debit before this row is owed anything
+    expiries: int  # derived so far, in all accounts
+    first_expiry: int  # of the account
+    oldest_unposted: int  # no expiry of the account before this one is unposted
+    allocations: int  # so far, in all accounts
+    keep: int  # whether allocations are kept
+
+
+STATE = np.dtype([(name, np.int64) for name in State.__annotations__])
 
 
 class Ledger(NamedTuple):
@@ -90,56 +100,16 @@ class Work(NamedTuple):
     lapsed: NDArray[np.uint8]  # of a lot: 1 when some of it expired
 
 
-@njit(nogil=True, cache=True)
-def creates(kind, points):
+@compiled
+def creates(kind: int, points: int) -> bool:
     """Whether a row stands with the creations of its instant (a zero-point row by what its type makes)."""
     if points != 0:
         return points > 0
     return kind in (_EARNED, _REFUNDED, _TRANSFERRED_IN)
 
 
-@njit(nogil=True, cache=True)
-def _precedes(a, b, major, minor):
-    if major[a] != major[b]:
-        return major[a] < major[b]
-    if minor[a] != minor[b]:
-        return minor[a] < minor[b]
-    return a < b  # the order of rows is that of created_at, then transaction_id
-
-
-@njit(nogil=True, cache=True)
-def _push(heap, size, row, major, minor):
-    at = size
-    while at > 0:
-        parent = (at - 1) >> 1
-        if not _precedes(row, heap[parent], major, minor):
-            break
-        heap[at] = heap[parent]
-        at = parent
-    heap[at] = row
-
-
-@njit(nogil=True, cache=True)
-def _pop(heap, size, major, minor):
-    """Removes the top of a heap of `size` rows."""
-    row = heap[size - 1]
-    size -= 1
-    at = 0
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        if child + 1 < size and _precedes(heap[child + 1], heap[child], major, minor):
-            child += 1
-        if not _precedes(heap[child], row, major, minor):
-            break
-        heap[at] = heap[child]
-        at = child
-    heap[at] = row
-
-
-@njit(nogil=True, cache=True)
-def _allocate(work, state, debit, lot, points, at, kind):
+@compiled
+def _allocate(work: Work, state: State, debit: int, lot: int, points: int, at: int, kind: int) -> None:
     work.left[lot] -= points
     if state.keep:
         i = state.allocations
@@ -151,8 +121,8 @@ def _allocate(work, state, debit, lot, points, at, kind):
         state.allocations += 1
 
 
-@njit(nogil=True, cache=True)
-def _expire(work, state, lot, before_row):
+@compiled
+def _expire(work: Work, state: State, lot: int, before_row: int) -> None:
     points = work.left[lot]
     work.left[lot] = 0
     work.lapsed[lot] = 1
@@ -166,8 +136,8 @@ def _expire(work, state, lot, before_row):
     state.expiries += 1
 
 
-@njit(nogil=True, cache=True)
-def _expire_at(ledger, work, state, instant, before_row):
+@compiled
+def _expire_at(ledger: Ledger, work: Work, state: State, instant: int, before_row: int) -> None:
     """Rules 3 and 7 at one instant, in the order of rule 2."""
     expires_at, activates_at = ledger.expires_at, ledger.activates_at
     while True:
@@ -178,15 +148,15 @@ def _expire_at(ledger, work, state, instant, before_row):
             and expires_at[work.waiting[0]] <= instant
         )
         if unused and ends:
-            unused = _precedes(work.waiting[0], work.usable[0], expires_at, activates_at)
+            unused = precedes(work.waiting[0], work.usable[0], expires_at, activates_at)
         if unused:
             lot = work.waiting[0]
-            _pop(work.waiting, state.waiting, activates_at, expires_at)
+            pop(work.waiting, state.waiting, activates_at, expires_at)
             state.waiting -= 1
             state.pending -= work.left[lot]
         elif ends:
             lot = work.usable[0]
-            _pop(work.usable, state.usable, expires_at, activates_at)
+            pop(work.usable, state.usable, expires_at, activates_at)
             state.usable -= 1
             state.active -= work.left[lot]
         else:
@@ -195,8 +165,8 @@ def _expire_at(ledger, work, state, instant, before_row):
             _expire(work, state, lot, before_row)
 
 
-@njit(nogil=True, cache=True)
-def _repay(ledger, work, state, lot, instant):
+@compiled
+def _repay(ledger: Ledger, work: Work, state: State, lot: int, instant: int) -> None:
     """Rule 4: a lot that becomes usable repays the oldest debts. Debts are debit rows with something left."""
     while state.debt > 0 and work.left[lot] > 0:
         debit = state.oldest_debt
@@ -210,8 +180,8 @@ def _repay(ledger, work, state, lot, instant):
         _allocate(work, state, debit, lot, points, instant, REPAYMENT)
 
 
-@njit(nogil=True, cache=True)
-def _pass_time(ledger, work, state, until, before_row):
+@compiled
+def _pass_time(ledger: Ledger, work: Work, state: State, until: int, before_row: int) -> None:
     """Books the expiries and activations with instant <= until, before the row `before_row`."""
     expires_at, activates_at = ledger.expires_at, ledger.activates_at
     while True:
@@ -225,19 +195,19 @@ def _pass_time(ledger, work, state, until, before_row):
         _expire_at(ledger, work, state, instant, before_row)
         while state.waiting > 0 and activates_at[work.waiting[0]] == instant:
             lot = work.waiting[0]
-            _pop(work.waiting, state.waiting, activates_at, expires_at)
+            pop(work.waiting, state.waiting, activates_at, expires_at)
             state.waiting -= 1
             if work.left[lot] > 0:
                 state.pending -= work.left[lot]
                 state.active += work.left[lot]
                 _repay(ledger, work, state, lot, instant)
             if work.left[lot] > 0:
-                _push(work.usable, state.usable, lot, expires_at, activates_at)
+                push(work.usable, state.usable, lot, expires_at, activates_at)
                 state.usable += 1
 
 
-@njit(nogil=True, cache=True)
-def _use_lots(ledger, work, state, row, demand, kind):
+@compiled
+def _use_lots(ledger: Ledger, work: Work, state: State, row: int, demand: int, kind: int) -> int:
     """Rule 2: takes up to `demand` from usable lots; returns what they could not give."""
     while demand > 0 and state.usable > 0:
         lot = work.usable[0]
@@ -249,22 +219,22 @@ def _use_lots(ledger, work, state, row, demand, kind):
                 work.lapsed[lot] = 1
             _allocate(work, state, row, lot, points, ledger.created_at[row], kind)
         if work.left[lot] == 0:
-            _pop(work.usable, state.usable, ledger.expires_at, ledger.activates_at)
+            pop(work.usable, state.usable, ledger.expires_at, ledger.activates_at)
             state.usable -= 1
     return demand
 
 
-@njit(nogil=True, cache=True)
-def _related_lot(ledger, state, row):
+@compiled
+def _related_lot(ledger: Ledger, state: State, row: int) -> int:
     """The lot that a row names, if it is an earlier lot of the account; else -1."""
     lot = ledger.related[row]
     if lot < state.first or lot >= row or ledger.points[lot] <= 0:
         return -1
-    return lot
+    return int(lot)
 
 
-@njit(nogil=True, cache=True)
-def _expiry_of(ledger, work, state, lot):
+@compiled
+def _expiry_of(ledger: Ledger, work: Work, state: State, lot: int) -> int:
     """Which derived expiry was the lot's; -1 if none. They stand in order of instant, then of rule 2."""
     low, high = state.first_expiry, state.expiries
     instant = max(ledger.expires_at[lot], ledger.activates_at[lot])
@@ -273,7 +243,7 @@ def _expiry_of(ledger, work, state, lot):
         other = work.expiry_lot[middle]
         other_instant = max(ledger.expires_at[other], ledger.activates_at[other])
         if other_instant < instant or (
-            other_instant == instant and _precedes(other, lot, ledger.expires_at, ledger.activates_at)
+            other_instant == instant and precedes(other, lot, ledger.expires_at, ledger.activates_at)
         ):
             low = middle + 1
         else:
@@ -281,8 +251,8 @@ def _expiry_of(ledger, work, state, lot):
     return low if low < state.expiries and work.expiry_lot[low] == lot else -1
 
 
-@njit(nogil=True, cache=True)
-def _book_posted_expiry(ledger, work, state, row):
+@compiled
+def _book_posted_expiry(ledger: Ledger, work: Work, state: State, row: int) -> int:
     """Rule 6. Returns how many points expired by this row (its excess over what it confirms)."""
     demand = -ledger.points[row]
     excess = 0
@@ -320,8 +290,8 @@ def _book_posted_expiry(ledger, work, state, row):
     return excess
 
 
-@njit(nogil=True, cache=True)
-def _book_debit(ledger, work, state, row):
+@compiled
+def _book_debit(ledger: Ledger, work: Work, state: State, row: int) -> None:
     """Rules 2, 4 and 5."""
     demand = -ledger.points[row]
     now = ledger.created_at[row]
@@ -351,22 +321,24 @@ def _book_debit(ledger, work, state, row):
     state.debt += demand
 
 
-@njit(nogil=True, cache=True)
-def _book_creation(ledger, work, state, row):
+@compiled
+def _book_creation(ledger: Ledger, work: Work, state: State, row: int) -> None:
     work.left[row] = ledger.points[row]
     state.pending += ledger.points[row]
     state.lots += 1
-    _push(work.waiting, state.waiting, row, ledger.activates_at, ledger.expires_at)
+    push(work.waiting, state.waiting, row, ledger.activates_at, ledger.expires_at)
     state.waiting += 1
     kind = ledger.type[row]
-    if ledger.expires_at[row] == NEVER and (kind == _REFUNDED or kind == _TRANSFERRED_IN):  # noqa: PLR1714
+    if ledger.expires_at[row] == NEVER and kind in (_REFUNDED, _TRANSFERRED_IN):
         work.problem[row] |= _WITHOUT_EXPIRY
     if ledger.expires_at[row] <= ledger.activates_at[row]:
         work.problem[row] |= _EXPIRES_BEFORE_USABLE
 
 
-@njit(nogil=True, cache=True)
-def book_accounts(ledger, at, work, figures, states):
+@compiled
+def book_accounts(
+    ledger: Ledger, at: int, work: Work, figures: Ints, states: NDArray[np.void]
+) -> tuple[int, int]:
     """Books every account up to `at`; returns the counts of derived expiries and of allocations.
 
     figures: int64[9, accounts], filled with active, pending, expired, debt, redeemed, refunded,
@@ -418,40 +390,3 @@ def book_accounts(ledger, at, work, figures, states):
         figures[6, account], figures[7, account] = earned, posted
         figures[8, account] = last_activity_at
     return state.expiries, state.allocations
-
-
-@njit(nogil=True, cache=True)
-def inspect(ledger, at):
-    """(what is wrong, the row, most lots of one account, all lots): what `Rows` promises, checked once."""
-    most_lots = all_lots = 0
-    for account in range(ledger.account_start.size - 1):
-        lots = 0
-        absolute = 0.0
-        first = ledger.account_start[account]
-        for row in range(first, ledger.account_start[account + 1]):
-            kind, points, created_at = ledger.type[row], ledger.points[row], ledger.created_at[row]
-            if created_at >= at:
-                return NOT_BEFORE_AT, row, 0, 0
-            if ledger.activates_at[row] < created_at or ledger.activates_at[row] == NEVER:
-                return BAD_DATES, row, 0, 0
-            if kind > _TRANSFERRED_OUT:
-                return BAD_TYPE, row, 0, 0
-            makes_lots = kind in (_EARNED, _REFUNDED, _TRANSFERRED_IN)
-            if kind != _ADJUSTED and points != 0 and (points > 0) != makes_lots:
-                return WRONG_SIGN, row, 0, 0
-            if row > first and (
-                ledger.created_at[row - 1] > created_at
-                or (
-                    ledger.created_at[row - 1] == created_at
-                    and creates(kind, points)
-                    and not creates(ledger.type[row - 1], ledger.points[row - 1])
-                )
-            ):
-                return UNSORTED, row, 0, 0
-            absolute += abs(float(points))
-            lots += points > 0
-        if absolute > _LARGEST_SUM:
-            return TOO_LARGE, first, 0, 0
-        most_lots = max(most_lots, lots)
-        all_lots += lots
-    return SOUND, -1, most_lots, all_lots

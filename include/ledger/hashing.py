@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from numpy.typing import NDArray
 
-from include.ledger.text_buffers import text_buffers
+from include.ledger.compiled import compiled
+from include.ledger.text_buffers import Text, text_buffers
 
 FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 FNV_PRIME = np.uint64(0x100000001B3)
@@ -42,10 +42,7 @@ def text_hash(content: bytes) -> int:
 
 def account_hash(program_id: str, subledger_id: str, holder_kind: str, holder_id: str) -> int:
     """The hash of one account; `holder_kind` is `card` or `customer`. Unsigned 64-bit."""
-    return text_hash("\x1f".join((program_id, subledger_id, holder_kind, holder_id)).encode())
-
-
-Text = pa.Array | pa.ChunkedArray
+    return text_hash(f"{program_id}\x1f{subledger_id}\x1f{holder_kind}\x1f{holder_id}".encode())
 
 
 def account_hashes(program: Text, subledger: Text, card: Text, customer: Text) -> NDArray[np.uint64]:
@@ -70,34 +67,37 @@ def _aligned(columns: Sequence[Text]) -> Iterator[tuple[int, list[pa.Array]]]:
     """(first row, one array per column) over stretches in which no column changes its chunk."""
     if len({len(column) for column in columns}) != 1:
         raise ValueError("columns differ in length")
-    table = pa.table([pa.chunked_array([c]) if isinstance(c, pa.Array) else c for c in columns], [*map(str, range(len(columns)))])
+    table = pa.table(
+        [pa.chunked_array([c]) if isinstance(c, pa.Array) else c for c in columns],
+        [*map(str, range(len(columns)))],
+    )
     start = 0
     for batch in table.to_batches():
         yield start, list(batch.columns)
         start += batch.num_rows
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _absorb(state: np.uint64, offsets: NDArray[np.int32], data: NDArray[np.uint8], row: int) -> np.uint64:
     for i in range(offsets[row], offsets[row + 1]):
         state = (state ^ np.uint64(data[i])) * FNV_PRIME
     return state
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _finish(state: np.uint64) -> np.uint64:
     state = (state ^ (state >> SHIFT_ONE)) * MIX_ONE
     state = (state ^ (state >> SHIFT_TWO)) * MIX_TWO
     return state ^ (state >> SHIFT_THREE)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _hash_texts(offsets: NDArray[np.int32], data: NDArray[np.uint8], out: NDArray[np.uint64]) -> None:
     for row in range(out.size):
         out[row] = _finish(_absorb(FNV_OFFSET, offsets, data, row))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _hash_accounts(
     program_at: NDArray[np.int32],
     program: NDArray[np.uint8],

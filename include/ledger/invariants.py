@@ -6,10 +6,10 @@ The checks are sums of their own over the rows and what booking left of them; th
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from include.ledger.booking import Booked
+from include.ledger.compiled import compiled, read_only
 from include.ledger.rows import Ints, RowProblem, TransactionType
 
 _EXPIRED = int(TransactionType.EXPIRED)
@@ -40,12 +40,21 @@ def identity_violations(booked: Booked) -> Ints:
     active or debt is zero; the figures are the sums of what is left of each lot, owed of each debit, and
     expired by each event; and what posted expiries confirm is what is no longer unposted.
     """
-    broken = np.zeros(booked.rows.accounts_count, np.bool_)
+    rows = booked.rows
+    broken = np.zeros(rows.accounts_count, np.bool_)
     _check_identity(
-        *_read_only(booked.rows.account_start, booked.rows.type, booked.rows.points),
-        *_read_only(booked.points_change, booked.left),
-        *_read_only(booked.active, booked.pending, booked.expired, booked.debt),
-        *_read_only(booked.expiry_lot, booked.expiry_points, booked.expiry_unposted),
+        read_only(rows.account_start, np.int64),
+        read_only(rows.type, np.uint8),
+        read_only(rows.points, np.int64),
+        read_only(booked.points_change, np.int64),
+        read_only(booked.left, np.int64),
+        read_only(booked.active, np.int64),
+        read_only(booked.pending, np.int64),
+        read_only(booked.expired, np.int64),
+        read_only(booked.debt, np.int64),
+        read_only(booked.expiry_lot, np.int64),
+        read_only(booked.expiry_points, np.int64),
+        read_only(booked.expiry_unposted, np.int64),
         broken,
     )
     return np.flatnonzero(broken)
@@ -56,40 +65,39 @@ def chain_violations(booked: Booked) -> Ints:
 
     Each balance is the one before plus the change of its row or expiry, and the last is active + pending - debt.
     """
-    broken = np.zeros(booked.rows.accounts_count, np.bool_)
+    rows = booked.rows
+    broken = np.zeros(rows.accounts_count, np.bool_)
     _check_chain(
-        *_read_only(booked.rows.account_start, booked.points_change, booked.balance_after),
-        *_read_only(booked.active, booked.pending, booked.debt),
-        *_read_only(booked.expiry_points, booked.expiry_balance_after, booked.expiry_before_row),
+        read_only(rows.account_start, np.int64),
+        read_only(booked.points_change, np.int64),
+        read_only(booked.balance_after, np.int64),
+        read_only(booked.active, np.int64),
+        read_only(booked.pending, np.int64),
+        read_only(booked.debt, np.int64),
+        read_only(booked.expiry_points, np.int64),
+        read_only(booked.expiry_balance_after, np.int64),
+        read_only(booked.expiry_before_row, np.int64),
         broken,
     )
     return np.flatnonzero(broken)
 
 
-def _read_only(*arrays: NDArray[np.generic]) -> list[NDArray[np.generic]]:
-    # Compiled code is specialised by mutability: one version of it serves all.
-    views = [np.ascontiguousarray(array).view() for array in arrays]
-    for view in views:
-        view.flags.writeable = False
-    return views
-
-
-@njit(nogil=True, cache=True)
+@compiled
 def _check_identity(
-    account_start,
-    kind,
-    points,
-    change,
-    left,
-    active,
-    pending,
-    expired,
-    debt,
-    expiry_lot,
-    expiry_points,
-    expiry_unposted,
-    broken,
-):
+    account_start: Ints,
+    kind: NDArray[np.uint8],
+    points: Ints,
+    change: Ints,
+    left: Ints,
+    active: Ints,
+    pending: Ints,
+    expired: Ints,
+    debt: Ints,
+    expiry_lot: Ints,
+    expiry_points: Ints,
+    expiry_unposted: Ints,
+    broken: NDArray[np.bool_],
+) -> None:
     expiry = 0
     for account in range(broken.size):
         posted = outstanding = owed = lapsed = unconfirmed = 0
@@ -120,10 +128,19 @@ def _check_identity(
         broken[account] = not sound
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _check_chain(
-    account_start, change, balance_after, active, pending, debt, expiry_points, expiry_balance, expiry_before, broken
-):
+    account_start: Ints,
+    change: Ints,
+    balance_after: Ints,
+    active: Ints,
+    pending: Ints,
+    debt: Ints,
+    expiry_points: Ints,
+    expiry_balance: Ints,
+    expiry_before: Ints,
+    broken: NDArray[np.bool_],
+) -> None:
     expiry = 0
     for account in range(broken.size):
         first, end = account_start[account], account_start[account + 1]

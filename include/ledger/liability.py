@@ -35,7 +35,7 @@ def money_step(currency: str, declared: Decimal | None = None) -> Decimal:
 
 
 def rounded(amount: Fraction | Decimal | int, step: Decimal) -> Decimal:
-    """Return the multiple of `step` nearest to `amount`; halves go away from zero."""
+    """Return the multiple of `step` nearest to `amount`; halves go away from zero. Exact up to 28 digits."""
     steps = Fraction(amount) / Fraction(step)
     whole = (2 * abs(steps.numerator) + steps.denominator) // (2 * steps.denominator)
     return (whole if steps >= 0 else -whole) * step

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-from numba import njit
 from numpy.typing import NDArray
 
+from include.ledger.compiled import compiled, compiled_with_memory, read_only
 from include.ledger.rows import Ints, TransactionType
-from include.ledger.text_buffers import text_buffers
-
-Text = pa.Array | pa.ChunkedArray
+from include.ledger.text_buffers import Text, text_buffers
 
 _LOT_TYPES = (
     int(TransactionType.EARNED),
@@ -43,22 +40,26 @@ def sort_order(
     Rows that already stand in time order cost one pass; ids are compared, as UTF-8 bytes, only within one
     instant. `accounts` separates different accounts of one hash; leave it out only where there is one account.
     """
-    ranks = None if accounts is None else _ranks_of_collisions(account_hash, accounts)
-    order = np.arange(account_hash.size)
-    if ranks is not None:
-        order = np.argsort(ranks, kind="stable")
-    order = _sorted_by_hash(_frozen(account_hash, np.uint64), order)
-    starts = _starts(account_hash[order], None if ranks is None else ranks[order])
+    hashes = read_only(account_hash, np.uint64)
+    order = _sorted_by_hash(hashes)
+    ranks = None
+    if accounts is not None and _has_collision(hashes, order, accounts):
+        ranks = _ranks(accounts)
+        order = order[np.lexsort((ranks[order], hashes[order]))]
+    starts = _starts(hashes[order], None if ranks is None else ranks[order])
     ids_at, ids = text_buffers(transaction_ids)
     late = np.where(points == 0, ~np.isin(type, _LOT_TYPES), points < 0)
-    _sort_runs(order, starts, _frozen(created_at, np.int64), _frozen(late, np.bool_), ids_at, ids)
+    _sort_runs(order, starts, read_only(created_at, np.int64), read_only(late, np.bool_), ids_at, ids)
     return order
 
 
 def account_starts(account_hash: NDArray[np.uint64], accounts: AccountColumns | None = None) -> Ints:
     """Where each account begins, and the end: int64[accounts + 1]; all inputs in ledger order."""
-    ranks = None if accounts is None else _ranks_of_collisions(account_hash, accounts)
-    return _starts(account_hash, ranks)
+    hashes = read_only(account_hash, np.uint64)
+    in_place = np.arange(account_hash.size)
+    if accounts is not None and _has_collision(hashes, in_place, accounts):
+        return _starts(hashes, _ranks(accounts))
+    return _starts(hashes, None)
 
 
 def _starts(account_hash: NDArray[np.uint64], ranks: Ints | None) -> Ints:
@@ -70,12 +71,13 @@ def _starts(account_hash: NDArray[np.uint64], ranks: Ints | None) -> Ints:
     return np.concatenate(([0], np.flatnonzero(changes) + 1, [account_hash.size])).astype(np.int64)
 
 
-def _ranks_of_collisions(account_hash: NDArray[np.uint64], accounts: AccountColumns) -> Ints | None:
-    """None when every hash is one account (practically always); else the rank of each row's account."""
-    order = _sorted_by_hash(_frozen(account_hash, np.uint64), np.arange(account_hash.size))
+def _has_collision(account_hash: NDArray[np.uint64], order: Ints, accounts: AccountColumns) -> bool:
     p, s, h, c = (text_buffers(column) for column in accounts)
-    if not _collides(_frozen(account_hash, np.uint64), order, *p, *s, *h, *c):
-        return None
+    return bool(_collides(account_hash, order, *p, *s, *h, *c))
+
+
+def _ranks(accounts: AccountColumns) -> Ints:
+    """The rank of each row's account among all, in plain Python: a collision of 64 bits practically never is."""
     columns = [[text or "" for text in column.to_pylist()] for column in accounts]
     names = [(p, s, "card", h) if h else (p, s, "customer", c) for p, s, h, c in zip(*columns, strict=True)]
     encoded = [tuple(part.encode() for part in name) for name in names]
@@ -83,48 +85,63 @@ def _ranks_of_collisions(account_hash: NDArray[np.uint64], accounts: AccountColu
     return np.array([rank[name] for name in encoded], np.int64)
 
 
-def _frozen(array: NDArray[np.generic], dtype: type[np.generic]) -> NDArray[np.generic]:
-    view = np.ascontiguousarray(array, dtype).view()
-    view.flags.writeable = False
-    return view
-
-
-@njit(nogil=True, cache=True)
-def _sorted_by_hash(account_hash, order):
-    """A stable radix sort of `order` by hash, a byte at a time; bytes that all rows share are skipped."""
-    spare = np.empty_like(order)
-    for shift in range(0, 64, 8):
-        counts = np.zeros(257, np.int64)
-        for row in order:
-            counts[((account_hash[row] >> np.uint64(shift)) & np.uint64(255)) + np.uint64(1)] += 1
-        if counts.max() == order.size:
+@compiled_with_memory
+def _sorted_by_hash(account_hash: NDArray[np.uint64]) -> Ints:
+    """The rows by hash, stable: a radix sort, 11 bits at a time; bits that all rows share are skipped."""
+    count = account_hash.size
+    keys, order = account_hash.copy(), np.arange(count)
+    spare_keys, spare_order = np.empty_like(keys), np.empty_like(order)
+    places = np.empty(2048, np.int64)
+    for shift in range(0, 64, 11):
+        places[:] = 0
+        for i in range(count):
+            places[(keys[i] >> np.uint64(shift)) & np.uint64(2047)] += 1
+        if places.max() == count:
             continue
-        places = np.cumsum(counts)
-        for row in order:
-            byte = (account_hash[row] >> np.uint64(shift)) & np.uint64(255)
-            spare[places[byte]] = row
-            places[byte] += 1
-        order, spare = spare, order
+        place = 0
+        for digit in range(2048):
+            place, places[digit] = place + places[digit], place
+        for i in range(count):
+            digit = (keys[i] >> np.uint64(shift)) & np.uint64(2047)
+            spare_keys[places[digit]], spare_order[places[digit]] = keys[i], order[i]
+            places[digit] += np.int64(1)
+        keys, spare_keys = spare_keys, keys
+        order, spare_order = spare_order, order
     return order
 
 
-@njit(nogil=True, cache=True)
-def _same_text(offsets, data, a, b):
+@compiled
+def _same_text(offsets: NDArray[np.int32], data: NDArray[np.uint8], a: int, b: int) -> bool:
     length = offsets[a + 1] - offsets[a]
     if offsets[b + 1] - offsets[b] != length:
         return False
-    for i in range(length):
+    for i in range(length):  # noqa: SIM110 (all() of a generator does not compile)
         if data[offsets[a] + i] != data[offsets[b] + i]:
             return False
     return True
 
 
-@njit(nogil=True, cache=True)
-def _collides(account_hash, order, p_at, p, s_at, s, h_at, h, c_at, c):
-    """Whether neighbours of one hash are ever of two accounts."""
-    for i in range(1, order.size):
-        a, b = order[i - 1], order[i]
-        if account_hash[a] != account_hash[b]:
+@compiled_with_memory
+def _collides(
+    account_hash: NDArray[np.uint64],
+    order: Ints,
+    p_at: NDArray[np.int32],
+    p: NDArray[np.uint8],
+    s_at: NDArray[np.int32],
+    s: NDArray[np.uint8],
+    h_at: NDArray[np.int32],
+    h: NDArray[np.uint8],
+    c_at: NDArray[np.int32],
+    c: NDArray[np.uint8],
+) -> bool:
+    """Whether rows of one hash are ever of two accounts: each is compared with the first of its hash."""
+    first = np.empty_like(order)
+    for i in range(order.size):
+        same = i > 0 and account_hash[order[i]] == account_hash[order[i - 1]]
+        first[order[i]] = first[order[i - 1]] if same else order[i]
+    for a in range(order.size):  # in the order in which texts lie in memory
+        b = first[a]
+        if a == b:
             continue
         if not (_same_text(p_at, p, a, b) and _same_text(s_at, s, a, b) and _same_text(h_at, h, a, b)):
             return True
@@ -133,23 +150,37 @@ def _collides(account_hash, order, p_at, p, s_at, s, h_at, h, c_at, c):
     return False
 
 
-@njit(nogil=True, cache=True)
-def _precedes(a, b, created_at, late, ids_at, ids):
+@compiled
+def _precedes(
+    a: int,
+    b: int,
+    created_at: Ints,
+    late: NDArray[np.bool_],
+    ids_at: NDArray[np.int32],
+    ids: NDArray[np.uint8],
+) -> bool:
     """Time, creations before debits, then the bytes of the id."""
     if created_at[a] != created_at[b]:
-        return created_at[a] < created_at[b]
+        return bool(created_at[a] < created_at[b])
     if late[a] != late[b]:
-        return late[b]
+        return bool(late[b])
     a_at, b_at = ids_at[a], ids_at[b]
     length = min(ids_at[a + 1] - a_at, ids_at[b + 1] - b_at)
     for i in range(length):
         if ids[a_at + i] != ids[b_at + i]:
-            return ids[a_at + i] < ids[b_at + i]
-    return ids_at[a + 1] - a_at < ids_at[b + 1] - b_at
+            return bool(ids[a_at + i] < ids[b_at + i])
+    return bool(ids_at[a + 1] - a_at < ids_at[b + 1] - b_at)
 
 
-@njit(nogil=True, cache=True)
-def _sort_runs(order, starts, created_at, late, ids_at, ids):
+@compiled_with_memory
+def _sort_runs(
+    order: Ints,
+    starts: Ints,
+    created_at: Ints,
+    late: NDArray[np.bool_],
+    ids_at: NDArray[np.int32],
+    ids: NDArray[np.uint8],
+) -> None:
     """Sorts each account's stretch of `order` in place: insertion in short blocks, then merges."""
     spare = np.empty(0, order.dtype)
     for run in range(starts.size - 1):
@@ -172,15 +203,28 @@ def _sort_runs(order, starts, created_at, late, ids_at, ids):
         width = 16
         while width < end - first:
             for low in range(first, end - width, 2 * width):
-                _merge(order, low, low + width, min(low + 2 * width, end), spare, created_at, late, ids_at, ids)
+                _merge(
+                    order, low, low + width, min(low + 2 * width, end), spare, created_at, late, ids_at, ids
+                )
             width *= 2
 
 
-@njit(nogil=True, cache=True)
-def _merge(order, low, middle, high, spare, created_at, late, ids_at, ids):
+@compiled
+def _merge(
+    order: Ints,
+    low: int,
+    middle: int,
+    high: int,
+    spare: Ints,
+    created_at: Ints,
+    late: NDArray[np.bool_],
+    ids_at: NDArray[np.int32],
+    ids: NDArray[np.uint8],
+) -> None:
     if not _precedes(order[middle], order[middle - 1], created_at, late, ids_at, ids):
         return
-    spare[: middle - low] = order[low:middle]
+    for i in range(middle - low):
+        spare[i] = order[low + i]
     left, left_end, right, to = 0, middle - low, middle, low
     while left < left_end:
         if right < high and _precedes(order[right], spare[left], created_at, late, ids_at, ids):

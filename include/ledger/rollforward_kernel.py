@@ -4,8 +4,8 @@ Everything is a sum of integers over (group of accounts, cohort, component). A l
 was created in, except that points keep their cohort when they move:
 
 - A refund is of the cohorts of the lots that its redemption had used, first used first; several refunds of
-  one redemption take up where the one before stopped. What the redemption had not taken from a lot by then,
-  and a refund without a known redemption, is of the refund's own cohort.
+  one redemption take up where the one before stopped. What the redemption had not taken from a lot before
+  the refund's instant, and a refund without a known redemption, is of the refund's own cohort.
 - A transfer is of the cohorts that the other half had used. That half lies in another account and perhaps in
   another partition, so what touches such a lot is kept as a trace, (row, offset into its points, points), and
   `transfers.py` resolves it at the end.
@@ -151,7 +151,7 @@ def _add_piece(work: Work, cohort: int, row: int, offset: int, points: int) -> b
 
 @njit(nogil=True, cache=True)
 def _build_refund(work: Work, target: int, row: int, lot: int) -> bool:
-    """Finds the pieces of one refund among what its redemption had used by then."""
+    """Finds the pieces of one refund among what its redemption had used before it."""
     points, at = work.booking.points[row], work.booking.created_at[row]
     work.state.lots[lot, 0] = work.state.lots[lot, 2] = work.state.counts[3]
     skip = 0
@@ -163,7 +163,7 @@ def _build_refund(work: Work, target: int, row: int, lot: int) -> bool:
     while i >= 0 and points > 0:
         used = work.traces.used[i]
         i = used[5]
-        if used[4] > at:
+        if used[4] >= at:
             continue
         if skip >= used[3]:
             skip -= used[3]

@@ -5,12 +5,16 @@ No hashing, ordering or comparing here.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from include.ledger.compiled import read_only
+
+Text: TypeAlias = pa.Array | pa.ChunkedArray
 
 
 class TextBuffers(NamedTuple):
@@ -20,7 +24,7 @@ class TextBuffers(NamedTuple):
     data: NDArray[np.uint8]
 
 
-def text_buffers(column: pa.Array | pa.ChunkedArray) -> TextBuffers:
+def text_buffers(column: Text) -> TextBuffers:
     """The buffers of one text column; a null reads as ''. Dictionaries and large strings are cast.
 
     Raises pyarrow.ArrowInvalid when the text of the column exceeds 2 GiB: pass it in chunks.
@@ -31,21 +35,16 @@ def text_buffers(column: pa.Array | pa.ChunkedArray) -> TextBuffers:
     if array.null_count:
         array = pc.fill_null(array, "")
     if len(array) == 0:
-        return TextBuffers(_frozen(np.zeros(1, np.int32)), _frozen(np.zeros(0, np.uint8)))
+        return TextBuffers(
+            read_only(np.zeros(1, np.int32), np.int32), read_only(np.zeros(0, np.uint8), np.uint8)
+        )
     _, offset_buffer, data_buffer = array.buffers()
     offsets = np.frombuffer(offset_buffer, np.int32, len(array) + 1, array.offset * 4)
     data = np.zeros(0, np.uint8) if data_buffer is None else np.frombuffer(data_buffer, np.uint8)
-    return TextBuffers(_frozen(offsets), _frozen(data))
+    return TextBuffers(read_only(offsets, np.int32), read_only(data, np.uint8))
 
 
 def _as_string(arrays: list[pa.Array]) -> list[pa.Array]:
     if not arrays:
         return [pa.array([], pa.string())]
     return [array if array.type == pa.string() else array.cast(pa.string()) for array in arrays]
-
-
-def _frozen(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    # Compiled code is specialised by mutability too: always read-only, so that one version serves all.
-    view = array.view()
-    view.flags.writeable = False
-    return view

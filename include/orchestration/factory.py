@@ -63,8 +63,8 @@ def build(definition: ExportDefinition) -> DAG:
         render_template_as_native_obj=False,
     ) as dag:
 
-        @task(multiple_outputs=True, doc_md="Fix the definition's version, the interval, T and K.")
-        def pin(**airflow: Any) -> dict[str, Any]:
+        @task(doc_md="Fix the definition's version, the interval, T and K.")
+        def pin(**airflow: Any) -> list[dict[str, Any]]:
             return tasks.pin(definition, airflow)
 
         @task(doc_md="Make or find the snapshot of the ledger that the run reads.")
@@ -80,15 +80,14 @@ def build(definition: ExportDefinition) -> DAG:
             return tasks.deliver(run_key, target, airflow)
 
         @task(trigger_rule="all_done", doc_md="Record how the run ended; fail it if any part failed.")
-        def settle(run_key: str | None, **airflow: Any) -> Any:
-            return tasks.settle(run_key, airflow)
+        def settle(run_key: str | None, chosen: Any, **airflow: Any) -> Any:
+            return tasks.settle(run_key, chosen, airflow)
 
         pinned: Any = pin()
         key = pinned["run_key"]
-        made, written, settled = snapshot(key), render(key), settle(key)
-        delivered = deliver.partial(run_key=key).expand(target=pinned["targets"])
-        pinned >> made >> written >> delivered >> settled
-        [made, written] >> settled
+        made, written, settled = snapshot(key), render(key), settle(key, pinned)
+        delivered = deliver.partial(run_key=key).expand(target=pinned)
+        made >> written >> delivered >> settled
     return dag
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.errors import Permanent
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from include.pipeline.context import Progress
 
 STAGES = ("pin", "snapshot", "render", "deliver")
+# What the UI shows of a run.
+SHOWN = {"run_key", "definition_version", "as_of", "start", "end", "known_at", "dry_run"}
 # A progress bar needs no more; each write is a call to the API server.
 PROGRESS_SECONDS = 2.0
 
 
-def pin(definition: ExportDefinition, airflow: Mapping[str, Any]) -> dict[str, Any]:
-    """Fix what this run reports; return its key, its instants as text, and the targets to deliver to.
+def pin(definition: ExportDefinition, airflow: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Fix what this run reports; return the targets to deliver to, and leave its key as the XCom `run_key`.
 
     The occurrence is the run's logical date. A run that was triggered without one is about the moment of the
     trigger, which stays the same when the task is tried again.
@@ -46,22 +48,13 @@ def pin(definition: ExportDefinition, airflow: Mapping[str, Any]) -> dict[str, A
             as_of=wish.as_of,
             start=wish.start,
             end=wish.end,
-            targets=None if wish.targets is None else [positions[label] for label in wish.targets],
             dry_run=wish.dry_run,
             backfill=str(getattr(run.run_type, "value", run.run_type)) == "backfill",
         )
+    airflow["ti"].xcom_push("run_key", record.run_key)
+    airflow["ti"].xcom_push("run", record.model_dump(mode="json", include=SHOWN))
     chosen = [] if wish.dry_run else [positions[label] for label in wish.targets or positions]
-    return {
-        "run_key": record.run_key,
-        "definition_version": record.definition_version,
-        "as_of": record.as_of.isoformat(),
-        "start": record.start.isoformat() if record.start else None,
-        "end": record.end.isoformat() if record.end else None,
-        "known_at": record.known_at.isoformat(),
-        "targets": [
-            {"position": position, "name": definition.targets[position].label} for position in chosen
-        ],
-    }
+    return [{"position": position, "name": definition.targets[position].label} for position in chosen]
 
 
 def snapshot(run_key: str, airflow: Mapping[str, Any]) -> str:
@@ -92,16 +85,22 @@ def deliver(run_key: str, target: Mapping[str, Any], airflow: Mapping[str, Any])
         return pipeline.deliver(_context(), run_key, int(target["position"]), _progress(airflow))
 
 
-def settle(run_key: str | None, airflow: Mapping[str, Any]) -> Any:
-    """Record how the run ended and return its summary; raise Permanent when any part of it failed."""
+def settle(
+    run_key: str | None, chosen: Sequence[Mapping[str, Any]] | None, airflow: Mapping[str, Any]
+) -> Any:
+    """Record how the run ended and return its summary; raise Permanent when any part of it failed.
+
+    chosen: the targets that `pin` returned; None, as the key, when it failed.
+    """
     from include import pipeline
 
     states = stage_states(airflow)
     failed = [name for name, state in sorted(states.items()) if state == "failed"]
-    if run_key is None:
+    if run_key is None or chosen is None:
         raise Permanent(f"nothing was pinned ({states.get('pin')}): the log of the task pin says why")
     early = [name for name in failed if not name.startswith("deliver")]
-    summary = pipeline.settle(_context(), run_key, f"{early[0]} failed" if early else None)
+    asked_for = [int(target["position"]) for target in chosen]
+    summary = pipeline.settle(_context(), run_key, asked_for, failure=f"{early[0]} failed" if early else None)
     if failed:
         # The pipeline judges by its own records; this task may have died before it could write any.
         raise Permanent(f"failed: {', '.join(failed)}; their logs say why")

@@ -1,75 +1,84 @@
-"""Run a stage in a process of its own: allocators keep what a stage took, and a crash of one stays there."""
+"""Run a stage in a process of its own: allocators keep what a stage took, and a crash of one stays there.
+
+The process is a fresh interpreter that imports only the stage: neither Airflow nor the command line come with it.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
+import importlib
 import os
+import pickle
 import signal
+import subprocess
+import sys
+import traceback
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from include.errors import Transient
 from include.pipeline.context import Progress
+from include.settings import ROOT
 
 # Allocators that give memory back, and one arena for all threads; read when a process starts.
 MEMORY = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
 
 
-def in_process(work: Callable[..., Any], *arguments: Any, progress: Progress) -> Any:
-    """Return `work(*arguments, progress=...)`, computed in a new process.
+def in_process(stage: str, *arguments: Any, progress: Progress) -> Any:
+    """Return what the function `module:name` returns for `(*arguments, progress=...)`, computed in a new process.
 
-    Arguments, results and errors travel by pickle. Raises what `work` raised, and Transient when the process was
-    killed (out of memory, for example). The process ends when this one does.
+    Arguments, results and errors travel by pickle. Raises what the function raised, and Transient when the process
+    was killed (out of memory, for example). The process ends when this one does.
     """
-    for name, value in MEMORY.items():
-        os.environ.setdefault(name, value)
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    child = spawn.Process(target=_child, args=(theirs, os.getpid(), work, arguments))
-    child.start()
-    theirs.close()
-    try:
-        while True:
-            kind, value = ours.recv()
-            if kind == "progress":
-                progress(*value)
-            elif kind == "error":
-                raise value
-            else:
+    ours, theirs = Pipe()
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    call = f"from {__name__} import child; child({theirs.fileno()}, {os.getpid()})"
+    environment = {**MEMORY, **os.environ, "PYTHONPATH": paths}
+    with (
+        subprocess.Popen([sys.executable, "-c", call], pass_fds=[theirs.fileno()], env=environment) as child,
+        ours,
+    ):
+        theirs.close()
+        try:
+            ours.send((stage, arguments))
+            while True:
+                kind, value = ours.recv()
+                if kind == "progress":
+                    progress(*value)
+                    continue
+                if kind == "error":
+                    raise value  # noqa: TRY301 - it comes from the other process
                 return value
-    except EOFError:
-        child.join()
-        raise Transient(f"{work.__name__}: its process ended with {_ending(child.exitcode)}") from None
-    finally:
-        ours.close()
-        child.join(5)
-        if child.is_alive():
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            raise Transient(f"{stage}: its process ended with {_ending(child.wait())}") from None
+        except BaseException:
             child.kill()
-            child.join()
+            raise
 
 
-def _child(pipe: Connection, parent: int, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def child(descriptor: int, parent: int) -> None:
+    """Be the new process: work for what comes through the pipe with this file descriptor."""
     _end_with(parent)
+    pipe = Connection(descriptor)
 
     def report(stage: str, rows_done: int, rows_total: int | None) -> None:
         pipe.send(("progress", (stage, rows_done, rows_total)))
 
+    stage, arguments = pipe.recv()
+    module, name = stage.split(":")
     try:
+        work: Callable[..., Any] = getattr(importlib.import_module(module), name)
         result = work(*arguments, progress=report)
     except BaseException as error:  # noqa: BLE001 - it is raised again in the parent
         pipe.send(("error", _portable(error)))
     else:
         pipe.send(("result", result))
-    finally:
-        pipe.close()
+    pipe.close()
 
 
 def _portable(error: BaseException) -> BaseException:
     """Return the error with its traceback as a note; one that pickle cannot carry becomes its text."""
-    import pickle
-    import traceback
-
     error.add_note("".join(traceback.format_exception(error)))
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
@@ -80,15 +89,13 @@ def _portable(error: BaseException) -> BaseException:
 
 def _end_with(parent: int) -> None:
     """Ask the kernel (Linux) to end this process when its parent is gone."""
-    try:
-        import ctypes
+    import ctypes
 
-        ctypes.CDLL("libc.so.6").prctl(1, signal.SIGTERM)
-    except OSError:
-        return
+    with contextlib.suppress(OSError):
+        ctypes.CDLL("libc.so.6").prctl(1, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
-def _ending(code: int | None) -> str:
-    return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -2,189 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from include.definitions.model import ExportDefinition
-from include.definitions.naming import file_name
-from include.definitions.occasion import name_values
-from include.definitions.periods import Interval
-from include.formats import artefact
-from include.formats.artefact import Artefact
-from include.formats.manifest import Manifest, Origin, manifest_of, write_manifest
-from include.formats.options import FileOptions
-from include.ledger.columns import Column
-from include.pipeline.checks import report_of
+from include.pipeline import process
 from include.pipeline.context import Context, Progress, silent
-from include.pipeline.process import in_process
-from include.reports.model import Asked, LocalSnapshot
-from include.reports.render import Job, Notes
-from include.reports.render import render as render_jobs
-from include.settings import Settings
-from include.snapshots import registry
-from include.snapshots.local import local
-from include.snapshots.manifest import SnapshotManifest
-from include.state import StaleFence
-from include.state.identity import code_version
-from include.state.runs import RunRecord
-from include.state.tables import microseconds
-
-FOLDER = "artefacts"
 
 
 def render(context: Context, run_key: str, progress: Progress = silent) -> list[dict[str, Any]]:
-    """Return the run's files: name, store key, sha256, bytes, rows, totals, media type; the manifest comes last.
+    """Return the run's files: name, store key, sha256, bytes, media type; first the data with its rows and totals.
 
     Made once: a second call finds them. Raises LedgerViolation, and then nothing is kept.
     """
     run = context.state.runs.get(run_key)
     if run.artefacts and all(context.store.exists(each["key"]) for each in run.artefacts):
         return run.artefacts
-    made: list[dict[str, Any]] = in_process(make, context.settings, run, progress=progress)
+    stage = "include.pipeline.render_stage:make"
+    made: list[dict[str, Any]] = process.in_process(stage, context.settings, run, progress=progress)
     kept = context.state.runs.pin_artefacts(run_key, made)
     assert kept.artefacts is not None
     return kept.artefacts
-
-
-def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict[str, Any]]:
-    """Render into scratch, then into the store; runs in a process of its own."""
-    context = Context(settings)
-    definition = ExportDefinition.model_validate(run.definition)
-    scratch = settings.scratch / f"render-{run.run_key[:24]}-{uuid.uuid4().hex[:8]}"
-    scratch.mkdir(parents=True)
-    try:
-        read = registry.load(context.store, context.state, run.snapshot_id or "")
-        file = FileOptions.model_validate(definition.file.model_dump(exclude={"name"}))
-        module, options = report_of(definition)
-        columns, places = chosen(definition, module.columns(options))
-        path = scratch / final_name(run, definition, file)
-
-        def sink(batches: Iterator[pa.RecordBatch]) -> Artefact:
-            return artefact.write(path, columns, _arranged(batches, columns, places), file)
-
-        others = tuple(name for name in module.needs(options) if name != "transactions")
-        folder = scratch / "snapshot"
-        files = local(context.store, read, ["transactions"], folder, before=run.as_of, state=context.state)
-        files |= local(context.store, read, others, folder, state=context.state)
-        notes = Notes()
-        job = Job(module, asked(run, definition, options), sink)
-        (written,) = render_jobs(
-            [job], LocalSnapshot(files, read.columns()), scratch, progress=progress, notes=notes
-        )
-
-        def draft(sequence: int, previous: str | None) -> Manifest:
-            origin = _origin(run, read, notes)
-            return manifest_of(written, columns, file, origin, sequence=sequence, previous=previous)
-
-        beside = write_manifest(scratch, _manifest(context, run, draft))
-        data = _entry(run, path, file.media_type) | {
-            "rows": written.rows,
-            "totals": written.totals,
-            "problems": dict(notes.problems),
-        }
-        entries = [data, _entry(run, beside, "application/json")]
-        for entry in entries:
-            context.store.put_new(entry["key"], scratch / entry["name"])
-        return entries
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def asked(run: RunRecord, definition: ExportDefinition, options: Any) -> Asked:
-    """Return what the run asks of its report, in microseconds."""
-    return Asked(
-        start=_micros(run.start),
-        end=_micros(run.end),
-        as_of=microseconds(run.as_of),
-        known_at=microseconds(run.known_at),
-        options=options,
-        timezone=definition.timezone,
-    )
-
-
-def final_name(run: RunRecord, definition: ExportDefinition, file: FileOptions) -> str:
-    """Return the file's final name; the sequence is the revision's, since a name must not depend on the chain."""
-    values = name_values(
-        definition,
-        occurrence=run.occurrence or run.as_of,
-        interval=Interval(run.start, run.end) if run.end else None,
-        as_of=run.as_of,
-        revision=run.revision,
-    )
-    return file_name(definition.file.name, values, file.extension)
-
-
-def chosen(definition: ExportDefinition, given: tuple[Column, ...]) -> tuple[list[Column], list[int]]:
-    """Return the columns of the file, in its order and with its headers, and their places in the report."""
-    if definition.fields is None:
-        return list(given), list(range(len(given)))
-    places = {column.name: index for index, column in enumerate(given)}
-    picked = [(choice.title, places[choice.field]) for choice in definition.fields]
-    return [Column(title, given[place].type) for title, place in picked], [place for _, place in picked]
-
-
-def _arranged(
-    batches: Iterable[pa.RecordBatch], columns: list[Column], places: list[int]
-) -> Iterator[pa.RecordBatch]:
-    names = [column.name for column in columns]
-    for batch in batches:
-        yield pa.RecordBatch.from_arrays([batch.column(place) for place in places], names=names)
-
-
-def _manifest(context: Context, run: RunRecord, draft: Callable[[int, str | None], Manifest]) -> Manifest:
-    """Return the manifest with its place in the definition's chain; a dry run only shows the next place."""
-    while True:
-        link = context.state.chain.of(run.run_key)
-        sequence, previous = link[:2] if link else context.state.chain.next(run.definition_id)
-        made = draft(sequence, previous)
-        if run.dry_run:
-            return made
-        try:
-            context.state.chain.append(
-                run.definition_id, sequence, made.sha256(), previous_sha256=previous, run_key=run.run_key
-            )
-        except StaleFence:
-            continue  # another run of this definition was faster
-        return made
-
-
-def _origin(run: RunRecord, read: SnapshotManifest, seen: Notes) -> Origin:
-    notes = [
-        "relations other than transactions, tier_changes and program_rates are as read at the read point"
-    ]
-    if not read.has_recorded_at:
-        notes.append("the ledger has no recorded_at: what was known is what was read")
-    notes += [f"reported and booked: {count} rows {name}" for name, count in sorted(seen.problems.items())]
-    return Origin(
-        export_id=run.definition_id,
-        definition_version=run.definition_version,
-        run_key=run.run_key,
-        revision=run.revision,
-        snapshot_id=read.id,
-        code_version=code_version(),
-        as_of=run.as_of,
-        known_at=run.known_at if read.has_recorded_at else read.read_at,
-        interval_start=run.start,
-        interval_end=run.end,
-        notes=tuple(notes),
-    )
-
-
-def _entry(run: RunRecord, path: Path, media_type: str) -> dict[str, Any]:
-    return {
-        "name": path.name,
-        "key": f"{FOLDER}/{run.run_key}/{path.name}",
-        "sha256": artefact.file_sha256(path),
-        "bytes": path.stat().st_size,
-        "media_type": media_type,
-    }
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else microseconds(moment)

@@ -12,15 +12,15 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from include.ledger.balances import balances
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
-from include.reports import programs
-from include.reports.engine import TIERS_AS_OF, Engine
+from include.reports import customers, files, liability_tiers, programs
 from include.reports.files import Spool
+from include.reports.joins import Batches, Side, chosen, left_join, relation
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 from include.reports.partitions import BOOKING_COLUMNS
 from include.reports.replay import BookedPartition, instants
@@ -28,11 +28,6 @@ from include.reports.replay import BookedPartition, instants
 KIND = "balance"
 TITLE = "Balances"
 PERIOD: Period = "none"
-
-_CUSTOMERS = ("customer_id", "name", "email", "registered_at", "stated_balance")
-_CARDS = ("card_id", "customer_id", "stated_balance")
-_CHANGES = ("program_id", "subledger_id", "customer_id", "changed_at", "tier_id")
-_TIERS = ("program_id", "tier_id", "name")
 
 _POINTS = ("active", "pending", "expired", "spent", "negative_balance", "points_balance", "lifetime_earned")
 _COLUMNS = (
@@ -51,66 +46,11 @@ _COLUMNS = (
     Column("stated_balance", FieldType.POINTS),
     Column("stated_difference", FieldType.POINTS),
 )
-_FIGURES = pa.schema(
-    [
-        ("seq", pa.int64()),
-        ("program_id", pa.string()),
-        ("subledger_id", pa.string()),
-        ("holder_kind", pa.string()),
-        ("holder_id", pa.string()),
-        ("card_id", pa.string()),
-        ("customer_id", pa.string()),
-        *((name, pa.int64()) for name in _POINTS),
-        ("last_activity_at", pa.timestamp("us", tz="UTC")),
-    ]
-)
-
-
-_STATED = (
-    "CASE WHEN f.card_id IS NOT NULL THEN f.card_stated WHEN f.rows_count = 1 THEN c.stated_balance END"
-)
-# A customer's stated balance is compared with the one row that the customer has; of several none is the whole.
-_OWNED = f"""
-WITH owned AS (
-    SELECT f.*, coalesce(f.customer_id, k.customer_id) AS owner, k.stated_balance AS card_stated
-    FROM figures f LEFT JOIN cards k ON k.card_id = f.card_id
-), held AS MATERIALIZED ({TIERS_AS_OF})
-"""
-_BY_ACCOUNT = f"""
-{_OWNED},
-counted AS (SELECT *, count(*) OVER (PARTITION BY owner) AS rows_count FROM owned)
-SELECT f.* EXCLUDE (customer_id), f.owner AS customer_id, p.name AS program_name, c.name AS customer_name, c.email, c.registered_at,
-       coalesce(t.tier, o.tier) AS tier,
-       {_STATED} AS stated_balance, {_STATED} - f.points_balance AS stated_difference
-FROM counted f
-LEFT JOIN programs p ON p.program_id = f.program_id
-LEFT JOIN customers c ON c.customer_id = f.owner
-LEFT JOIN held t ON (t.program_id, t.subledger_id, t.customer_id) = (f.program_id, f.subledger_id, f.owner)
-LEFT JOIN held o ON (o.program_id, o.subledger_id, o.customer_id) = (f.program_id, '', f.owner)
-WHERE $include_zero OR f.active <> 0 OR f.pending <> 0 OR f.negative_balance <> 0
-ORDER BY f.seq
-"""
-_BY_CUSTOMER = f"""
-{_OWNED},
-grouped AS (
-    SELECT program_id, owner AS customer_id, CASE WHEN owner IS NULL THEN card_id END AS card_id,
-           {", ".join(f"sum({name})::BIGINT AS {name}" for name in _POINTS)},
-           max(last_activity_at) AS last_activity_at, any_value(card_stated) AS card_stated
-    FROM owned GROUP BY ALL
-),
-counted AS (SELECT *, count(*) OVER (PARTITION BY customer_id) AS rows_count FROM grouped),
-tier_of AS (SELECT program_id, customer_id, arg_min(tier, subledger_id) AS tier FROM held GROUP BY ALL)
-SELECT f.*, CASE WHEN f.card_id IS NULL THEN 'customer' ELSE 'card' END AS holder_kind,
-       coalesce(f.card_id, f.customer_id) AS holder_id,
-       p.name AS program_name, c.name AS customer_name, c.email, c.registered_at, t.tier,
-       {_STATED} AS stated_balance, {_STATED} - f.points_balance AS stated_difference
-FROM counted f
-LEFT JOIN programs p ON p.program_id = f.program_id
-LEFT JOIN customers c ON c.customer_id = f.customer_id
-LEFT JOIN tier_of t ON (t.program_id, t.customer_id) = (f.program_id, f.customer_id)
-WHERE $include_zero OR f.active <> 0 OR f.pending <> 0 OR f.negative_balance <> 0
-ORDER BY f.program_id, holder_kind DESC, holder_id
-"""
+# What one grain cannot have: a customer has all purses of a program, and only customers and whole cards have a
+# balance that the ledger's owner states.
+_LEFT_OUT = {"customer": {"subledger_id"}, "account": {"stated_balance", "stated_difference"}}
+# Between purse and tier while accounts become customers: the tier of the first purse is the customer's.
+_SEPARATOR = "\x1f"
 
 
 class Options(BaseModel):
@@ -123,61 +63,107 @@ class Options(BaseModel):
     programs: tuple[str, ...] = ()
 
 
-def needs(options: Options) -> Needs:  # noqa: ARG001
+def needs(options: Options) -> Needs:
     """Return the relations and columns that the report reads where the ledger has them."""
+    stated = ("stated_balance",) if options.grain == "customer" else ()
     return {
+        **liability_tiers.NEEDS,
         "transactions": BOOKING_COLUMNS,
         "programs": programs.COLUMNS,
-        "customers": _CUSTOMERS,
-        "cards": _CARDS,
-        "tier_changes": _CHANGES,
-        "tiers": _TIERS,
+        "customers": (*customers.NEEDS["customers"], *stated),
+        "cards": (*customers.NEEDS["cards"], *stated),
     }
 
 
 def columns(options: Options) -> tuple[Column, ...]:
-    """Return the output columns in order; a customer's row has no subledger."""
-    left_out = {"subledger_id"} if options.grain == "customer" else set()
-    return tuple(column for column in _COLUMNS if column.name not in left_out)
+    """Return the output columns in order."""
+    return tuple(column for column in _COLUMNS if column.name not in _LEFT_OUT[options.grain])
 
 
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
     """Return the balances at `as_of`; raise BadInput for a program that the ledger does not have."""
-    options = Options.model_validate(asked.options.model_dump())
-    programs.check(snapshot, KIND, options.programs)
-    return _Balance(asked, options, snapshot, scratch)
+    assert isinstance(asked.options, Options)
+    programs.check(snapshot, KIND, asked.options.programs)
+    return _Balance(asked, asked.options, snapshot, scratch)
 
 
 class _Balance:
     def __init__(self, asked: Asked, options: Options, snapshot: LocalSnapshot, scratch: Path) -> None:
         self.cuts: tuple[Cut, ...] = (asked.cut,)
-        self._asked = asked
         self._options = options
         self._snapshot = snapshot
         self._scratch = scratch
-        self._figures = Spool(scratch / "figures.arrow", _FIGURES)
+        self._tiers = liability_tiers.Tiers(snapshot, scratch, (asked.as_of,))
+        self._figures = Spool(scratch / "figures.arrow")
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         figures = balances(partition.booked)
-        numbers = {name: pa.array(getattr(figures, name)) for name in _POINTS}
-        table = partition.accounts.append_column(
-            "last_activity_at", instants(figures.last_activity_at, none=-1)
-        ).append_column("seq", pa.array(np.arange(len(figures.active)) + partition.first_account))
-        for name, values in numbers.items():
+        tier = self._tiers.of(partition, 0)
+        names = pa.array(self._tiers.names, pa.string())
+        table = partition.accounts
+        place = np.arange(len(table)) + partition.first_account
+        more = {
+            "place": pa.array(place),
+            "tier": names.take(pa.array(tier)),
+            "last_activity_at": instants(figures.last_activity_at, none=-1),
+            **{name: pa.array(getattr(figures, name)) for name in _POINTS},
+        }
+        for name, values in more.items():
             table = table.append_column(name, values)
-        table = programs.keep(table, self._options.programs)
-        for batch in table.select(_FIGURES.names).to_batches():
+        for batch in programs.keep(table, self._options.programs).to_batches():
             self._figures.write(batch)
         return ()
 
     def finish(self) -> Iterator[pa.RecordBatch]:
-        with Engine(self._scratch) as engine:
-            engine.add_reader("figures", self._figures.reader())
-            for relation, names in needs(self._options).items():
-                if relation != "transactions":
-                    engine.add(self._snapshot, relation, names)
-            sql = _BY_ACCOUNT if self._options.grain == "account" else _BY_CUSTOMER
-            schema = arrow_schema(columns(self._options))
-            yield from engine.run(
-                sql, schema, as_of=self._asked.as_of, include_zero=self._options.include_zero
-            )
+        rows = customers.with_owners(self._figures.batches(), self._snapshot, self._scratch)
+        if self._options.grain == "customer":
+            rows = self._stated(self._by_customer(rows))
+        rows = customers.with_names(rows, self._snapshot, self._scratch)
+        named = relation(
+            self._snapshot, "programs", "program_id", {"program_id": "program_id", "name": "program_name"}
+        )
+        rows = left_join(rows, named, self._scratch)
+        kept = rows if self._options.include_zero else map(_without_zero, rows)
+        yield from chosen(kept, arrow_schema(columns(self._options)))
+
+    def _by_customer(self, rows: Batches) -> Batches:
+        grouped = customers.by_customer(
+            map(_with_purse, rows),
+            sums=_POINTS,
+            largest=("last_activity_at",),
+            smallest=("tier",),
+            rows_count=self._figures.rows,
+            folder=self._scratch,
+        )
+        for some in grouped:
+            tiers = pc.list_element(pc.split_pattern(some.rows.column("tier"), _SEPARATOR), 1)
+            place = some.rows.schema.get_field_index("tier")
+            yield some.rows.set_column(place, "tier", tiers)
+
+    def _stated(self, rows: Batches) -> Batches:
+        """Yield rows with what the ledger's owner states. A customer's figure has no program: only one may be there."""
+        one_program = files.row_count(self._snapshot.files.get("programs", ())) == 1
+        rows = left_join(rows, self._side("cards", "card_id", "card_stated"), self._scratch)
+        rows = left_join(rows, self._side("customers", "customer_id", "customer_stated"), self._scratch)
+        for batch in rows:
+            of_customer = batch.column("customer_stated") if one_program else pa.nulls(len(batch), pa.int64())
+            stated = pc.coalesce(batch.column("card_stated"), of_customer)
+            difference = pc.subtract(stated, batch.column("points_balance"))
+            yield batch.append_column("stated_balance", stated).append_column("stated_difference", difference)
+
+    def _side(self, name: str, key: str, renamed: str) -> Side:
+        return relation(self._snapshot, name, key, {key: key, "stated_balance": renamed})
+
+
+def _with_purse(accounts: pa.RecordBatch) -> pa.RecordBatch:
+    """Return accounts with their purse before the tier, so that the smallest is the tier of the first purse."""
+    tier = pc.binary_join_element_wise(
+        accounts.column("subledger_id"), accounts.column("tier"), _SEPARATOR
+    )
+    place = accounts.schema.get_field_index("tier")
+    return accounts.set_column(place, "tier", tier).drop_columns(["holder_kind", "holder_id", "subledger_id"])
+
+
+def _without_zero(rows: pa.RecordBatch) -> pa.RecordBatch:
+    held = [pc.not_equal(rows.column(name), 0) for name in ("active", "pending", "negative_balance")]
+    return rows.filter(pc.or_(pc.or_(held[0], held[1]), held[2]))

@@ -47,7 +47,9 @@ class Blocking:
         for name in ("transaction_id", "program_id"):
             self._note(f"no {name}", batch, _blank(batch.column(name)))
         if batch.column("customer_id").null_count or not _all_filled(batch.column("customer_id")):
-            self._note("no holder", batch, _blank(batch.column("customer_id")) & _blank(batch.column("card_id")))
+            self._note(
+                "no holder", batch, _blank(batch.column("customer_id")) & _blank(batch.column("card_id"))
+            )
         self._note("unknown type", batch, types == UNKNOWN_TYPE)
         missing = _nulls(batch.column("points"))
         self._note("no points", batch, missing)

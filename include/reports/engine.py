@@ -44,6 +44,7 @@ class Engine:
             "memory_limit": _MEMORY,
             "threads": 2,
             "temp_directory": str(spill),
+            "preserve_insertion_order": False,  # every query says its order
             "autoload_known_extensions": False,
             "autoinstall_known_extensions": False,
         }
@@ -62,6 +63,10 @@ class Engine:
         """Register a stream under a name; a query reads it once."""
         self._connection.register(name, reader)
 
+    def execute(self, sql: str) -> None:
+        """Run a statement that gives no rows."""
+        self._connection.execute(sql)
+
     def run(self, sql: str, schema: pa.Schema, **values: object) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query as batches of `schema`; `values` are bound to $names in it."""
         result = self._connection.sql(sql, params=values)
@@ -78,4 +83,3 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-

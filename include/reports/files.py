@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -98,36 +99,45 @@ def ahead(items: Iterable[T], depth: int = 1) -> Iterator[T]:
 class Spool:
     """Batches of one schema that wait in a scratch file until a report's end (Arrow IPC, lz4)."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.schema = schema
         self.rows = 0
-        self._sink = pa.OSFile(str(path), "wb")
-        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-        self._writer = pa.ipc.new_stream(self._sink, schema, options=options)
+        self._sink: pa.OSFile | None = None
+        self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+
+    @staticmethod
+    def unnamed(folder: Path) -> Spool:
+        """Return a spool under a name of its own."""
+        handle, name = tempfile.mkstemp(prefix="spool-", suffix=".arrow", dir=folder)
+        os.close(handle)
+        return Spool(Path(name))
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Append a batch."""
-        if len(batch):
-            self._writer.write_batch(batch)
-            self.rows += len(batch)
+        """Append a batch; all have one schema."""
+        if not len(batch):
+            return
+        if self._writer is None:
+            self._sink = pa.OSFile(str(self.path), "wb")
+            options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+            self._writer = pa.ipc.new_stream(self._sink, batch.schema, options=options)
+        self._writer.write_batch(batch)
+        self.rows += len(batch)
 
     def close(self) -> None:
         """End writing; closing again does nothing."""
-        self._writer.close()
-        self._sink.close()
+        if self._sink is not None and self._writer is not None and not self._sink.closed:
+            self._writer.close()
+            self._sink.close()
 
-    def reader(self) -> pa.RecordBatchReader:
-        """Return a reader over all batches, from the first; ends writing."""
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all batches, from the first; ends writing."""
         self.close()
-        source = pa.OSFile(str(self.path), "rb")
-        stream = pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
-        return pa.RecordBatchReader.from_batches(self.schema, iter(stream))
+        if not self.rows:
+            return
+        with pa.OSFile(str(self.path), "rb") as source:
+            yield from pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def remove(self) -> None:
+        """Remove the file."""
         self.close()
+        self.path.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ PERIOD: Period = "optional"
 
 # Rows of a partition that are looked at in one go: bounds memory where one account holds millions.
 _BLOCK_ROWS = 120_000
-_WORDS = pa.array([kind.name.lower() for kind in TransactionType])
+_WORDS = pa.array([kind.word for kind in TransactionType])
 _FIGURES = {
     "points_change": FieldType.POINTS,
     "balance_before": FieldType.POINTS,
@@ -53,7 +53,13 @@ _DEFAULT = (
     "related_transaction_id",
 )
 _FIELDS = {field.name: field.type for field in RELATIONS["transactions"].fields if field.name != "points"}
-_ALL = (*_DEFAULT[:10], "posted_points", "confirmed_points", *(x for x in _FIELDS if x not in _DEFAULT[:10]), "problems")
+_ALL = (
+    *_DEFAULT[:10],
+    "posted_points",
+    "confirmed_points",
+    *(x for x in _FIELDS if x not in _DEFAULT[:10]),
+    "problems",
+)
 # What a derived expiry shares with the lot that expired.
 _OF_ACCOUNT = ("program_id", "subledger_id", "customer_id", "card_id")
 
@@ -81,14 +87,15 @@ def columns(options: Options) -> tuple[Column, ...]:
 
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # noqa: ARG001
     """Return the history of `[start, end)`, or of all time before `as_of`."""
-    return _History(asked)
+    assert isinstance(asked.options, Options)
+    return _History(asked, asked.options)
 
 
 class _History:
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, options: Options) -> None:
         self.cuts: tuple[Cut, ...] = (asked.cut,)
         self._start = asked.start
-        self._schema = arrow_schema(columns(Options.model_validate(asked.options.model_dump())))
+        self._schema = arrow_schema(columns(options))
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         total = len(partition.rows)
@@ -114,7 +121,9 @@ class _History:
 
     def _slice(self, partition: BookedPartition, entries: Ints) -> pa.RecordBatch:
         view = _Entries(partition, entries)
-        return pa.RecordBatch.from_arrays([view.column(field.name) for field in self._schema], schema=self._schema)
+        return pa.RecordBatch.from_arrays(
+            [view.column(field.name) for field in self._schema], schema=self._schema
+        )
 
 
 def _interleaved(partition: BookedPartition, rows: Ints, expiries: Ints) -> Ints:
@@ -168,7 +177,9 @@ class _Entries:
             case "activates_at" | "expires_at":
                 values = self._of_rows(getattr(self._partition.rows, name), np.iinfo(np.int64).max)
                 if name == "activates_at":  # the start of a lot's life: other rows have none
-                    values = np.where(self._of_rows(self._partition.rows.points, 0) > 0, values, np.iinfo(np.int64).max)
+                    values = np.where(
+                        self._of_rows(self._partition.rows.points, 0) > 0, values, np.iinfo(np.int64).max
+                    )
                 return instants(values)
             case _ if name in _FIGURES:
                 return pa.array(self._figure(name))

@@ -200,9 +200,7 @@ class _Work:
             dictionary=self.codes.columns,
         )
 
-    def _in_cuts(
-        self, batch: pa.RecordBatch, blocking: Blocking
-    ) -> tuple[pa.RecordBatch, NDArray[np.uint8]]:
+    def _in_cuts(self, batch: pa.RecordBatch, blocking: Blocking) -> tuple[pa.RecordBatch, NDArray[np.uint8]]:
         blocking.check_instants(batch)
         created = _instants(batch.column("created_at"), NEVER)
         known = _known(batch, created)

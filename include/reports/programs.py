@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from include.errors import BadInput, Problem
 from include.reports import files
@@ -27,14 +29,22 @@ def check(snapshot: LocalSnapshot, report: str, asked: Sequence[str]) -> None:
         names = ", ".join(sorted(known)[:20])
         raise BadInput(
             [
-                Problem(f"report {report}: programs", program, f"known programs are {names}", "unknown_program")
+                Problem(
+                    f"report {report}: programs", program, f"known programs are {names}", "unknown_program"
+                )
                 for program in unknown
             ]
         )
 
 
+def mask(accounts: pa.Table, asked: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which accounts are of the asked programs: bool[accounts], all of them when none is named."""
+    if not asked:
+        return np.ones(len(accounts), np.bool_)
+    kept = pc.is_in(accounts.column("program_id"), value_set=pa.array(asked))
+    return np.asarray(kept.to_numpy(), np.bool_)
+
+
 def keep(table: pa.Table, asked: Sequence[str]) -> pa.Table:
     """Return the rows of the asked programs; all when none is named."""
-    if not asked:
-        return table
-    return table.filter(pc.is_in(table.column("program_id"), value_set=pa.array(asked)))
+    return table.filter(pa.array(mask(table, asked))) if asked else table

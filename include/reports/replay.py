@@ -197,9 +197,7 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
     return loaded
 
 
-def book_at(
-    loaded: Loaded, cut: Cut, *, first_account: int = 0
-) -> BookedPartition | None:
+def book_at(loaded: Loaded, cut: Cut, *, first_account: int = 0) -> BookedPartition | None:
     """Book the rows of `cut`; None when it has none of them. Raises LedgerViolation that names accounts."""
     rows, hashes, selected = _select(loaded, cut)
     if len(rows) == 0:
@@ -212,7 +210,9 @@ def book_at(
         (chain_violations(booked), "the balances of the history do not chain"),
     ):
         if broken.size:
-            named = ", ".join(partition.account_name(account) for account in broken[:_NAMED_ACCOUNTS].tolist())
+            named = ", ".join(
+                partition.account_name(account) for account in broken[:_NAMED_ACCOUNTS].tolist()
+            )
             more = f" and {broken.size - _NAMED_ACCOUNTS} more" if broken.size > _NAMED_ACCOUNTS else ""
             raise LedgerViolation(f"{sentence} for {named}{more}")
     return partition

@@ -40,16 +40,23 @@ class Piece:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows as they were written."""
         options = pa.ipc.IpcReadOptions(use_threads=False)
+        if not self.rows:
+            return
         with pa.OSFile(str(self.path), "rb") as source:
             reader = pa.ipc.open_file(source, options=options)
             for index in range(reader.num_record_batches):
                 yield reader.get_batch(index)
+
+    def remove(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)
 
 
 class Scatter:
     """Writes rows to one of `count` files, which a number per row chooses; rows keep their order."""
 
     def __init__(self, folder: Path, prefix: str, count: int) -> None:
+        self.prefix = prefix
         self._paths = [folder / f"{prefix}-{index:05}.arrow" for index in range(count)]
         self._rows = [0] * count
         self._writers: dict[int, tuple[pa.OSFile, pa.ipc.RecordBatchFileWriter]] = {}
@@ -98,9 +105,7 @@ def split(piece: Piece, folder: Path, row_limit: int) -> list[tuple[Piece, ...]]
     if len(starts) == 1:
         return [_by_time(piece, folder, row_limit)] if values.size == 1 else [(piece,)]
     runs = _rescatter(piece, folder, "account_hash", values[starts])
-    return [
-        _by_time(run, folder, row_limit) if run.rows > row_limit else (run,) for run in runs if run.rows
-    ]
+    return [_by_time(run, folder, row_limit) if run.rows > row_limit else (run,) for run in runs if run.rows]
 
 
 def _run_starts(counts: NDArray[np.int64], row_limit: int) -> list[int]:
@@ -136,12 +141,22 @@ def _rescatter(piece: Piece, folder: Path, column: str, starts: NDArray[np.gener
 def _is_one_account(piece: Piece) -> bool:
     first: tuple[object, ...] | None = None
     for batch in piece.batches():
-        holder = batch.column("card_id").fill_null("") if batch.column("card_id").null_count else batch.column("card_id")
-        names = _ACCOUNT if pc.any(pc.greater(pc.binary_length(holder), 0)).as_py() else (*_ACCOUNT, "customer_id")
+        holder = (
+            batch.column("card_id").fill_null("")
+            if batch.column("card_id").null_count
+            else batch.column("card_id")
+        )
+        names = (
+            _ACCOUNT
+            if pc.any(pc.greater(pc.binary_length(holder), 0)).as_py()
+            else (*_ACCOUNT, "customer_id")
+        )
         columns = [holder, *(batch.column(name) for name in names)]
         first = first or tuple(column[0].as_py() for column in columns)
         if len(columns) != len(first):
             return False
-        if not all(pc.all(pc.equal(column, value)).as_py() for column, value in zip(columns, first, strict=True)):
+        if not all(
+            pc.all(pc.equal(column, value)).as_py() for column, value in zip(columns, first, strict=True)
+        ):
             return False
     return True

@@ -7,14 +7,17 @@ estimate, good enough that debits rarely exceed what an account holds; the booki
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from include.sample.plan import DAY, Plan
 from include.sample.text import Flags, Integers
 
-CHUNK_ROWS = 100_000
+_YIELDED_ROWS = 50_000
+# What an account can do is decided by what it had before the chunk: chunks are weeks, or shorter.
+_CHUNK_ROWS = 50_000
+_CHUNKS_A_YEAR = 52
 (EARNED, EARNED_REVERSED, REDEEMED, REFUNDED, ADJUSTED, EXPIRED, TRANSFERRED_IN, TRANSFERRED_OUT) = range(8)
 _REMOVED = 8  # an adjustment downwards, until its amount is known
 # Shares of what is tried; what an account cannot do becomes an earn.
@@ -63,13 +66,23 @@ class _Accounts:
 def events(plan: Plan) -> Iterator[Events]:
     """Yield all movements, exactly `plan.transactions` of them."""
     state = _Accounts(plan)
-    for first in range(0, plan.transactions, CHUNK_ROWS):
-        count = min(CHUNK_ROWS, plan.transactions - first)
-        yield _chunk(plan, state, first, count)
+    size = max(1, min(_CHUNK_ROWS, plan.transactions // (_CHUNKS_A_YEAR * plan.years)))
+    held: list[Events] = []
+    for part, first in enumerate(range(0, plan.transactions, size)):
+        held.append(_chunk(plan, state, plan.random(1, part), first, min(size, plan.transactions - first)))
+        if sum(len(chunk.account) for chunk in held) >= _YIELDED_ROWS:
+            yield _joined(held)
+            held = []
+    if held:
+        yield _joined(held)
 
 
-def _chunk(plan: Plan, state: _Accounts, first: int, count: int) -> Events:
-    rng = plan.random(1, first // CHUNK_ROWS)
+def _joined(chunks: list[Events]) -> Events:
+    columns = [np.concatenate([getattr(chunk, name.name) for chunk in chunks]) for name in fields(Events)[1:]]
+    return Events(chunks[0].first, *columns)
+
+
+def _chunk(plan: Plan, state: _Accounts, rng: np.random.Generator, first: int, count: int) -> Events:
     span = plan.end_us - plan.start_us
     opened = first / plan.transactions
     begin = plan.start_us + int(span * opened)
@@ -99,14 +112,16 @@ def _chunk(plan: Plan, state: _Accounts, first: int, count: int) -> Events:
     kind[kind == _REMOVED] = ADJUSTED
     # Half of the posted expiries name their lot.
     related[(posted > 0) & (related % 2 == 0)] = _NONE
-    result = _dates(plan, rng, Events(first, account, kind, points, written, written, related, related, related))
+    result = _dates(
+        plan, rng, Events(first, account, kind, points, written, written, related, related, related)
+    )
     _remember(plan, state, result)
     return result
 
 
 def _accounts(plan: Plan, rng: np.random.Generator, count: int, opened: float) -> Integers:
     """Draw accounts, few of them often and most of them seldom."""
-    skew = rng.random(count) ** 2.2
+    skew = rng.random(count) ** 1.4
     customer = (skew * plan.open_count(plan.customers, opened)).astype(np.int64)
     card = (skew * plan.open_count(plan.cards, opened)).astype(np.int64)
     second = rng.random(count) < 0.3
@@ -121,7 +136,9 @@ def _kinds(plan: Plan, state: _Accounts, rng: np.random.Generator, account: Inte
     choices = np.array([*_MIX, EARNED])
     kind = choices[np.searchsorted(edges, rng.random(len(account)), side="right")]
     kind[is_dormant(plan, account)] = EARNED
-    poor = (state.usable[account] < 200) & np.isin(kind, (REDEEMED, EARNED_REVERSED, _REMOVED, EXPIRED, TRANSFERRED_OUT))
+    poor = (state.usable[account] < 200) & np.isin(
+        kind, (REDEEMED, EARNED_REVERSED, _REMOVED, EXPIRED, TRANSFERRED_OUT)
+    )
     kind[poor] = EARNED
     for doing, remembered in ((EARNED_REVERSED, state.earn), (REFUNDED, state.redemption)):
         rows = np.flatnonzero(kind == doing)
@@ -144,7 +161,7 @@ def _pair_transfers(
     source = account[rows]
     other = rng.integers(0, plan.open_count(plan.customers, opened), len(rows))
     other = np.where(other % 10 == 3, other - 1, other)
-    other = np.where(other == source, (other + 10) % 10, other)  # a low number has joined long ago
+    other = np.where(other == source, np.where(source == 0, 1, 0), other)  # who joined first
     purse = plan.customers + ((source - plan.customers) ^ 1)
     account[rows + 1] = np.where(source < plan.customers, other, purse)
     kind[rows + 1] = TRANSFERRED_IN
@@ -186,7 +203,9 @@ def _dates(plan: Plan, rng: np.random.Generator, rows: Events) -> Events:
     count, created = len(rows.account), rows.written_at.copy()
     dormant = is_dormant(plan, rows.account)
     late = (rows.kind == EARNED) & ~dormant & (rng.random(count) < 0.005)
-    created[late] = np.maximum(plan.start_us, created[late] - rng.integers(DAY // 24, 5 * DAY, int(late.sum())))
+    created[late] = np.maximum(
+        plan.start_us, created[late] - rng.integers(DAY // 24, 5 * DAY, int(late.sum()))
+    )
     club = rows.account < plan.customers
     pending = (rows.kind == EARNED) & club & ~dormant & (rng.random(count) < 0.3)
     never = ~club & ((rows.account - plan.customers) % 2 == 1)
@@ -219,7 +238,5 @@ def _remember(plan: Plan, state: _Accounts, rows: Events) -> None:
     state.redemption[rows.account[redeemed]] = numbers[redeemed]
     state.redemption_points[rows.account[redeemed]] = -rows.points[redeemed]
     posting = earned & is_dormant(plan, rows.account)
-    due = np.column_stack(
-        [rows.expires_at + _POSTING_LAG, rows.account, rows.points, numbers]
-    )[posting]
+    due = np.column_stack([rows.expires_at + _POSTING_LAG, rows.account, rows.points, numbers])[posting]
     state.due = np.concatenate([state.due, due[due[:, 0] < plan.end_us]])

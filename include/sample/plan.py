@@ -84,7 +84,8 @@ class Plan:
         share = np.maximum(0.0, (indices / total - _OPEN_AT_START) / (1 - _OPEN_AT_START))
         joined: Integers = (self.start_us + share * (self.end_us - self.start_us)).astype(np.int64)
         early = indices < int(total * _OPEN_AT_START)
-        return joined - np.where(early, 1 + indices * 7919 % 300, 0) * DAY
+        before: Integers = np.where(early, 1 + indices * 7919 % 300, 0) * DAY
+        return joined - before
 
     def customer_numbers(self, indices: Integers) -> Integers:
         """Return the numbers in customers' ids: a shuffle, so that ids do not tell activity."""

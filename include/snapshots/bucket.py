@@ -15,6 +15,7 @@ from obstore.store import from_url
 from include.errors import Permanent, Transient
 from include.snapshots.store import Content, Entry, Missing
 
+RETRIES = 5
 CHUNK_BYTES = 8 << 20
 PARTS_AT_ONCE = 3  # each holds CHUNK_BYTES; more would cost memory, not time
 GONE_WRONG_FOR_GOOD = (
@@ -31,7 +32,7 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        retry: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
+        retry: Any = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=60)}
         options: Any = {"timeout": "120s", "connect_timeout": "10s"}
         with self._errors(""):
             self._store: Any = from_url(url, client_options=options, retry_config=retry)

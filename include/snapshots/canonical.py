@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -39,7 +41,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What reports and checks look rows up by, beside the keys.
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "transactions": (("created_at",), ("customer_id",), ("related_transaction_id",)),
+    "transactions": (("created_at",), ("customer_id",)),
     "cards": (("customer_id",),),
     "redemptions": (("transaction_id",), ("redeemed_at",)),
     "vouchers": (("code",),),
@@ -214,3 +216,14 @@ def _refusals() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise Permanent(f"the ledger's tables cannot be made: {error.orig}") from error
+
+
+def decimals(points: pa.Array) -> pa.Array:
+    """Return points (int64 hundredths) as decimal128(18, 2)."""
+    hundredths = points.fill_null(0).to_numpy(zero_copy_only=False)
+    words = np.empty((len(hundredths), 2), np.int64)  # little-endian 128-bit integers
+    words[:, 0], words[:, 1] = hundredths, hundredths >> 63
+    bitmap = None
+    if points.null_count:
+        bitmap = pa.array(points.is_valid().to_numpy(zero_copy_only=False)).buffers()[1]
+    return pa.Array.from_buffers(pa.decimal128(18, 2), len(hundredths), [bitmap, pa.py_buffer(words)])

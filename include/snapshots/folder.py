@@ -36,9 +36,9 @@ class Folder:
                     _write(part, content)
                     os.link(part, target)
             except FileExistsError:
+                part.unlink()
                 return False
-            finally:
-                part.unlink(missing_ok=True)
+            part.unlink()
             _sync(target.parent)
         if move and isinstance(content, Path):
             content.unlink(missing_ok=True)

@@ -115,7 +115,9 @@ def _convert(field: Field, value: Any, scaled: bool, naive_is_utc: bool) -> Any:
 
 
 def _last_places(value: Any, places: int, *, scaled: bool) -> int:
-    if scaled:  # an integer was expected; a float or text there is no count of the last place
+    if scaled:  # a float or text is no count of the last place
+        if isinstance(value, int) and -_INT64 <= value < _INT64:
+            return value
         raise _RefusedError("not_a_scaled_integer")
     try:
         # A float's repr is the shortest decimal that gives it back; a computed sum shows its dust.
@@ -139,6 +141,8 @@ def _microseconds(value: Any, *, scaled: bool, naive_is_utc: bool) -> int:
             moment = datetime.fromisoformat(value)
         except ValueError:
             raise _RefusedError("not_an_instant") from None
+    if scaled and isinstance(value, int) and -_INT64 <= value < _INT64:
+        return value
     if not isinstance(moment, datetime) or scaled:
         raise _RefusedError("not_an_instant")
     if moment.tzinfo is None:

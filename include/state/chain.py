@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from include.state.database import Database
 from include.state.leases import StaleFence, upsert
@@ -48,18 +48,22 @@ class Chain:
     ) -> Link:
         """Add the manifest of a run; return the run's link, which is an earlier one when it had one already.
 
-        Raises StaleFence when the number is taken by another run.
+        Raises StaleFence when the number is not the next one, or the hash not that of the newest, any more.
         """
         values = {"definition_id": definition_id, "sequence": sequence, "run_key": run_key}
         hashes = {"manifest_sha256": manifest_sha256, "previous_sha256": previous_sha256}
         insert: Any = upsert(self._database, CHAIN).values(**values, **hashes, created_at=Now())
-        before = select(func.max(CHAIN.c.sequence)).where(CHAIN.c.definition_id == definition_id)
+        newest = select(CHAIN).where(CHAIN.c.definition_id == definition_id).order_by(CHAIN.c.sequence.desc())
         with self._database.write() as connection:
-            if (connection.scalar(before) or 0) < sequence:
+            before = connection.execute(newest.limit(1)).first()
+            head = (0, None) if before is None else (before.sequence, before.manifest_sha256)
+            if head == (sequence - 1, previous_sha256):
                 connection.execute(insert.on_conflict_do_nothing())
             row = connection.execute(select(CHAIN).where(CHAIN.c.run_key == run_key)).first()
         if row is None:
-            raise StaleFence(f"manifest {sequence} of {definition_id} was written by another run")
+            raise StaleFence(
+                f"manifest {sequence} of {definition_id} does not follow the newest one any more"
+            )
         return Link(row.sequence, row.previous_sha256, row.manifest_sha256, row.run_key)
 
     def of(self, run_key: str) -> Link | None:

@@ -31,6 +31,7 @@ from include.targets.protocol import (
     Progress,
     Receipt,
     Seen,
+    check_names,
     local_chunks,
     part_prefix,
 )
@@ -72,7 +73,7 @@ class Options(BaseModel):
 
 def deliver(options: Options, parcel: Parcel, progress: Progress) -> Receipt:
     """Bring the files there, in order (see `protocol.Target`)."""
-    _check_names(parcel)
+    check_names(parcel)
     folder = _folder(options)
     if folder is None:
         accepted = _deliver_to_store(Store(options.folder), options, parcel, progress)
@@ -84,7 +85,7 @@ def deliver(options: Options, parcel: Parcel, progress: Progress) -> Receipt:
 
 def look(options: Options, parcel: Parcel) -> Seen:
     """Say what is there under the parcel's names (see `protocol.Target`)."""
-    _check_names(parcel)
+    check_names(parcel)
     folder = _folder(options)
     if folder is None:
         store = Store(options.folder)
@@ -129,25 +130,6 @@ def _folder(options: Options) -> Path | None:
         return Path(os.environ.get("LOYALTY_HOME", ROOT / "var"), options.folder)
     parts = urlsplit(options.folder)
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
-
-
-def _check_names(parcel: Parcel) -> None:
-    problems = [
-        Problem("file name", file.name, "one visible name without folders", "unsafe_name")
-        for file in parcel.files
-        if Path(file.name).name != file.name
-        or file.name.startswith(".")
-        or "\\" in file.name
-        or "\0" in file.name
-    ]
-    names = [file.name for file in parcel.files]
-    problems += [
-        Problem("file name", name, "one name for each file of a delivery", "doubled_name")
-        for name in sorted(set(names))
-        if names.count(name) > 1
-    ]
-    if problems:
-        raise BadInput(problems)
 
 
 def _conflict(place: str, file: ParcelFile) -> NeedsPerson:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from include.errors import Problem
+from include.errors import BadInput, Problem
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,22 @@ class Target(Protocol):
 def part_prefix(parcel: Parcel) -> str:
     """Return how the temporary names of a delivery begin."""
     return f"{PART_PREFIX}{parcel.key[:32]}-"
+
+
+def check_names(parcel: Parcel) -> None:
+    """Raise BadInput for names that are not plain, visible, and different; every target calls this first."""
+    names = [file.name for file in parcel.files]
+    problems = [
+        Problem("file name", name, "one visible name without folders", "unsafe_name")
+        for name in names
+        if not name or Path(name).name != name or name.startswith(".") or set(name) & set("\\\0")
+    ]
+    problems += [
+        Problem("file name", name, "one name for each file of a delivery", "doubled_name")
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
+    if problems:
+        raise BadInput(problems)
 
 
 def no_progress(_done: int, _total: int) -> None:

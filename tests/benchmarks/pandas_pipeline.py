@@ -58,7 +58,9 @@ class Account:
     balance: int = 0
     debt: int = 0
     expired: int = 0
-    expiries: list[tuple[int, int, int, int]] = field(default_factory=list)  # lot, instant, points, balance after
+    expiries: list[tuple[int, int, int, int]] = field(
+        default_factory=list
+    )  # lot, instant, points, balance after
 
     def advance(self, until: int, inclusive: bool) -> None:
         while True:
@@ -198,8 +200,19 @@ def replay(frame: pd.DataFrame, at: int) -> tuple[pd.DataFrame, pd.DataFrame, pd
                 active += lot.remaining
         expiries += account.expiries
         accounts.append((*key, active, pending, account.expired, spent, account.debt, earned, posted, last))
-    names = ["active", "pending", "expired", "spent", "negative_balance", "lifetime_earned", "posted", "last_activity"]
-    balance = pd.DataFrame(accounts, columns=["program_id", "subledger_id", "holder_kind", "holder_id", *names])
+    names = [
+        "active",
+        "pending",
+        "expired",
+        "spent",
+        "negative_balance",
+        "lifetime_earned",
+        "posted",
+        "last_activity",
+    ]
+    balance = pd.DataFrame(
+        accounts, columns=["program_id", "subledger_id", "holder_kind", "holder_id", *names]
+    )
     history = frame.assign(points_change=history_change, balance_after=history_after)
     lot_rows = np.flatnonzero(np.isin(types, list(CREATIONS)) | ((types == "adjusted") & (points > 0)))
     lots = frame.iloc[lot_rows].assign(remaining=remaining[lot_rows])
@@ -223,7 +236,8 @@ def read(url: str, as_of: datetime, profile: str) -> pd.DataFrame:
     frame["hundredths"] = (frame["points"] * 100).astype("int64")
     frame["created"] = micros(frame["created_at"])
     frame["activates"] = np.maximum(
-        np.where(frame["activates_at"].isna(), frame["created"], micros(frame["activates_at"])), frame["created"]
+        np.where(frame["activates_at"].isna(), frame["created"], micros(frame["activates_at"])),
+        frame["created"],
     )
     frame["expires"] = micros(frame["expires_at"])
     frame["subledger_id"] = frame["subledger_id"].fillna("")

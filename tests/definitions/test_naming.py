@@ -17,7 +17,12 @@ from include.definitions.naming import (
 )
 from include.errors import BadInput
 
-VALUES = dict.fromkeys(PLACEHOLDERS, "x") | {"id": "daily", "period": "2026-01", "revision": 0, "sequence": "000042"}
+VALUES = dict.fromkeys(PLACEHOLDERS, "x") | {
+    "id": "daily",
+    "period": "2026-01",
+    "revision": 0,
+    "sequence": "000042",
+}
 KNOWN = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 
 

@@ -21,7 +21,13 @@ def paris(text: str) -> datetime:
 
 
 def definition(**keys):
-    document = {"id": "x", "name": "X y", "report": "history", "timezone": "Europe/Paris", "targets": [{"kind": "folder"}]}
+    document = {
+        "id": "x",
+        "name": "X y",
+        "report": "history",
+        "timezone": "Europe/Paris",
+        "targets": [{"kind": "folder"}],
+    }
     return from_document({**document, **keys}, where="x.yaml")
 
 
@@ -80,12 +86,16 @@ def test_three_months_back_from_a_day_that_february_lacks():
 
 
 def test_all_time_ends_yesterday():
-    assert period(Period(kind="all_time"), paris("2026-10-08T06:00"), PARIS) == Interval(None, paris("2026-10-08"))
+    assert period(Period(kind="all_time"), paris("2026-10-08T06:00"), PARIS) == Interval(
+        None, paris("2026-10-08")
+    )
 
 
 def test_custom():
     spec = Period(kind="custom", start="2026-01-01", end="2026-03-29")
-    assert period(spec, paris("2026-10-08T06:00"), PARIS) == Interval(paris("2026-01-01"), paris("2026-03-29"))
+    assert period(spec, paris("2026-10-08T06:00"), PARIS) == Interval(
+        paris("2026-01-01"), paris("2026-03-29")
+    )
 
 
 def test_no_period():
@@ -93,7 +103,9 @@ def test_no_period():
 
 
 def test_since_the_previous_occurrence_of_the_schedule():
-    one = definition(period="since_previous_occurrence", schedule={"kind": "weekly", "days": ["monday"], "time": "09:00"})
+    one = definition(
+        period="since_previous_occurrence", schedule={"kind": "weekly", "days": ["monday"], "time": "09:00"}
+    )
     found = interval_for(one, paris("2026-03-30T09:00"))
     assert found == Interval(paris("2026-03-23T09:00"), paris("2026-03-30T09:00"))
     assert found.end - found.start == timedelta(days=7, hours=-1), "summer time began"
@@ -113,7 +125,9 @@ def test_a_run_on_the_last_day_waits_for_the_end_of_the_month():
     at = paris("2026-10-31T06:00")
     assert as_of_for(one, at) == paris("2026-11-01")
     assert ready_at(one, at, settle_delay=timedelta(minutes=5)) == paris("2026-11-01T00:05")
-    assert ready_at(definition(**one.document() | {"settle_delay": "2h"}), at, settle_delay=timedelta(0)) == paris("2026-11-01T02:00")
+    assert ready_at(
+        definition(**one.document() | {"settle_delay": "2h"}), at, settle_delay=timedelta(0)
+    ) == paris("2026-11-01T02:00")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +156,9 @@ def test_as_of(as_of, expected):
 
 def test_as_of_of_a_period_is_its_end():
     for extra in ({}, {"as_of": "period_end"}):
-        assert as_of_for(definition(period="previous_month", **extra), paris("2026-10-08T06:00")) == paris("2026-10-01")
+        assert as_of_for(definition(period="previous_month", **extra), paris("2026-10-08T06:00")) == paris(
+            "2026-10-01"
+        )
 
 
 @pytest.mark.parametrize(
@@ -165,14 +181,18 @@ def test_labels(start, end, text):
 def test_a_day_whose_midnight_was_skipped_is_a_whole_day():
     where = zone("America/Santiago")
     day = date(2026, 9, 6)
-    assert label(Interval(start_of(day, where), start_of(day + timedelta(days=1), where)), where) == "2026-09-06"
+    assert (
+        label(Interval(start_of(day, where), start_of(day + timedelta(days=1), where)), where) == "2026-09-06"
+    )
     assert point_label(start_of(day, where), where) == "2026-09-06"
 
 
 def test_name_values_speak_local_time():
     one = definition(period="previous_month", schedule=DAILY)
     at = paris("2026-10-08T06:00")
-    values = name_values(one, occurrence=at, interval=interval_for(one, at), as_of=as_of_for(one, at), sequence=42)
+    values = name_values(
+        one, occurrence=at, interval=interval_for(one, at), as_of=as_of_for(one, at), sequence=42
+    )
     assert values == {
         "id": "x", "name": "X-y", "period": "2026-09", "start": "2026-09-01", "end": "2026-10-01", "as_of": "2026-10-01",
         "date": "2026-10-08", "time": "0600", "revision": "0", "sequence": "000042",

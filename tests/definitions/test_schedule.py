@@ -25,7 +25,16 @@ def on(first: str, end: str, recurrence: Recurrence) -> list[str]:
 
 def test_monthly_on_days_1_15_and_last():
     found = on("2026-01-10", "2026-04-01", rule("Europe/Paris", kind="monthly", days=[1, 15, "last"]))
-    assert [text[5:10] for text in found] == ["01-15", "01-31", "02-01", "02-15", "02-28", "03-01", "03-15", "03-31"]
+    assert [text[5:10] for text in found] == [
+        "01-15",
+        "01-31",
+        "02-01",
+        "02-15",
+        "02-28",
+        "03-01",
+        "03-15",
+        "03-31",
+    ]
 
 
 def test_a_month_that_lacks_the_day_has_no_run_for_it():
@@ -39,7 +48,9 @@ def test_day_31_and_last_are_one_run_where_they_are_one_day():
 
 
 def test_weekly_on_the_days_of_the_week():
-    found = on("2026-07-01", "2026-07-15", rule("America/New_York", kind="weekly", days=["monday", "thursday"]))
+    found = on(
+        "2026-07-01", "2026-07-15", rule("America/New_York", kind="weekly", days=["monday", "thursday"])
+    )
     assert [text[5:10] for text in found] == ["07-02", "07-06", "07-09", "07-13"]
 
 
@@ -60,7 +71,9 @@ def test_quarter_end():
 def test_29_february_is_found_over_the_century_without_a_leap_day():
     recurrence = rule("UTC", kind="monthly", days=[29], months=[2])
     assert recurrence.next_after(datetime(2096, 3, 1, tzinfo=UTC)) == datetime(2104, 2, 29, 6, tzinfo=UTC)
-    assert recurrence.previous_before(datetime(2104, 2, 29, 6, tzinfo=UTC)) == datetime(2096, 2, 29, 6, tzinfo=UTC)
+    assert recurrence.previous_before(datetime(2104, 2, 29, 6, tzinfo=UTC)) == datetime(
+        2096, 2, 29, 6, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +83,12 @@ def test_29_february_is_found_over_the_century_without_a_leap_day():
         ("Europe/Paris", "02:30", "2026-10-25", "2026-10-25T00:30"),  # twice: the first, still summer
         ("America/New_York", "01:30", "2026-11-01", "2026-11-01T05:30"),
         ("Australia/Lord_Howe", "02:15", "2026-10-04", "2026-10-03T15:30"),  # half an hour skipped
-        ("America/Santiago", "00:00", "2026-09-06", "2026-09-06T04:00"),  # midnight skipped: the day begins at 01:00
+        (
+            "America/Santiago",
+            "00:00",
+            "2026-09-06",
+            "2026-09-06T04:00",
+        ),  # midnight skipped: the day begins at 01:00
         ("Asia/Kathmandu", "00:10", "1986-01-01", "1985-12-31T18:30"),  # clocks went from 00:00 to 00:15
         ("America/Nuuk", "23:30", "2026-03-28", "2026-03-29T01:00"),  # 23:00 to 24:00 skipped
     ],
@@ -87,7 +105,11 @@ def test_the_day_that_apia_never_had():
     daily = rule("Pacific/Apia", kind="daily")
     assert on("2011-12-29", "2012-01-01", daily) == ["2011-12-29 06:00", "2011-12-31 06:00"]
     friday = rule("Pacific/Apia", kind="weekly", days=["friday"])
-    assert on("2011-12-23", "2012-01-07", friday) == ["2011-12-23 06:00", "2011-12-31 00:00", "2012-01-06 06:00"]
+    assert on("2011-12-23", "2012-01-07", friday) == [
+        "2011-12-23 06:00",
+        "2011-12-31 00:00",
+        "2012-01-06 06:00",
+    ]
     both = rule("Pacific/Apia", kind="weekly", days=["friday", "saturday"])
     assert on("2011-12-29", "2012-01-06", both) == ["2011-12-31 06:00"]
 

@@ -25,16 +25,21 @@ def rows_of(posted: Sequence[Posted]) -> tuple[Rows, list[Posted]]:
     points = np.array([row.points for row in posted], np.int64)
     ids = pa.array([row.id for row in posted], pa.string())
     order = booking.sort_order(hashes, created_at, type_, points, ids, account)
-    starts = booking.account_starts(hashes[order], AccountColumns(empty, empty, empty, names.take(pa.array(order))))
+    starts = booking.account_starts(
+        hashes[order], AccountColumns(empty, empty, empty, names.take(pa.array(order)))
+    )
     ordered = [posted[i] for i in order]
     index = {(row.account, row.id): i for i, row in enumerate(ordered)}
     return Rows(
         account_start=starts,
         created_at=created_at[order],
         activates_at=np.array(
-            [max(r.created_at, r.created_at if r.activates_at is None else r.activates_at) for r in ordered], np.int64
+            [max(r.created_at, r.created_at if r.activates_at is None else r.activates_at) for r in ordered],
+            np.int64,
         ),
-        expires_at=np.array([booking.NEVER if r.expires_at is None else r.expires_at for r in ordered], np.int64),
+        expires_at=np.array(
+            [booking.NEVER if r.expires_at is None else r.expires_at for r in ordered], np.int64
+        ),
         type=type_[order],
         points=points[order],
         related=np.array(

@@ -125,7 +125,9 @@ class Account:
 
     def create(self, row: Posted) -> None:
         if row.points > 0:
-            activates_at = max(row.created_at, row.activates_at if row.activates_at is not None else row.created_at)
+            activates_at = max(
+                row.created_at, row.activates_at if row.activates_at is not None else row.created_at
+            )
             expires_at = float("inf") if row.expires_at is None else row.expires_at
             self.lots[row.id] = Lot(row, activates_at, expires_at, row.points)
             if expires_at <= activates_at:
@@ -135,7 +137,9 @@ class Account:
         self.note(row, row.points)
 
     def in_order(self, status: str) -> list[Lot]:
-        return sorted((lot for lot in self.lots.values() if lot.status == status), key=lambda lot: lot.rule_two)
+        return sorted(
+            (lot for lot in self.lots.values() if lot.status == status), key=lambda lot: lot.rule_two
+        )
 
     def expire(self, instant: int) -> None:
         ending = [lot for lot in self.in_order("active") if lot.expires_at == instant]

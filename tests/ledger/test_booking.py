@@ -55,7 +55,12 @@ def rows(**changes: object) -> Rows:
         ({"account_start": [0, 1]}, "end at row 1"),
         ({"account_start": [1, 2]}, "rows"),
         (
-            {"created_at": [10, 10], "activates_at": [10, 10], "points": [-1, 1], "type": np.array([2, 0], np.uint8)},
+            {
+                "created_at": [10, 10],
+                "activates_at": [10, 10],
+                "points": [-1, 1],
+                "type": np.array([2, 0], np.uint8),
+            },
             "row 1 is out of order",
         ),
     ],
@@ -100,7 +105,11 @@ def test_balances_are_the_words_of_section_4():
     assert figures.expired[one] == 5000
     assert figures.spent[one] == 4000
     assert figures.lifetime_earned[one] == 18000
-    assert (figures.points_balance[one], figures.chain_balance[one], figures.outstanding[one]) == (1000, 9000, 9000)
+    assert (figures.points_balance[one], figures.chain_balance[one], figures.outstanding[one]) == (
+        1000,
+        9000,
+        9000,
+    )
     assert (figures.points_balance[other], figures.chain_balance[other]) == (-500, -500)
     assert figures.is_member[[one, other]].tolist() == [True, False]
 
@@ -134,13 +143,18 @@ def test_the_chain_notices_a_hundredth_anywhere(name):
 
 def test_every_problem_has_a_sentence_and_a_code():
     assert set(PROBLEM_SENTENCES) == set(RowProblem)
-    assert problem_codes(RowProblem.ZERO_POINTS | RowProblem.REVERSAL_OF_EXPIRED) == ("reversal_of_expired", "zero_points")
+    assert problem_codes(RowProblem.ZERO_POINTS | RowProblem.REVERSAL_OF_EXPIRED) == (
+        "reversal_of_expired",
+        "zero_points",
+    )
 
 
 def test_threads_book_side_by_side():
     found, ordered = rows_of(ledger(TEXT))
     with ThreadPoolExecutor(4) as pool:
-        every = list(pool.map(lambda _: outcomes(book(found, day("03-03"), allocations=True), ordered), range(40)))
+        every = list(
+            pool.map(lambda _: outcomes(book(found, day("03-03"), allocations=True), ordered), range(40))
+        )
     assert all(one == every[0] for one in every)
 
 

@@ -103,13 +103,17 @@ def test_a_reversal_without_an_earlier_lot_is_booked_like_any_debit(case, target
 
 
 def test_a_reversal_after_an_early_posted_expiry_is_of_an_expired_lot(case):
-    c = case("A earned 10 on 01-01 expires 06-01", "X expired -10 on 02-01\nV earned_reversed -10 on 02-02 of A")
+    c = case(
+        "A earned 10 on 01-01 expires 06-01", "X expired -10 on 02-01\nV earned_reversed -10 on 02-02 of A"
+    )
     c.after("02-03", expired=10, debt=10)
     assert c.outcome("02-03").problems == {"V": {"reversal_of_expired"}}
 
 
 def test_a_used_up_lot_can_be_reversed_without_being_called_expired(case):
-    c = case("A earned 10 on 01-01 expires 02-01\nR redeemed -10 on 01-02", "V earned_reversed -10 on 03-01 of A")
+    c = case(
+        "A earned 10 on 01-01 expires 02-01\nR redeemed -10 on 01-02", "V earned_reversed -10 on 03-01 of A"
+    )
     c.after("03-02", debt=10, spent=10)
     assert c.outcome("03-02").problems == {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.ledger.hashing import account_hash, account_hashes, text_hash, text_hashes
@@ -24,11 +24,15 @@ def test_pinned_values():
     assert account_hash("p", "", "customer", "y") == 12509637231166295662
 
 
+@settings(deadline=None)
 @given(texts)
 def test_text_hashes_agree_with_the_specification(values):
-    assert text_hashes(pa.array(values, pa.string())).tolist() == [text_hash((v or "").encode()) for v in values]
+    assert text_hashes(pa.array(values, pa.string())).tolist() == [
+        text_hash((v or "").encode()) for v in values
+    ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.one_of(st.none(), st.text(max_size=5))] * 4), min_size=1, max_size=8))
 def test_account_hashes_agree_with_the_specification(accounts):
     columns = [pa.array(column, pa.string()) for column in zip(*accounts, strict=True)]
@@ -39,11 +43,15 @@ def test_account_hashes_agree_with_the_specification(accounts):
     assert account_hashes(*columns).tolist() == wanted
 
 
-@pytest.mark.parametrize("type_", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "type_", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
 def test_any_arrow_text_hashes_the_same_also_sliced_and_in_chunks(type_):
     values = ["x", None, "", "ü€", "long enough not to be stored inline"]
     wanted = [text_hash((v or "").encode()) for v in values]
-    array = pa.array(values, pa.string()).cast(type_) if type_ != pa.string_view() else pa.array(values, type_)
+    array = (
+        pa.array(values, pa.string()).cast(type_) if type_ != pa.string_view() else pa.array(values, type_)
+    )
     assert text_hashes(array).tolist() == wanted
     assert text_hashes(array.slice(2)).tolist() == wanted[2:]
     assert text_hashes(pa.chunked_array([array.slice(0, 2), array.slice(2)])).tolist() == wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.ledger.booking import AccountColumns, TransactionType, account_starts, sort_order
@@ -41,6 +41,7 @@ def columns_of(table):
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(rows)
 def test_sort_order_is_that_of_plain_python_also_when_two_accounts_share_a_hash(table):
     if not table:
@@ -74,5 +75,7 @@ def test_one_long_account(how):
 def test_no_rows():
     none, text = np.array([], np.int64), pa.array([], pa.string())
     accounts = AccountColumns(text, text, text, text)
-    assert sort_order(none.astype(np.uint64), none, none.astype(np.uint8), none, text, accounts).tolist() == []
+    assert (
+        sort_order(none.astype(np.uint64), none, none.astype(np.uint8), none, text, accounts).tolist() == []
+    )
     assert account_starts(none.astype(np.uint64), accounts).tolist() == [0]

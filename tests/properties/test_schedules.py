@@ -40,7 +40,9 @@ CLOCK_CHANGES = {
 
 zones = st.sampled_from(sorted(CLOCK_CHANGES))
 clocks = st.one_of(
-    st.sampled_from([time(0), time(0, 30), time(1, 30), time(2), time(2, 15), time(2, 30), time(3), time(23, 30)]),
+    st.sampled_from(
+        [time(0), time(0, 30), time(1, 30), time(2), time(2, 15), time(2, 30), time(3), time(23, 30)]
+    ),
     st.times().map(lambda value: value.replace(microsecond=0)),
 )
 
@@ -58,7 +60,9 @@ def documents(kind: str) -> st.SearchStrategy[dict]:
     own = {
         "daily": {},
         "weekly": {"days": st.lists(st.sampled_from(WEEKDAYS), min_size=1, unique=True)},
-        "monthly": {"days": st.lists(st.one_of(st.integers(1, 31), st.just("last")), min_size=1, unique=True)},
+        "monthly": {
+            "days": st.lists(st.one_of(st.integers(1, 31), st.just("last")), min_size=1, unique=True)
+        },
         "business_day": {"day": st.integers(-15, 15).filter(bool)},
         "quarter_end": {},
     }[kind]
@@ -122,7 +126,7 @@ def test_daily_stands_for_each_day_of_the_local_calendar_once(place, clock):
     start, end = around(name, day, 5)
     days = [day - timedelta(days=5) + timedelta(days=number) for number in range(10)]
     expected = [each for each in days if day_exists(each, rule.zone)]
-    inside = [moment for moment in rule.occurrences(start - timedelta(days=2), end + timedelta(days=2))]
+    inside = rule.occurrences(start - timedelta(days=2), end + timedelta(days=2))
     assert [each for each in map(rule.day_of, inside) if each in days] == expected
 
 
@@ -132,7 +136,9 @@ def test_weekly_stands_for_each_week_as_often_as_it_names_days(place, document):
     name, day = place
     rule = recurrence(document, name)
     monday = day - timedelta(days=day.weekday())
-    found = rule.occurrences(start_of(monday - timedelta(days=21), rule.zone), start_of(monday + timedelta(days=22), rule.zone))
+    found = rule.occurrences(
+        start_of(monday - timedelta(days=21), rule.zone), start_of(monday + timedelta(days=22), rule.zone)
+    )
     weeks = Counter(rule.day_of(moment).isocalendar()[:2] for moment in found)
     for number in (-2, -1, 0, 1, 2):
         week = monday + timedelta(days=7 * number)
@@ -165,7 +171,11 @@ def test_this_month_on_the_last_day_tiles_the_time_line_and_ends_after_the_run(p
     cut = [period(Period(kind="this_month"), at, rule.zone, day=rule.day_of(at)) for at in found]
     assert all(one.end == two.start for one, two in pairwise(cut))
     assert all(one.end >= at for one, at in zip(cut, found, strict=True))
-    assert all(local(one.start, rule.zone).day == 1 for one in cut if day_exists(local(one.start, rule.zone).date(), rule.zone))
+    assert all(
+        local(one.start, rule.zone).day == 1
+        for one in cut
+        if day_exists(local(one.start, rule.zone).date(), rule.zone)
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +213,9 @@ def test_no_such_period_holds_the_current_day(kind, place, clock):
     today = local(at, where).date()
     found = period(Period(kind=kind), at, where)
     assert found.end <= start_of(today, where) <= at
-    assert last_day_before(found.end, where) < today or today == last_day_before(start_of(today, where), where)
+    assert last_day_before(found.end, where) < today or today == last_day_before(
+        start_of(today, where), where
+    )
     assert found.start is None or found.start < found.end
 
 
@@ -225,7 +237,9 @@ def test_an_instant_is_the_first_at_which_the_local_clock_has_come_so_far(place,
 @settings(max_examples=30, deadline=None)
 def test_a_recurrence_survives_its_document(kind, data, name):
     document = data.draw(documents(kind))
-    bounds = data.draw(st.fixed_dictionaries({}, optional={"start": st.just("2026-01-01"), "end": st.just("2035-01-01")}))
+    bounds = data.draw(
+        st.fixed_dictionaries({}, optional={"start": st.just("2026-01-01"), "end": st.just("2035-01-01")})
+    )
     rule = recurrence({**document, **bounds}, name)
     assert Recurrence.from_document(rule.document()) == rule
 
@@ -242,7 +256,11 @@ def test_start_and_end_bound_the_days(kind, data, place):
     wide = around(name, day, 2 * SPAN[kind])
     due = [at for at in free.occurrences(*wide) if day <= free.day_of(at) < end]
     got = list(bounded.occurrences(*wide))
-    lost = [each for each in (day, day - timedelta(days=1), end, end - timedelta(days=1)) if not day_exists(each, free.zone)]
+    lost = [
+        each
+        for each in (day, day - timedelta(days=1), end, end - timedelta(days=1))
+        if not day_exists(each, free.zone)
+    ]
     assume(not lost)
     assert got == due
     assert bounded.next_after(wide[0]) == got[0]

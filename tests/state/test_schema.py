@@ -1,7 +1,7 @@
 """The migrations make the tables that the code uses, in a database that may hold others."""
 
-import sqlalchemy as sa
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -40,7 +40,9 @@ def test_other_tables_are_left_alone(state_url):
     state.open(state_url)
     with database.read() as connection:
         names = set(sa.inspect(connection).get_table_names())
-        assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "somebody-else"
+        assert (
+            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "somebody-else"
+        )
     assert {"invoices", "alembic_version", "loyalty_runs", VERSION_TABLE} <= names
     assert {name for name in names if not name.startswith(PREFIX)} == {"invoices", "alembic_version"}
 

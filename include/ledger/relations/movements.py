@@ -27,7 +27,8 @@ RELATIONS = (
             need(
                 "customer_id",
                 ID,
-                "The customer that it concerns; holder of the account where there is no card.",
+                "The customer; holder of the account where there is no card; null: a card nobody owns.",
+                nullable=True,
             ),
             may("card_id", ID, "The card; holder of the account where there is one."),
             need("type", ENUM, "What happened.", *TRANSACTION_TYPES),

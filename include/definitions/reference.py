@@ -1,0 +1,86 @@
+"""The generated reference: the JSON schema of a definition, and the tables of its guide.
+
+`python -m include.definitions.reference` writes both; a test fails when they have drifted from the model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import get_args
+
+from pydantic import BaseModel
+
+from include.definitions.model import AS_OF_WORDS, ExportDefinition, FieldChoice, File, Target, json_schema
+from include.definitions.naming import PLACEHOLDERS
+from include.definitions.periods import MEANINGS, Period
+from include.definitions.schedule import BusinessDay, Daily, Monthly, Once, QuarterEnd, Weekly
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
+SCHEMA = FOLDER / "export-definition.schema.json"
+GUIDE = FOLDER / "definitions.md"
+_PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def schema_text() -> str:
+    """Return the published schema as it stands in its file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def guide_text(text: str) -> str:
+    """Return the guide with each generated part made anew; KeyError for a part that does not exist."""
+    made = parts()
+    return _PART.sub(lambda match: match[1] + made[match[2]] + match[3], text)
+
+
+def parts() -> dict[str, str]:
+    """Return the generated parts by name, as Markdown."""
+    return {
+        "keys": _keys(ExportDefinition),
+        "field": _keys(FieldChoice),
+        "file": _keys(File),
+        "target": _keys(Target),
+        "period": _keys(Period),
+        "periods": _table(("kind", "the interval"), MEANINGS.items()),
+        "schedules": "".join(
+            _schedule(kind) for kind in (Once, Daily, Weekly, Monthly, BusinessDay, QuarterEnd)
+        ),
+        "as_of": ", ".join(f"`{word}`" for word in AS_OF_WORDS) + "\n",
+        "placeholders": _table(
+            ("placeholder", "stands for"), ((f"{{{k}}}", v) for k, v in PLACEHOLDERS.items())
+        ),
+    }
+
+
+def _keys(model: type[BaseModel]) -> str:
+    return _table(("key", "meaning"), _rows(model))
+
+
+def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        meaning = " ".join((field.description or "").split())
+        default = field.get_default(call_default_factory=False)
+        if field.is_required():
+            meaning += " Required."
+        elif isinstance(default, (str, bool)) and default != "":
+            meaning += f" Default: `{json.dumps(default) if isinstance(default, bool) else default}`."
+        yield name, meaning
+
+
+def _schedule(model: type[BaseModel]) -> str:
+    [kind] = get_args(model.model_fields["kind"].annotation)
+    text = " ".join((model.__doc__ or "").split())
+    return f"**`{kind}`** {text}\n\n{_table(('key', 'meaning'), (row for row in _rows(model) if row[0] != 'kind'))}\n"
+
+
+def _table(head: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:
+    lines = [f"| {head[0]} | {head[1]} |", "|---|---|"]
+    lines += [f"| `{key}` | {meaning} |" for key, meaning in rows]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
+    GUIDE.write_text(guide_text(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")

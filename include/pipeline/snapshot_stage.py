@@ -1,0 +1,60 @@
+"""What `snapshot` does in a process of its own: read the ledger once, for all that needs it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from include.definitions.load import scan
+from include.definitions.model import ExportDefinition
+from include.pipeline.checks import check, report_of
+from include.pipeline.context import Context, Progress
+from include.settings import Settings
+from include.snapshots import extract
+from include.snapshots.manifest import SnapshotManifest
+from include.snapshots.source import Source
+from include.state.runs import RunRecord
+
+
+def take(settings: Settings, run: RunRecord, *, progress: Progress) -> SnapshotManifest:
+    """Find or make the run's snapshot; runs in a process of its own."""
+    definition = ExportDefinition.model_validate(run.definition)
+    delay = definition.settle_delay if definition.settle_delay is not None else settings.settle_delay
+    return _take(settings, needs(settings, definition), run.known_at, delay, run.run_key, progress)
+
+
+def take_ahead(settings: Settings, not_before: datetime, *, progress: Progress) -> SnapshotManifest:
+    """Find or make a snapshot for all enabled definitions; runs in a process of its own."""
+    return _take(settings, needs(settings), not_before, settings.settle_delay, None, progress)
+
+
+def _take(
+    settings: Settings,
+    wanted: dict[str, tuple[str, ...]],
+    not_before: datetime,
+    delay: timedelta,
+    holder: str | None,
+    progress: Progress,
+) -> SnapshotManifest:
+    context = Context(settings)
+    return extract.take(
+        Source.from_settings(settings),
+        context.store,
+        context.state,
+        needs=wanted,
+        not_before=not_before,
+        settle_delay=delay,
+        scratch=settings.scratch,
+        holder=holder,
+        progress=progress,
+    )
+
+
+def needs(settings: Settings, *definitions: ExportDefinition) -> dict[str, tuple[str, ...]]:
+    """Return the columns by relation that these and all enabled definitions read: one snapshot serves them all."""
+    others = scan(settings.exports, check=check)[0].values() if settings.exports.is_dir() else ()
+    wanted: dict[str, dict[str, None]] = {}
+    for each in (*definitions, *(other for other in others if other.enabled)):
+        module, options = report_of(each)
+        for relation, columns in module.needs(options).items():
+            wanted.setdefault(relation, {}).update(dict.fromkeys(columns))
+    return {relation: tuple(columns) for relation, columns in wanted.items()}

@@ -1,0 +1,271 @@
+"""Definition files: every bad input has one test with its exact message; all problems come at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from include.definitions.load import column_problems, from_document, load, load_all, scan
+from include.definitions.model import ExportDefinition, version
+from include.errors import BadInput, Problem
+
+GOOD = {
+    "id": "daily-balances",
+    "name": "Daily balances",
+    "report": "balance",
+    "timezone": "Europe/Paris",
+    "schedule": {"kind": "daily", "time": "06:00"},
+    "targets": [{"kind": "folder"}],
+}
+WEEKLY = {"kind": "weekly", "days": ["monday"], "time": "09:00"}
+AS_OF = (
+    "period_end, occurrence, end_of_previous_day, end_of_previous_week, end_of_previous_month, "
+    "end_of_previous_quarter, end_of_previous_year, end_of_this_day, end_of_this_week, end_of_this_month, "
+    "end_of_this_quarter, end_of_this_year"
+)
+
+
+def good(**keys) -> ExportDefinition:
+    return from_document(GOOD | keys, where="x.yaml")
+
+
+def problems(document) -> list[str]:
+    with pytest.raises(BadInput) as caught:
+        from_document(document, where="x.yaml")
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"id": "Daily"}, ("x.yaml: id: 'Daily': must be 1 to 64 lower-case letters, digits, - and _, with a letter or "
+         "digit at both ends")),
+        ({"id": "größe"}, ("x.yaml: id: 'größe': must be 1 to 64 lower-case letters, digits, - and _, with a letter or "
+         "digit at both ends")),
+        ({"name": ""}, "x.yaml: name: '': must be one line of 1 to 200 printable characters"),
+        ({"name": "a\nb"}, "x.yaml: name: 'a\\nb': must be one line of 1 to 200 printable characters"),
+        ({"owner": "ann\r\nBcc: x"}, "x.yaml: owner: 'ann\\r\\nBcc: x': must be one line of 1 to 200 printable characters"),
+        ({"nam": "x"}, ("x.yaml: nam: 'nam': is not a key here; known keys are as_of, description, enabled, fields, "
+         "file, id, name, options, owner, paused, period, report, schedule, settle_delay, targets, timezone")),
+        ({"report": "../x"}, "x.yaml: report: '../x': must be a name of lower-case letters, digits and _"),
+        ({"timezone": "EST"}, ("x.yaml: timezone: 'EST': must be the name of an IANA time zone with its place, such as "
+         "Europe/Paris, or UTC")),
+        ({"timezone": "europe/pari"}, ("x.yaml: timezone: 'europe/pari': must be the name of an IANA time zone with its "
+         "place, did you mean Europe/Paris?")),
+        ({"timezone": "../../etc/passwd"}, ("x.yaml: timezone: '../../etc/passwd': must be the name of an IANA time zone "
+         "with its place, such as Europe/Paris, or UTC")),
+        ({"schedule": {"kind": "monthly", "days": [30], "months": [2], "time": "06:00"}},
+         ("""x.yaml: schedule: '{"kind": "monthly", "days": [30], "months": [2], "time": "06:00"}': never fires: no day in """
+         "its bounds is one of its days")),
+        ({"schedule": {"kind": "monthly", "days": [32], "time": "06:00"}},
+         "x.yaml: schedule.days[0]: '32': must be a day from 1 to 31, or last"),
+        ({"schedule": {"kind": "weekly", "days": [], "time": "06:00"}},
+         "x.yaml: schedule.days: '[]': must have at least 1"),
+        ({"schedule": {"kind": "weekly", "days": ["mandag"], "time": "06:00"}},
+         ("x.yaml: schedule.days[0]: 'mandag': must be 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', "
+         "'saturday' or 'sunday'")),
+        ({"schedule": {"kind": "hourly"}}, ("x.yaml: schedule.kind: 'hourly': must be one of 'once', 'daily', 'weekly', "
+         "'monthly', 'business_day', 'quarter_end'")),
+        ({"schedule": {"time": "06:00"}}, "x.yaml: schedule.kind: '': is required"),
+        ({"schedule": {"kind": "daily", "time": "06:00", "start": "2026-02-01", "end": "2026-01-01"}},
+         ("""x.yaml: schedule: '{"kind": "daily", "time": "06:00", "start": "2026-02-01", "end": "2026-01-01"}': start must """
+         "be before end; end is the first day without a run")),
+        ({"schedule": {"kind": "once", "date": "2026-02-30", "time": "06:00"}},
+         "x.yaml: schedule.date: '2026-02-30': is not in the calendar"),
+        ({"schedule": {"kind": "daily", "time": "6am"}},
+         "x.yaml: schedule.time: '6am': must be a time of day such as 06:00 or 23:30"),
+        ({"period": "last_month"}, None),
+        ({"period": {"kind": "custom", "start": "2026-02-01", "end": "2026-01-01"}},
+         """x.yaml: period: '{"kind": "custom", "start": "2026-02-01", "end": "2026-01-01"}': start must be before end"""),
+        ({"period": {"kind": "custom", "start": "2026-02-01", "end": "2026-02-01"}},
+         ("""x.yaml: period: '{"kind": "custom", "start": "2026-02-01", "end": "2026-02-01"}': is empty: end is the first """
+         "day after the period")),
+        ({"period": "custom"}, """x.yaml: period: '{"kind": "custom"}': custom needs start and end"""),
+        ({"period": {"kind": "all_time", "start": "2026-02-01"}},
+         """x.yaml: period: '{"kind": "all_time", "start": "2026-02-01"}': start and end go with kind custom only"""),
+        ({"period": {"kind": "previous_month", "include_current_day": True}},
+         ("""x.yaml: period: '{"kind": "previous_month", "include_current_day": true}': include_current_day does not go """
+         "with previous_month")),
+        ({"as_of": "yesterday"}, (f"x.yaml: as_of: 'yesterday': must be one of {AS_OF}, or an instant such as "
+         "2026-02-01T00:00:00+01:00")),
+        ({"as_of": "2026-02-01T00:00:00"}, ("x.yaml: as_of: '2026-02-01T00:00:00': has no zone; add one, as in "
+         "2026-02-01T00:00:00+01:00 or ...Z")),
+        ({"as_of": "2026-02-31T00:00:00Z"}, ("x.yaml: as_of: '2026-02-31T00:00:00Z': must be an instant such as "
+         "2026-02-01T00:00:00+01:00")),
+        ({"fields": []}, "x.yaml: fields: '[]': must have at least 1"),
+        ({"fields": ["active", {"field": "pending", "header": "active"}]},
+         ("""x.yaml: fields: '["active", {"field": "pending", "header": "active"}]': the header active is here twice; """
+         "give one of them another")),
+        ({"fields": [{"field": "active", "header": "a\nb"}]},
+         "x.yaml: fields[0].header: 'a\\nb': must be one line of 1 to 200 printable characters"),
+        ({"fields": [{"name": "active", "field": "x"}]},
+         "x.yaml: fields[0].name: 'name': is not a key here; known keys are field, header"),
+        ({"file": {"compression": "rar"}}, "x.yaml: file.compression: 'rar': must be 'none', 'gzip' or 'zip'"),
+        ({"file": {"name": "../{period}"}}, ("x.yaml: file.name: '../{period}': must be a file name without / and \\; "
+         "folders are set on the target; must not begin with a dot: hidden and .part names are for files in the making")),
+        ({"targets": []}, "x.yaml: targets: '[]': must have at least 1"),
+        ({"targets": [{"kind": "folder"}] * 2},
+         ("""x.yaml: targets: '[{"kind": "folder"}, {"kind": "folder"}]': two targets are called folder; give one of them """
+         "another name")),
+        ({"targets": [{"kind": "folder", "path": "x"}]},
+         "x.yaml: targets[0].path: 'path': is not a key here; known keys are kind, name, options"),
+        ({"targets": "folder"}, "x.yaml: targets: 'folder': must be a valid list"),
+        ({"settle_delay": "-5m"}, ("x.yaml: settle_delay: '-5m': must be a whole number with s, m, h or d, such as 5m, of "
+         "7 days at most")),
+        ({"settle_delay": "8d"}, ("x.yaml: settle_delay: '8d': must be a whole number with s, m, h or d, such as 5m, of "
+         "7 days at most")),
+        ({"enabled": "perhaps"}, "x.yaml: enabled: 'perhaps': must be a valid boolean, unable to interpret input"),
+        ({"schedule": 7}, "x.yaml: schedule: '7': must be a mapping of keys to values"),
+        ({"period": 7}, "x.yaml: period: '7': must be a mapping of keys to values"),
+    ],
+)  # fmt: skip
+def test_one_wrong_value(keys, message):
+    found = problems(GOOD | keys)
+    assert len(found) == 1
+    if message is None:
+        assert found[0].startswith("x.yaml: period.kind: 'last_month': must be 'since_previous_occurrence', ")
+    else:
+        assert found == [message]
+
+
+@pytest.mark.parametrize(
+    ("keys", "right"),
+    [
+        ({"as_of": "period_end"}, "as_of period_end needs a period"),
+        ({"period": "previous_month", "as_of": "occurrence"},
+         "with a period, T is its end: leave out one of period and as_of"),
+        ({"period": "since_last_delivery", "schedule": None}, "a period since something needs a schedule that recurs"),
+        ({"period": "since_previous_occurrence", "schedule": {"kind": "once", "date": "2026-01-01", "time": "06:00"}},
+         "a period since something needs a schedule that recurs"),
+    ],
+)  # fmt: skip
+def test_parts_that_do_not_go_together(keys, right):
+    with pytest.raises(BadInput) as caught:
+        from_document(GOOD | keys, where="x.yaml")
+    [problem] = caught.value.problems
+    assert (problem.where, problem.right) == ("x.yaml", right)
+
+
+def test_all_problems_at_once():
+    found = problems(
+        {"id": "X", "timezone": "EST", "schedule": {"kind": "monthly", "days": [0, "x"]}, "targets": [{}]}
+    )
+    assert [text.split(": ")[1] for text in found] == [
+        "id", "name", "report", "timezone", "schedule.time", "schedule.days[0]", "schedule.days[1]", "targets[0].kind",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "x.yaml: '': must be a mapping of keys to values, such as id: daily-balances"),
+        ("- a", """x.yaml: '["a"]': must be a mapping of keys to values, such as id: daily-balances"""),
+        ("id: a\nid: b", "x.yaml: line 2: 'id': the key is here twice; keep one"),
+    ],
+)
+def test_files_that_are_no_definition(tmp_path, text, message):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInput) as caught:
+        load(path)
+    assert str(caught.value) == message
+
+
+def write(folder, name: str, **keys) -> None:
+    lines = {"id": name, "name": "N", "report": "balance", "targets": "[{kind: folder}]"} | keys
+    (folder / f"{name}.yaml").write_text("\n".join(f"{key}: {value}" for key, value in lines.items()))
+
+
+def test_an_id_twice(tmp_path):
+    write(tmp_path, "a", id="daily")
+    write(tmp_path, "b", id="daily")
+    with pytest.raises(BadInput) as caught:
+        load_all(tmp_path)
+    assert str(caught.value) == "b.yaml: id: 'daily': is the id of a.yaml too; choose another"
+
+
+@pytest.mark.parametrize("other", ["Daily", "DAILY", "\uff44\uff41\uff49\uff4c\uff59"])
+def test_an_id_twice_by_case_or_unicode_form_cannot_be_written_at_all(other):
+    assert problems(GOOD | {"id": other}) == [
+        f"x.yaml: id: {other!r}: must be 1 to 64 lower-case letters, digits, - and _, with a letter or digit at both ends"
+    ]
+
+
+def test_two_definitions_with_one_target_and_name(tmp_path):
+    write(tmp_path, "a", file="{name: 'points_{period}'}")
+    write(tmp_path, "b", file="{name: 'Points_{period}'}")
+    write(tmp_path, "c", file="{name: 'points_{period}'}", targets="[{kind: folder, options: {path: c}}]")
+    with pytest.raises(BadInput) as caught:
+        load_all(tmp_path)
+    assert str(caught.value) == (
+        "b.yaml: file.name: 'Points_{period}': makes the same file names in the same target folder as a.yaml; add {id}"
+    )
+
+
+def test_one_broken_file_leaves_the_others_sound(tmp_path):
+    write(tmp_path, "a")
+    write(tmp_path, "b", timezone="EST")
+    write(tmp_path, "c")
+    (tmp_path / ".hidden.yaml").write_text("[")
+    (tmp_path / "notes.txt").write_text("[")
+    found, wrong = scan(tmp_path)
+    assert list(found) == ["a.yaml", "c.yaml"]
+    assert [problem.where for problem in wrong] == ["b.yaml: timezone"]
+
+
+def test_further_checks_are_raised_with_the_file(tmp_path):
+    write(tmp_path, "a", report="balances")
+
+    def check(definition, where):
+        return [
+            Problem(f"{where}: report", definition.report, "known report kinds are balance", "unknown_report")
+        ]
+
+    with pytest.raises(BadInput, match=r"a\.yaml: report: 'balances': known report kinds are balance"):
+        load(tmp_path / "a.yaml", check=check)
+
+
+def test_an_unknown_field_is_named_with_the_known_ones():
+    [problem] = column_problems(good(fields=["active", "actve"]), ["active", "pending"], "x.yaml")
+    assert (
+        str(problem) == "x.yaml: fields[1].field: 'actve': balance has no such column; it has active, pending"
+    )
+
+
+def test_a_document_round_trips():
+    one = good(
+        period="since_last_delivery",
+        schedule=WEEKLY | {"start": "2026-01-01"},
+        fields=["active", {"field": "pending", "header": "Pending"}],
+        settle_delay="1h",
+        file={"options": {"delimiter": ";"}, "compression": "gzip"},
+    )
+    assert from_document(one.document(), where="x") == one
+    assert version(from_document(one.document(), where="x")) == version(one)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"description": "other"}, {"owner": "other"}, {"schedule": WEEKLY}, {"paused": True}, {"enabled": False},
+        {"settle_delay": "1h"}, {"name": "Other"}, {"options": {}}, {"file": {"format": "csv"}},
+    ],
+)  # fmt: skip
+def test_what_touches_neither_bytes_nor_destination_keeps_the_version(keys):
+    assert version(good(**keys)) == version(good())
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"id": "other"}, {"report": "history"}, {"options": {"grain": "customer"}}, {"timezone": "UTC"},
+        {"as_of": "end_of_previous_day"}, {"period": "previous_day"}, {"fields": ["active"]},
+        {"file": {"compression": "gzip"}}, {"file": {"name": "{name}_{period}"}}, {"targets": [{"kind": "sftp"}]},
+    ],
+)  # fmt: skip
+def test_what_touches_bytes_or_destination_changes_the_version(keys):
+    assert version(good(**keys)) != version(good())
+
+
+def test_the_name_counts_where_a_file_bears_it():
+    file = {"name": "{name}_{period}"}
+    assert version(good(file=file)) != version(good(file=file, name="Other"))

@@ -1,0 +1,83 @@
+"""A small sample ledger, and a context that works in a temporary folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include import sample
+from include.definitions.load import from_document
+from include.definitions.model import ExportDefinition
+from include.pipeline import Context
+from include.settings import Settings
+
+PLAN = sample.Plan(customers=300, transactions=6_000)
+
+
+@pytest.fixture(scope="session")
+def ledger_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A SQLite ledger of 6,000 transactions that ends on 2026-07-01; nobody writes to it."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.sqlite'}"
+    sample.load(url, PLAN)
+    return url
+
+
+@pytest.fixture
+def settings_for(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings for a ledger, with state, store and scratch in a folder of their own."""
+
+    def make(ledger_url: str, home: str = "home", settle_delay: timedelta = timedelta(0)) -> Settings:
+        folder = tmp_path / home
+        folder.mkdir(exist_ok=True)
+        return Settings(
+            ledger_url=ledger_url,
+            ledger_mapping=None,
+            ledger_write_url=None,
+            state_url=f"sqlite:///{folder / 'state.sqlite'}",
+            store_url=f"file://{folder / 'store'}",
+            scratch=folder / "scratch",
+            exports=folder / "exports",
+            settle_delay=settle_delay,
+        )
+
+    return make
+
+
+@pytest.fixture
+def context(ledger_url: str, settings_for: Callable[..., Settings]) -> Context:
+    return Context(settings_for(ledger_url))
+
+
+@pytest.fixture
+def define(tmp_path: Path) -> Callable[..., ExportDefinition]:
+    """A definition with a folder target below the test's folder; keywords replace keys."""
+
+    def make(**keys: Any) -> ExportDefinition:
+        document: dict[str, Any] = {
+            "id": "balances",
+            "name": "Balances",
+            "report": "balance",
+            "timezone": "Europe/Paris",
+            "schedule": {"kind": "daily", "time": "06:00"},
+            "file": {"compression": "gzip"},
+            "targets": [{"kind": "folder", "options": {"folder": str(tmp_path / "delivered")}}],
+        }
+        return from_document(document | keys, where="test.yaml")
+
+    return make
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run stages in this process: the stages are what is tested, a hundred times; test_process tests the other."""
+    import importlib
+
+    def here(stage: str, *arguments: Any, progress: Any) -> Any:
+        module, name = stage.split(":")
+        return getattr(importlib.import_module(module), name)(*arguments, progress=progress)
+
+    monkeypatch.setattr("include.pipeline.process.in_process", here)

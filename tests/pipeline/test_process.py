@@ -1,0 +1,61 @@
+"""Stages run in processes of their own: results, progress, errors and sudden deaths come back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from include.errors import BadInput, NotYet, Problem, Transient
+from include.pipeline.process import in_process
+
+HERE = __name__
+
+
+def double(value: int, *, progress: Any) -> dict[str, int]:
+    progress("doubling", value, 2 * value)
+    return {"value": 2 * value, "process": os.getpid()}
+
+
+def refuse(*, progress: Any) -> None:
+    raise BadInput([Problem("row 3", "x", "a number", "bad"), Problem("row 4", "y", "a number", "bad")])
+
+
+def too_early(*, progress: Any) -> None:
+    from datetime import UTC, datetime
+
+    raise NotYet("early", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def die(*, progress: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def loaded(*, progress: Any) -> list[str]:
+    import sys
+
+    return [name for name in ("airflow", "typer", "pytest") if name in sys.modules]
+
+
+def test_a_result_and_the_progress_come_back_from_another_process() -> None:
+    seen: list[tuple[Any, ...]] = []
+    result = in_process(f"{HERE}:double", 21, progress=lambda *what: seen.append(what))
+    assert result["value"] == 42
+    assert result["process"] != os.getpid()
+    assert seen == [("doubling", 21, 42)]
+
+
+def test_errors_keep_their_class_and_content() -> None:
+    with pytest.raises(BadInput) as refused:
+        in_process(f"{HERE}:refuse", progress=print)
+    assert [problem.where for problem in refused.value.problems] == ["row 3", "row 4"]
+    with pytest.raises(NotYet) as early:
+        in_process(f"{HERE}:too_early", progress=print)
+    assert early.value.until.year == 2026
+
+
+def test_a_killed_process_is_a_transient_error_that_names_the_signal() -> None:
+    with pytest.raises(Transient, match="SIGKILL"):
+        in_process(f"{HERE}:die", progress=print)

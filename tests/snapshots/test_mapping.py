@@ -1,0 +1,147 @@
+"""A mapping file lets another database serve as the ledger; what is wrong with it is said at once, all of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from include.errors import BadInput
+from include.snapshots import canonical
+from include.snapshots.mapping import load
+from include.snapshots.source import Source, open_read
+from tests.snapshots.test_source import JANUARY, MICROSECOND, us
+
+KINDS = {
+    "sqlite": {"points": "numeric", "at": "text", "value": "'2026-01-01T01:00:00+01:00'"},
+    "postgresql": {"points": "numeric", "at": "timestamptz", "value": "'2026-01-01T01:00:00+01:00'"},
+    "mysql": {"points": "decimal(12,3)", "at": "datetime(6)", "value": "'2026-01-01 00:00:00'"},
+}
+QUERIES = """
+relations:
+  programs: SELECT 'p' AS program_id, 'P' AS name, 'EUR' AS currency, 'UTC' AS time_zone
+  customers: SELECT member AS customer_id, mail AS email FROM members
+  transactions: |
+    SELECT number AS transaction_id, 'p' AS program_id, member AS customer_id, 'earned' AS type,
+           points, happened AS created_at, 'a:b' AS reason
+    FROM moves WHERE kind LIKE 'ear%'
+"""
+
+
+def other_database(url: str) -> sa.Engine:
+    engine = sa.create_engine(url)
+    kind = KINDS[engine.dialect.name]
+    with engine.begin() as connection:
+        connection.exec_driver_sql("create table members (member varchar(20), mail varchar(20))")
+        connection.exec_driver_sql("insert into members values ('m1', 'a@example.com')")
+        connection.exec_driver_sql(
+            f"create table moves (number integer, member varchar(20), kind varchar(9), points {kind['points']}, happened {kind['at']})"
+        )
+        connection.exec_driver_sql(f"insert into moves values (7, 'm1', 'earn', 12.5, {kind['value']})")
+    return engine
+
+
+def source(url: str, tmp_path: Path, text: str = QUERIES) -> Source:
+    path = tmp_path / "mapping.yaml"
+    path.write_text(text)
+    return Source(url, load(path))
+
+
+def test_other_tables_serve_as_the_ledger(any_ledger: str, tmp_path: Path) -> None:
+    other_database(any_ledger)
+    with open_read(source(any_ledger, tmp_path)) as reading:
+        assert reading.relations == ("programs", "customers", "transactions")
+        columns = ["transaction_id", "customer_id", "points", "created_at", "reason", "expires_at"]
+        rows = pa.Table.from_batches(reading.stream("transactions", columns)).to_pylist()
+        before = sum(b.num_rows for b in reading.stream("transactions", ["points"], created_before=us(JANUARY)))
+        after = sum(b.num_rows for b in reading.stream("transactions", ["points"], created_before=us(JANUARY + MICROSECOND)))
+    assert rows == [{"transaction_id": "7", "customer_id": "m1", "points": 1250, "created_at": JANUARY, "reason": "a:b", "expires_at": None}]
+    assert (before, after) == (0, 1)
+
+
+def test_all_that_is_wrong_is_said_at_once(any_ledger: str, tmp_path: Path) -> None:
+    other_database(any_ledger)
+    text = QUERIES.replace("mail AS email", "mail AS e_mail").replace("'earned' AS type,", "").replace(", 'UTC' AS time_zone", "")
+    with pytest.raises(BadInput) as error, open_read(source(any_ledger, tmp_path, text)):
+        pass
+    problems = {(p.code, p.where.split("query ")[1]) for p in error.value.problems}
+    assert problems == {
+        ("missing_column", "programs, column time_zone"),
+        ("missing_column", "transactions, column type"),
+        ("unknown_column", "customers"),
+    }
+
+
+def test_a_null_key_is_refused_at_the_start(any_ledger: str, tmp_path: Path) -> None:
+    engine = other_database(any_ledger)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("insert into moves (member, kind, points) values ('m1', 'earn', 1)")
+    with pytest.raises(BadInput) as error, open_read(source(any_ledger, tmp_path)):
+        pass
+    assert {(p.code, p.where.split("column ")[1]) for p in error.value.problems} == {("null_key", "transaction_id"), ("null_key", "created_at")}
+
+
+@pytest.mark.parametrize("kind", ["postgres", "sqlite"])
+def test_a_wrong_type_is_refused_at_the_start(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue(f"{kind}_ledger")
+    other_database(url)
+    text = QUERIES.replace("happened AS created_at", "'yesterday' AS created_at").replace("           points,", "           'many' AS points,")
+    with pytest.raises(BadInput) as error, open_read(source(url, tmp_path, text)):
+        pass
+    assert {(p.code, p.where.split("column ")[1]) for p in error.value.problems} == {("wrong_type", "points"), ("wrong_type", "created_at")}
+
+
+def test_a_query_that_does_not_run_is_bad_input(any_ledger: str, tmp_path: Path) -> None:
+    other_database(any_ledger)
+    with pytest.raises(BadInput, match="nowhere") as error, open_read(source(any_ledger, tmp_path, QUERIES.replace("FROM moves", "FROM nowhere"))):
+        pass
+    assert [p.code for p in error.value.problems] == ["bad_query"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("relations: {}\nmore: 1", "bad_mapping"),
+        ("- a", "bad_mapping"),
+        ("relations:\n  transaction: SELECT 1", "unknown_relation"),
+        ("relations:\n  transactions: ''", "bad_query"),
+        ("relations:\n  orders: SELECT 1\n  orders: SELECT 2", "bad_yaml"),
+        ("relations: &a\n  orders: SELECT 1\nmore: *a", "bad_yaml"),
+        ("relations: !!python/object:os.system {}", "bad_yaml"),
+        ("relations: {", "bad_yaml"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path: Path, text: str, code: str) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(text)
+    with pytest.raises(BadInput) as error:
+        load(path)
+    assert [p.code for p in error.value.problems] == [code]
+
+
+def test_the_hash_is_of_the_queries_not_of_the_layout(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(QUERIES)
+    first = load(path).sha256
+    path.write_text("# a comment\n" + QUERIES.replace("programs: SELECT", "programs:   SELECT"))
+    assert load(path).sha256 == first
+    path.write_text(QUERIES.replace("'EUR'", "'USD'"))
+    assert load(path).sha256 != first
+
+
+def test_canonical_values_survive_their_decorators(any_ledger: str) -> None:
+    """The same Python value comes back through SQLAlchemy as went in; what cannot be kept is refused."""
+    engine = sa.create_engine(any_ledger)
+    canonical.create(engine)
+    table = canonical.METADATA.tables["program_rates"]
+    values = {"program_id": "p", "valid_from": JANUARY + MICROSECOND, "cost_per_point": Decimal("0.12345678")}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(table).values(**values))
+        row = connection.execute(sa.select(table.c.program_id, table.c.valid_from, table.c.cost_per_point)).one()
+        assert row._asdict() == values
+        for wrong in ({"valid_from": JANUARY.replace(tzinfo=None)}, {"cost_per_point": Decimal("0.123456789")}):
+            with pytest.raises(sa.exc.StatementError, match="time zone|decimals"):
+                connection.execute(sa.insert(table).values(**{**values, **wrong}))

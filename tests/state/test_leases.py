@@ -1,0 +1,88 @@
+"""One holder at a time, by the database's clock; whoever was overtaken cannot write (docs/reliability.md)."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include import state
+from include.state import StaleFence
+from tests.state.racing import race
+
+LONG = timedelta(minutes=5)
+SHORT = timedelta(milliseconds=300)
+
+
+def test_a_lease_has_one_holder_until_it_is_given_back(remembered):
+    mine = remembered.leases.acquire("snapshot", "one", LONG)
+    assert remembered.leases.acquire("snapshot", "two", LONG) is None
+    assert remembered.leases.acquire("another", "two", LONG) is not None
+    remembered.leases.release(mine)
+    theirs = remembered.leases.acquire("snapshot", "two", LONG)
+    assert (mine.fence, theirs.fence) == (1, 2)
+    assert remembered.leases.holder("snapshot") == theirs
+
+
+def test_an_expired_lease_is_taken_over_and_its_old_holder_is_stale(remembered):
+    mine = remembered.leases.acquire("snapshot", "zombie", SHORT)
+    time.sleep(0.4)
+    theirs = remembered.leases.acquire("snapshot", "second", LONG)
+    assert theirs.fence == 2
+    with pytest.raises(StaleFence):
+        remembered.leases.renew(mine, LONG)
+    remembered.leases.release(mine)
+    assert remembered.leases.holder("snapshot") == theirs
+
+
+def test_an_expired_lease_cannot_be_renewed_even_if_nobody_took_it(remembered):
+    mine = remembered.leases.acquire("snapshot", "one", SHORT)
+    time.sleep(0.4)
+    with pytest.raises(StaleFence):
+        remembered.leases.renew(mine, LONG)
+
+
+def test_renewing_holds_on(remembered):
+    mine = remembered.leases.acquire("snapshot", "one", SHORT)
+    renewed = remembered.leases.renew(mine, LONG)
+    assert renewed.expires_at > mine.expires_at + timedelta(minutes=4)
+    time.sleep(0.4)
+    assert remembered.leases.acquire("snapshot", "two", LONG) is None
+
+
+def test_kept_renews_in_the_background_and_gives_back_at_the_end(remembered):
+    ttl = timedelta(seconds=1)
+    mine = remembered.leases.acquire("snapshot", "one", ttl)
+    with remembered.leases.kept(mine, ttl) as beat:
+        time.sleep(2)
+        beat.confirm()
+        assert remembered.leases.acquire("snapshot", "two", ttl) is None
+    assert remembered.leases.acquire("snapshot", "two", ttl).fence == 2
+
+
+def test_a_heartbeat_tells_the_worker_that_it_was_overtaken(remembered):
+    mine = remembered.leases.acquire("snapshot", "one", LONG)
+    with remembered.leases.kept(mine, timedelta(milliseconds=200)) as beat:
+        remembered.leases.release(mine)
+        remembered.leases.acquire("snapshot", "two", LONG)
+        with pytest.raises(StaleFence):
+            beat.confirm()
+        time.sleep(0.5)
+        with pytest.raises(StaleFence):
+            beat.check()
+    assert remembered.leases.holder("snapshot").owner == "two"
+
+
+def test_the_clock_is_the_databases_own(remembered):
+    taken = remembered.leases.acquire("snapshot", "one", LONG)
+    assert abs(taken.expires_at - LONG - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_twenty_processes_race_for_ten_leases(state_url):
+    state.open(state_url)
+    won = race(take_all, [(state_url, f"process {number}") for number in range(20)])
+    assert sorted(name for names in won for name in names) == sorted(f"lease {n}" for n in range(10))
+
+
+def take_all(url, owner):
+    leases = state.open(url).leases
+    return [f"lease {n}" for n in range(10) if leases.acquire(f"lease {n}", owner, LONG)]

@@ -1,0 +1,115 @@
+"""What a run pins when it is first made stays pinned, whoever asks again."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include import state
+from include.errors import BadInput
+from include.state import RunRecord, RunStatus
+from tests.state.racing import race
+
+T = datetime(2026, 7, 1, tzinfo=UTC)
+K = datetime(2026, 7, 1, 0, 5, 0, 123456, tzinfo=UTC)
+
+
+def run(**changes):
+    values = {
+        "definition_id": "daily",
+        "definition_version": "v" * 64,
+        "definition": {"id": "daily"},
+        "occurrence": T,
+        "as_of": T,
+        "known_at": K,
+    }
+    return RunRecord(**(values | changes))
+
+
+def test_asking_again_finds_the_first_k(remembered):
+    first = remembered.runs.pin(run(start=T - timedelta(days=1), end=T))
+    again = remembered.runs.pin(run(known_at=K + timedelta(hours=1)))
+    assert again == first
+    assert (again.known_at, again.start, again.status) == (K, T - timedelta(days=1), RunStatus.PINNED)
+    assert remembered.runs.get(first.run_key) == first
+
+
+def test_a_run_by_hand_is_found_by_its_instants(remembered):
+    by_hand = remembered.runs.pin(run(occurrence=None))
+    assert remembered.runs.pin(run(occurrence=None, known_at=K + timedelta(days=1))) == by_hand
+    assert remembered.runs.pin(run(occurrence=None, as_of=T - timedelta(days=1))).run_key != by_hand.run_key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"definition_id": "weekly"},
+        {"definition_version": "w" * 64},
+        {"occurrence": T + timedelta(days=1), "as_of": T + timedelta(days=1)},
+        {"revision": 1},
+        {"dry_run": True},
+    ],
+)
+def test_another_request_is_another_run(remembered, change):
+    assert remembered.runs.pin(run()).run_key != remembered.runs.pin(run(**change)).run_key
+
+
+def test_two_requests_that_lead_to_the_same_run_share_it(remembered):
+    scheduled = remembered.runs.pin(run())
+    assert remembered.runs.pin(run(occurrence=None)) == scheduled
+
+
+def test_snapshot_and_artefacts_are_set_once(remembered):
+    key = remembered.runs.pin(run()).run_key
+    assert remembered.runs.pin_snapshot(key, "s-1").snapshot_id == "s-1"
+    assert remembered.runs.pin_snapshot(key, "s-2").snapshot_id == "s-1"
+    assert remembered.runs.pin_artefacts(key, [{"key": "a"}]).artefacts == [{"key": "a"}]
+    assert remembered.runs.pin_artefacts(key, []).artefacts == [{"key": "a"}]
+
+
+def test_progress_and_end(remembered):
+    key = remembered.runs.pin(run()).run_key
+    remembered.runs.progress(key, "snapshot transactions", 10, None)
+    half = remembered.runs.get(key)
+    assert (half.status, half.stage, half.rows_done, half.rows_total) == (
+        "running",
+        "snapshot transactions",
+        10,
+        None,
+    )
+    done = remembered.runs.finish(key, RunStatus.DONE, {"files": 1})
+    assert (done.status, done.summary) == (RunStatus.DONE, {"files": 1})
+    assert done.created_at <= done.updated_at
+
+
+def test_runs_are_listed_newest_first(remembered):
+    first = remembered.runs.pin(run())
+    second = remembered.runs.pin(run(definition_id="weekly"))
+    remembered.runs.finish(second.run_key, RunStatus.FAILED)
+    assert [found.run_key for found in remembered.runs.list()] == [second.run_key, first.run_key]
+    assert [found.run_key for found in remembered.runs.list(definition_id="daily")] == [first.run_key]
+    assert [found.run_key for found in remembered.runs.list(status=RunStatus.FAILED)] == [second.run_key]
+    assert remembered.runs.list(since=datetime.now(UTC) + timedelta(hours=1)) == []
+
+
+def test_an_unknown_run_is_named(remembered):
+    for call in (remembered.runs.get, lambda key: remembered.runs.progress(key, "x", 0)):
+        with pytest.raises(BadInput, match="nothing"):
+            call("nothing")
+
+
+def test_instants_are_kept_to_the_microsecond_in_any_zone(remembered):
+    late = datetime.max.replace(tzinfo=UTC) - timedelta(microseconds=1)
+    pinned = remembered.runs.pin(run(as_of=late))
+    assert pinned.as_of == late
+    assert pinned.known_at == K
+
+
+def test_twenty_processes_pin_one_run(state_url):
+    state.open(state_url)
+    pinned = race(pin_at, [(state_url, minute) for minute in range(20)])
+    assert len(set(pinned)) == 1
+
+
+def pin_at(url, minute):
+    pinned = state.open(url).runs.pin(run(known_at=K + timedelta(minutes=minute)))
+    return pinned.run_key, pinned.known_at
