@@ -58,5 +58,5 @@ fi
 .venv/bin/pip install --quiet --no-deps --no-build-isolation --no-index -e .
 
 echo "setup: compiling the booking kernel"
-.venv/bin/python -m include.ledger.warm
+.venv/bin/python -m include.orchestration.warm
 echo "$made_from" >"$stamp"

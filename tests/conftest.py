@@ -10,12 +10,24 @@ from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
 from tests.servers.running import find, mariadb_server, postgres_server
 
+# A busy machine is no failure; what is slow is measured in benchmarks.
+hypothesis.settings.register_profile("loyalty", deadline=None)
+hypothesis.settings.load_profile("loyalty")
+
 _NUMBERS = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that asks for a server."""
+    for item in items:
+        if {"postgres_url", "mariadb_url"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.servers)
 
 
 def _serve(program: str, server: Callable[[Path], AbstractContextManager[str]]) -> Iterator[str]:
@@ -75,7 +87,13 @@ def sqlite_ledger(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers), pytest.param("mariadb", marks=pytest.mark.servers)])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.servers),
+        pytest.param("mariadb", marks=pytest.mark.servers),
+    ]
+)
 def any_ledger(request: pytest.FixtureRequest) -> str:
     """The URL of a fresh, empty ledger database of each supported kind in turn."""
     url: str = request.getfixturevalue(f"{request.param}_ledger")

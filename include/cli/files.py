@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from include.cli.shown import Json, document, patiently, progress_bar, table
-from include.errors import BadInput
+from include.errors import Permanent
 
 
 def snapshot(
@@ -41,5 +41,5 @@ def verify(
 
     problems = [problem for path in manifests for problem in check(path)]
     if problems:
-        raise BadInput(problems)
+        raise Permanent("\n".join(str(problem) for problem in problems))
     typer.echo(f"{len(manifests)} files are what their manifests say")

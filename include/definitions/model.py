@@ -117,7 +117,7 @@ class File(Strict):
     """Kind of format."""
     options: Options
     """Options of the format."""
-    compression: Literal["none", "gzip", "zip"] = "none"
+    compression: Literal["none", "gzip", "zip"] = "gzip"
     """How the file is compressed."""
     name: str = "{id}_{period}"
     """Template of its name; the extension is added."""

@@ -1,10 +1,10 @@
 """Transfers keep their cohort: what was traced inside partitions is attributed here, when all are known.
 
-The two halves of a transfer are found by related_transaction_id, on either of them, in the same program; the
-half that sends must not be later than the one that receives. Received points are of the cohorts that the
-sending half used, first used first; several receiving halves of one sending half share it in order of time,
-then of id. What the sending half did not have (a debt), and a half without its other, is of the cohort that
-it is created in. Ids are compared by their 64-bit hash.
+The two halves of a transfer are found by related_transaction_id: the one that the receiving half names, else
+the earliest that names it. They must be of the same program, and the sending half not later than the other.
+Received points are of the cohorts that the sending half used, first used first; several receiving halves of
+one sending half share it in order of time, then of id. What the sending half did not have (a debt), and a
+half without its other, is of the cohort that it is created in. Ids are compared by their 64-bit hash.
 
 Memory is about 250 bytes a transfer, whatever else the ledger holds.
 """
@@ -117,15 +117,10 @@ class Transfers:
 
 def _match(received: Ints, sending: Ints) -> tuple[Ints, Ints]:
     """(other half, where in its points it begins) of every received half; -1 where there is none."""
-    owner = _look_up(received[:, 1], sending[:, 0])
-    backward = _look_up(received[:, 0], sending[:, 1])
-    owner = np.where(owner == NO_TRANSFER, backward, owner)
+    owner = _sound(received, sending, _look_up(received[:, 1], sending, 0))
+    naming = _sound(received, sending, _look_up(received[:, 0], sending, 1))
+    owner = np.where(owner == NO_TRANSFER, naming, owner)
     known = np.flatnonzero(owner != NO_TRANSFER)
-    other = sending[owner[known]]
-    mine = received[known]
-    sound = (other[:, 2] == mine[:, 2]) & (other[:, 3] <= mine[:, 3])
-    owner[known[~sound]] = NO_TRANSFER
-    known = known[sound]
     order = known[np.lexsort((received[known, 0], received[known, 3], owner[known]))]
     before = np.cumsum(received[order, 4]) - received[order, 4]
     is_first = np.ones(order.size, bool)
@@ -136,11 +131,22 @@ def _match(received: Ints, sending: Ints) -> tuple[Ints, Ints]:
     return owner, sent_from
 
 
-def _look_up(wanted: Ints, ids: Ints) -> Ints:
-    """Return the index in `ids` (the first of equal ones) of every wanted id, else -1."""
+def _sound(received: Ints, sending: Ints, owner: Ints) -> Ints:
+    """Return `owner` without halves of another program, and without those later than what they sent."""
+    known = np.flatnonzero(owner != NO_TRANSFER)
+    other, mine = sending[owner[known]], received[known]
+    wrong = (other[:, 2] != mine[:, 2]) | (other[:, 3] > mine[:, 3])
+    kept = owner.copy()
+    kept[known[wrong]] = NO_TRANSFER
+    return kept
+
+
+def _look_up(wanted: Ints, sending: Ints, column: int) -> Ints:
+    """Return the sending half whose `column` is the wanted id, the earliest of several; else -1."""
+    ids = sending[:, column]
     if not ids.size:
         return np.full(wanted.size, NO_TRANSFER, np.int64)
-    order = np.argsort(ids, kind="stable")
+    order = np.lexsort((sending[:, 0], sending[:, 3], ids))
     at = np.minimum(np.searchsorted(ids, wanted, sorter=order), ids.size - 1)
     found = (ids[order[at]] == wanted) & (wanted != NO_ID)
     return np.where(found, order[at], NO_TRANSFER)

@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from include import formats, kinds, reports, targets
+from include import kinds, reports, targets
 from include.definitions.load import column_problems, load, load_all
 from include.definitions.model import ExportDefinition
 from include.definitions.problems import problems_of
 from include.errors import BadInput, Problem
+from include.formats.options import file_problems
 
 
 def check(definition: ExportDefinition, where: str) -> list[Problem]:
@@ -29,9 +30,7 @@ def check(definition: ExportDefinition, where: str) -> list[Problem]:
         if options is not None:
             names = [column.name for column in module.columns(options)]
             problems += column_problems(definition, names, where)
-    format_module = _kind(formats, definition.file.format, f"{where}: file.format", problems)
-    if format_module is not None:
-        _options(format_module, definition.file.options, f"{where}: file.options", problems)
+    problems += file_problems(definition.file.model_dump(exclude={"name"}), f"{where}: file")
     for index, target in enumerate(definition.targets):
         place = f"{where}: targets[{index}]"
         target_module = _kind(targets, target.kind, f"{place}.kind", problems)

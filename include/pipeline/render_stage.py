@@ -18,7 +18,7 @@ from include.definitions.periods import Interval
 from include.formats import artefact
 from include.formats.artefact import Artefact
 from include.formats.manifest import Manifest, Origin, manifest_of, write_manifest
-from include.formats.options import FileOptions
+from include.formats.options import FileOptions, file_options
 from include.ledger.columns import Column
 from include.pipeline.checks import report_of
 from include.pipeline.context import Context, Progress
@@ -45,7 +45,7 @@ def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict
     scratch.mkdir(parents=True)
     try:
         read = registry.load(context.store, context.state, run.snapshot_id or "")
-        file = FileOptions.model_validate(definition.file.model_dump(exclude={"name"}))
+        file = file_options(definition.file.model_dump(exclude={"name"}))
         module, options = report_of(definition)
         columns, places = chosen(definition, module.columns(options))
         path = scratch / final_name(run, definition, file)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from include.ledger.balances import balances
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
-from include.reports import customers, files, liability_tiers, programs
+from include.reports import customers, files, programs, tiers
 from include.reports.files import Spool
 from include.reports.joins import Batches, Side, chosen, left_join, relation
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
@@ -67,7 +67,7 @@ def needs(options: Options) -> Needs:
     """Return the relations and columns that the report reads where the ledger has them."""
     stated = ("stated_balance",) if options.grain == "customer" else ()
     return {
-        **liability_tiers.NEEDS,
+        **tiers.NEEDS,
         "transactions": BOOKING_COLUMNS,
         "programs": programs.COLUMNS,
         "customers": (*customers.NEEDS["customers"], *stated),
@@ -93,18 +93,15 @@ class _Balance:
         self._options = options
         self._snapshot = snapshot
         self._scratch = scratch
-        self._tiers = liability_tiers.Tiers(snapshot, scratch, (asked.as_of,))
+        self._as_of = asked.as_of
         self._figures = Spool(scratch / "figures.arrow")
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         figures = balances(partition.booked)
-        tier = self._tiers.of(partition, 0)
-        names = pa.array(self._tiers.names, pa.string())
         table = partition.accounts
         place = np.arange(len(table)) + partition.first_account
         more = {
             "place": pa.array(place),
-            "tier": names.take(pa.array(tier)),
             "last_activity_at": instants(figures.last_activity_at, none=-1),
             **{name: pa.array(getattr(figures, name)) for name in _POINTS},
         }
@@ -116,6 +113,7 @@ class _Balance:
 
     def finish(self) -> Iterator[pa.RecordBatch]:
         rows = customers.with_owners(self._figures.batches(), self._snapshot, self._scratch)
+        rows = tiers.with_tiers(rows, self._snapshot, self._as_of, self._scratch)
         if self._options.grain == "customer":
             rows = self._stated(self._by_customer(rows))
         rows = customers.with_names(rows, self._snapshot, self._scratch)
@@ -136,9 +134,9 @@ class _Balance:
             folder=self._scratch,
         )
         for some in grouped:
-            tiers = pc.list_element(pc.split_pattern(some.rows.column("tier"), _SEPARATOR), 1)
+            tier = pc.list_element(pc.split_pattern(some.rows.column("tier"), _SEPARATOR), 1)
             place = some.rows.schema.get_field_index("tier")
-            yield some.rows.set_column(place, "tier", tiers)
+            yield some.rows.set_column(place, "tier", tier)
 
     def _stated(self, rows: Batches) -> Batches:
         """Yield rows with what the ledger's owner states. A customer's figure has no program: only one may be there."""
@@ -157,9 +155,7 @@ class _Balance:
 
 def _with_purse(accounts: pa.RecordBatch) -> pa.RecordBatch:
     """Return accounts with their purse before the tier, so that the smallest is the tier of the first purse."""
-    tier = pc.binary_join_element_wise(
-        accounts.column("subledger_id"), accounts.column("tier"), _SEPARATOR
-    )
+    tier = pc.binary_join_element_wise(accounts.column("subledger_id"), accounts.column("tier"), _SEPARATOR)
     place = accounts.schema.get_field_index("tier")
     return accounts.set_column(place, "tier", tier).drop_columns(["holder_kind", "holder_id", "subledger_id"])
 

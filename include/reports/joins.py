@@ -22,7 +22,7 @@ from include.ledger.catalog import arrow_schema as relation_schema
 from include.ledger.hashing import text_hashes
 from include.reports import files
 from include.reports.model import SLICE_ROWS, LocalSnapshot
-from include.reports.splitting import Scatter
+from include.reports.splitting import Piece, Scatter
 
 # Rows of a relation that are looked up in one go: some 100 bytes each.
 ROWS_IN_MEMORY = 250_000
@@ -137,18 +137,16 @@ class _Ranges:
     def join(self, rows: Batches) -> Batches:
         waiting = files.Spool.unnamed(self._folder)
         asking = Scatter(self._folder, f"{waiting.path.stem}-asking", self._count)
-        total = 0
         for batch in rows:
-            waiting.write(batch)
-            place = pa.array(np.arange(len(batch)) + total)
             keys = batch.column(self._side.key)
+            place = pa.array(np.arange(len(batch)) + waiting.rows)
+            waiting.write(batch)
             asked = pa.RecordBatch.from_arrays([keys, place], [self._side.key, _PLACE])
-            asking.add(asked, self._range(keys))
-            total += len(batch)
+            if keys.null_count:
+                asked = asked.filter(keys.is_valid())
+            asking.add(asked, self._range(asked.column(0)))
         asking.close()
-        if not total:
-            return
-        answers = self._answers(asking, total)
+        answers = self._answers(asking, waiting.rows)
         left = rechunked(waiting.batches(), SLICE_ROWS)
         for batch, answer in zip(left, answers, strict=True):
             yield _extended(batch, dict(zip(answer.schema.names, answer.columns, strict=True)))
@@ -157,27 +155,37 @@ class _Ranges:
     def _answers(self, asking: Scatter, total: int) -> Batches:
         """Yield the other columns in the order of the rows, a slice at a time."""
         name = asking.prefix.removesuffix("-asking")
-        known = Scatter(self._folder, f"{name}-known", self._count)
-        for batch in self._side.read():
-            known.add(batch, self._range(batch.column(self._side.key)))
-        known.close()
         ordered = Scatter(self._folder, f"{name}-ordered", -(-total // self._block))
-        for questions, relation_rows in zip(asking.pieces(), known.pieces(), strict=True):
-            table = _table(relation_rows.batches(), self._side.schema)
-            index = _Index(table, self._side)
-            for batch in questions.batches():
-                answer = index.of(batch.column(self._side.key))
-                place = batch.column(_PLACE)
-                full = pa.RecordBatch.from_pydict({**answer, _PLACE: place})
-                ordered.add(full, (place.to_numpy() // self._block).astype(np.uint16))
-            questions.remove()
-            relation_rows.remove()
+        if any(piece.rows for piece in asking.pieces()):
+            known = Scatter(self._folder, f"{name}-known", self._count)
+            for batch in self._side.read():
+                known.add(batch, self._range(batch.column(self._side.key)))
+            known.close()
+            for questions, relation_rows in zip(asking.pieces(), known.pieces(), strict=True):
+                self._answer(questions, relation_rows, ordered)
         ordered.close()
-        for piece in ordered.pieces():
-            table = piece.table()
-            table = table.take(pa.array(np.argsort(table.column(_PLACE).to_numpy()))).combine_chunks()
-            yield from table.drop_columns([_PLACE]).to_batches(max_chunksize=SLICE_ROWS)
-            piece.remove()
+        for index, piece in enumerate(ordered.pieces()):
+            first = index * self._block
+            yield from self._in_order(piece, first, min(self._block, total - first))
+
+    def _answer(self, questions: Piece, relation_rows: Piece, ordered: Scatter) -> None:
+        index = _Index(_table(relation_rows.batches(), self._side.schema), self._side)
+        for batch in questions.batches():
+            place = batch.column(_PLACE)
+            answer = pa.RecordBatch.from_pydict({**index.of(batch.column(self._side.key)), _PLACE: place})
+            ordered.add(answer, (place.to_numpy() // self._block).astype(np.uint16))
+        questions.remove()
+        relation_rows.remove()
+
+    def _in_order(self, piece: Piece, first: int, count: int) -> Batches:
+        """Yield the answers for the places from `first` on, null where nothing was asked."""
+        schema = pa.schema([field for field in self._side.schema if field.name != self._side.key])
+        table = piece.table() if piece.rows else schema.append(pa.field(_PLACE, pa.int64())).empty_table()
+        at = np.full(count, -1, np.int64)
+        at[table.column(_PLACE).to_numpy() - first] = np.arange(len(table))
+        table = table.drop_columns([_PLACE]).take(pa.array(at, mask=at < 0)).combine_chunks()
+        yield from table.to_batches(max_chunksize=SLICE_ROWS)
+        piece.remove()
 
     def _range(self, keys: pa.Array) -> NDArray[np.uint16]:
         return hash_range(text_hashes(keys), self._count)
@@ -211,9 +219,7 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
 
 
 def _extended(batch: pa.RecordBatch, more: dict[str, pa.Array]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pydict(
-        {**dict(zip(batch.schema.names, batch.columns, strict=True)), **more}
-    )
+    return pa.RecordBatch.from_pydict({**dict(zip(batch.schema.names, batch.columns, strict=True)), **more})
 
 
 def _table(batches: Batches, schema: pa.Schema) -> pa.Table:
@@ -229,4 +235,3 @@ def chosen(batches: Batches, schema: pa.Schema) -> Batches:
     """Yield the columns of `schema`, in its order."""
     for batch in batches:
         yield pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
-

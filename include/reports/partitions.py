@@ -41,7 +41,9 @@ BOOKING_COLUMNS = (
     "expires_at",
     "related_transaction_id",
 )
+# The last three stand as time since created_at, wrapping at 64 bits: mostly zero, or one lifetime, and so small.
 NUMBERS = ("account_hash", "type", "points", "created_at", "known_at", "activates_at", "expires_at")
+SINCE_CREATED = NUMBERS[-3:]
 # Columns that usually hold few values; one that turns out to hold many is carried as plain text instead.
 _FEW_VALUED = (
     "program_id",
@@ -56,7 +58,7 @@ _FEW_VALUED = (
     "rule_name",
 )
 _MOST_VALUES = 30_000
-_BATCH_ROWS = 131_072
+_BATCH_ROWS = 65_536
 ROWS_PER_PARTITION = 80_000
 MOST_PARTITIONS = 256
 ROW_LIMIT = 300_000
@@ -219,9 +221,9 @@ class _Work:
             "type": pa.array(types),
             "points": batch.column("points"),
             "created_at": pa.array(created),
-            "known_at": pa.array(_known(batch, created)),
-            "activates_at": pa.array(np.maximum(_instants(batch.column("activates_at"), 0), created)),
-            "expires_at": pa.array(_instants(batch.column("expires_at"), NEVER)),
+            "known_at": pa.array(_known(batch, created) - created),
+            "activates_at": pa.array(np.maximum(_instants(batch.column("activates_at"), -NEVER), created) - created),
+            "expires_at": pa.array(_instants(batch.column("expires_at"), NEVER) - created),
         }
         for name in self.codes.columns:
             if name != "type":

@@ -136,9 +136,7 @@ class _Projection:
         for batch in table.to_batches():
             self._accounts.write(batch)
         mine = kept[found.account]
-        self._changes.write(
-            change_batch(place[found.account[mine]], found.day[mine], found.points[mine])
-        )
+        self._changes.write(change_batch(place[found.account[mine]], found.day[mine], found.points[mine]))
 
     def finish(self) -> Iterator[pa.RecordBatch]:
         holders = customers.with_owners(self._accounts.batches(), self._snapshot, self._scratch)

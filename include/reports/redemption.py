@@ -46,8 +46,13 @@ _REWARD = {
     "currency": "reward_currency",
 }
 _VOUCHER = {"voucher_id": "voucher_id", "used_at": "voucher_used_at", "expires_at": "voucher_expires_at"}
-_CODE = {"code": "coupon_code", "voucher_id": "code_voucher_id", "used_at": "code_used_at", "expires_at": "code_expires_at"}
-_COUPON = {"code": "coupon_code", "used_at": "pool_used_at", "expires_at": "pool_expires_at"}
+_CODE = {
+    "code": "open_code",
+    "voucher_id": "code_voucher_id",
+    "used_at": "code_used_at",
+    "expires_at": "code_expires_at",
+}
+_COUPON = {"code": "open_code", "used_at": "pool_used_at", "expires_at": "pool_expires_at"}
 _PROGRAM = {"program_id": "program_id", "name": "program_name", "currency": "program_currency"}
 _CUSTOMER = {"customer_id": "customer_id", "name": "customer_name", "email": "email"}
 _RELATIONS: Needs = {
@@ -152,7 +157,7 @@ class _Redemption:
         rows = self._join(rows, "redemptions", "transaction_id", _EXCHANGED, _is_exchange, "redemption_id")
         rows = map(_prefer_row, rows)
         rows = self._join(rows, "vouchers", "voucher_id", _VOUCHER)
-        rows = self._join(rows, "vouchers", "code", _CODE)
+        rows = self._join(map(_with_open_code, rows), "vouchers", "code", _CODE)
         rows = self._join(rows, "coupons", "code", _COUPON)
         rows = self._join(rows, "rewards", "reward_id", _REWARD)
         rows = self._join(rows, "customers", "customer_id", _CUSTOMER)
@@ -186,6 +191,12 @@ def _prefer_row(batch: pa.RecordBatch) -> pa.RecordBatch:
         both = pc.coalesce(batch.column(name), batch.column(f"exchanged_{name}"))
         batch = batch.set_column(batch.schema.get_field_index(name), name, both)
     return batch
+
+
+def _with_open_code(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows with the code that is still to be looked up: those without a voucher's id."""
+    code = pc.if_else(batch.column("voucher_id").is_valid(), None, batch.column("coupon_code"))
+    return batch.append_column("open_code", code)
 
 
 def _completed(batch: pa.RecordBatch, as_of: int) -> pa.RecordBatch:

@@ -34,7 +34,7 @@ from include.ledger.booking import (
 )
 from include.ledger.invariants import chain_violations, identity_violations
 from include.reports.model import Cut
-from include.reports.partitions import NUMBERS, Partition
+from include.reports.partitions import NUMBERS, SINCE_CREATED, Partition
 from include.reports.splitting import Piece
 
 Ints = NDArray[np.int64]
@@ -177,6 +177,8 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
         file_row[begin:end] = order
         for name, values in columns.items():
             np.take(values, order, out=numbers[name][begin:end])
+        for name in SINCE_CREATED:
+            numbers[name][begin:end] += numbers["created_at"][begin:end]
         if len(pieces) == 1:
             sorted_account = AccountColumns(*(column.take(pa.array(order)) for column in account))
             starts.append(account_starts(numbers["account_hash"], sorted_account))

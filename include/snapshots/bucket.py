@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, timedelta
@@ -33,7 +34,10 @@ class Bucket:
     def __init__(self, url: str) -> None:
         self.url = url
         retry: Any = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=60)}
-        options: Any = {"timeout": "120s", "connect_timeout": "10s"}
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        # Without TLS only where whoever chose the endpoint wrote it so: a server beside us.
+        plain = endpoint.startswith("http://")
+        options: Any = {"timeout": "120s", "connect_timeout": "10s", "allow_http": plain}
         with self._errors(""):
             self._store: Any = from_url(url, client_options=options, retry_config=retry)
 

@@ -42,7 +42,7 @@ def check(source: Source, limit_per_rule: int = 20, *, scratch: Path | None = No
     with (
         tempfile.TemporaryDirectory(prefix="loyalty-check-", dir=scratch) as folder,
         duckdb.connect(str(Path(folder) / "check.duckdb")) as connection,
-        open_read(source) as reading,
+        open_read(source, values=False) as reading,
     ):
         connection.execute(f"SET memory_limit = '{_MEMORY}'; SET temp_directory = '{folder}/spill'")
         connection.execute("SET preserve_insertion_order = true; SET threads = 2")

@@ -62,7 +62,7 @@ class PostgresReading:
         self._inexact: dict[tuple[str, str], int] = {}
         self.relations: tuple[str, ...] = ()
 
-    def inspect(self, queries: dict[str, str]) -> None:
+    def inspect(self, queries: dict[str, str], *, values: bool) -> None:
         """Find the relations and check them against the catalog; BadInput lists all problems."""
         problems: list[Problem] = []
         for name, clause in self._clauses(queries).items():
@@ -90,7 +90,7 @@ class PostgresReading:
                     )
             self._origins[name] = origin
         problems += [] if problems else shape_problems(self._where, self._origins, mapped=self._mapped)
-        if self._mapped and not problems:
+        if self._mapped and values and not problems:
             problems += self._null_problems()
         if problems:
             raise BadInput(problems)
@@ -279,7 +279,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def reading(source: Source, url: URL) -> Iterator[PostgresReading]:
+def reading(source: Source, url: URL, *, values: bool) -> Iterator[PostgresReading]:
     """Open the transaction; see `source.open_read`."""
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     where = public_url(source.url)
@@ -295,7 +295,7 @@ def reading(source: Source, url: URL) -> Iterator[PostgresReading]:
             for statement in (*_SESSION, f"SET LOCAL statement_timeout = '{source.statement_seconds}s'"):
                 cursor.execute(statement)
         opened = PostgresReading(connection, source.where, source.mapping is not None)
-        opened.inspect(dict(source.mapping.queries) if source.mapping else {})
+        opened.inspect(dict(source.mapping.queries) if source.mapping else {}, values=values)
         yield opened
     finally:
         connection.close()

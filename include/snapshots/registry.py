@@ -26,10 +26,11 @@ ABANDONED = timedelta(hours=1)
 
 
 def load(store: Store, state: State, snapshot_id: str) -> SnapshotManifest:
-    """Return the manifest of a snapshot; raise Missing when it is not there any more."""
+    """Return the manifest of a snapshot; raise Missing when it is not there, or not fit for use, any more."""
     row = state.snapshots.get(snapshot_id)
-    if row is None or row.state is SnapshotState.RETIRED:
-        raise Missing(f"snapshot {snapshot_id} is not in {store.url}")
+    if row is None or row.state is not SnapshotState.MADE:
+        found = "unknown" if row is None else row.state.value
+        raise Missing(f"snapshot {snapshot_id} is {found} in {store.url}")
     return read(store, row.manifest_key)
 
 

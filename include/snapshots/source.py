@@ -74,21 +74,22 @@ def public_url(url: str) -> str:
 
 
 @contextmanager
-def open_read(source: Source) -> Iterator[Reading]:
+def open_read(source: Source, *, values: bool = True) -> Iterator[Reading]:
     """Open one read-only, repeatable-read database transaction on the ledger, and end it afterwards.
 
-    Raises BadInput that lists every missing relation and column, wrong type and null key at once;
-    Transient when the database cannot be reached or the connection is lost.
+    values: look at a mapped ledger's values too (null keys; wrong types where queries are not typed). The check
+    leaves that out, as it names the rows. Raises BadInput that lists every missing relation and column, wrong
+    type and null key at once; Transient when the database cannot be reached or the connection is lost.
     """
     parsed = parse_url(source.url)
     opened: AbstractContextManager[Reading]
     if parsed.get_backend_name() == "postgresql":
         from include.snapshots import postgres
 
-        opened = postgres.reading(source, parsed)
+        opened = postgres.reading(source, parsed, values=values)
     else:
         from include.snapshots import sql
 
-        opened = sql.reading(source, parsed)
+        opened = sql.reading(source, parsed, values=values)
     with opened as reading:
         yield reading

@@ -80,7 +80,7 @@ class SqlReading:
             return None  # needs the PROCESS privilege
         return self.read_at if oldest is None else int(oldest)
 
-    def inspect(self, queries: dict[str, str]) -> None:
+    def inspect(self, queries: dict[str, str], *, values: bool) -> None:
         """Find the relations and check them against the catalog; BadInput lists all problems."""
         problems: list[Problem] = []
         for name, clause in self._clauses(queries).items():
@@ -98,7 +98,7 @@ class SqlReading:
             origin.expressions = {x: self._quote(x) for x in found if x in relation.names}
             self._origins[name] = origin
         problems += shape_problems(self._where, self._origins, mapped=self._mapped) if not problems else []
-        if self._mapped and not problems:
+        if self._mapped and values and not problems:
             problems += self._value_problems()
         if problems:
             raise BadInput(problems)
@@ -280,7 +280,7 @@ def _is_mariadb(connection: Connection) -> bool:
 
 
 @contextmanager
-def reading(source: Source, url: URL) -> Iterator[SqlReading]:
+def reading(source: Source, url: URL, *, values: bool) -> Iterator[SqlReading]:
     """Open the transaction; see `source.open_read`."""
     connection = _connect(source, url)
     try:
@@ -290,7 +290,7 @@ def reading(source: Source, url: URL) -> Iterator[SqlReading]:
         except sa.exc.DatabaseError as error:
             right = "this is not a database that can be read"
             raise BadInput([Problem(public_url(source.url), str(error.orig), right, "bad_url")]) from error
-        opened.inspect(dict(source.mapping.queries) if source.mapping else {})
+        opened.inspect(dict(source.mapping.queries) if source.mapping else {}, values=values)
         yield opened
     finally:
         with suppress(DBAPIError):

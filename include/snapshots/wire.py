@@ -58,20 +58,51 @@ def from_values(
     scaled: integers are counts of the last place, instants microseconds (canonical tables on SQLite).
     naive_is_utc: the database keeps instants without a zone, in UTC (MySQL's DATETIME).
     """
-    if scaled and (field.type in PLACES or field.type is FieldType.INSTANT):
+    if field.type is FieldType.INTEGER or (
+        scaled and (field.type in PLACES or field.type is FieldType.INSTANT)
+    ):
+        whole = _whole_numbers(values)
+        if whole is not None and field.type in PLACES:
+            return from_last_places(field, whole), []
+        if whole is not None:
+            return whole.cast(ARROW_TYPES[field.type]), []
+    elif field.type in PLACES:
+        whole = _exact_decimals(values, PLACES[field.type])
+        if whole is not None:
+            return from_last_places(field, whole), []
+    elif field.type is FieldType.INSTANT and naive_is_utc:
         try:
-            whole = pa.array(values, pa.int64())
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            return pa.array(values, pa.timestamp("us")).cast(ARROW_TYPES[field.type]), []
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
             pass
-        else:
-            return (whole.cast(ARROW_TYPES[field.type]) if field.type is FieldType.INSTANT
-                    else from_last_places(field, whole)), []  # fmt: skip
-    elif field.type in TEXTUAL or field.type in {FieldType.DATE, FieldType.INTEGER}:
+    elif field.type in TEXTUAL or field.type is FieldType.DATE:
         try:
             return pa.array(values, ARROW_TYPES[field.type]), []
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             pass
     return _one_by_one(field, values, scaled=scaled, naive_is_utc=naive_is_utc)
+
+
+def _whole_numbers(values: Sequence[Any]) -> pa.Array | None:
+    """Return integers at Arrow's speed; None when one is something else (asked for int64, Arrow cuts floats off)."""
+    try:
+        inferred = pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return None
+    fits = pa.types.is_int64(inferred.type) or pa.types.is_null(inferred.type)
+    return inferred.cast(pa.int64()) if fits else None
+
+
+def _exact_decimals(values: Sequence[Any], places: int) -> pa.Array | None:
+    """Return Decimals as int64 counts of the last place, at Arrow's speed; None when one is something else."""
+    try:
+        decimals = pa.array(values, pa.decimal128(38, places))
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+    words = np.frombuffer(decimals.buffers()[1], np.int64)[: 2 * len(decimals)].reshape(-1, 2)
+    mask = decimals.is_null().to_numpy(zero_copy_only=False)
+    fits = (words[:, 0] >> 63 == words[:, 1]) | mask
+    return pa.array(words[:, 0], mask=mask) if fits.all() else None
 
 
 def _one_by_one(

@@ -87,6 +87,13 @@ class Runs:
         """Bind the run to a snapshot unless it is bound already; return the run as it is bound."""
         return self._first(run_key, "snapshot_id", snapshot_id)
 
+    def unpin_snapshot(self, run_key: str, snapshot_id: str) -> RunRecord:
+        """Let go of a snapshot that was damaged or retired before anything was rendered from it; K stays."""
+        held = RUNS.c.run_key == run_key, RUNS.c.snapshot_id == snapshot_id, RUNS.c.artefacts.is_(None)
+        with self._database.write() as connection:
+            connection.execute(update(RUNS).where(*held).values(snapshot_id=None, updated_at=Now()))
+        return self.get(run_key)
+
     def pin_artefacts(self, run_key: str, artefacts: Sequence[dict[str, Any]]) -> RunRecord:
         """Keep the rendered files unless some are kept already; return the run with those that count."""
         return self._first(run_key, "artefacts", list(artefacts))

@@ -193,7 +193,7 @@ def differences(folder: Path) -> list[str]:
     ours = (
         load("ours", "lots")
         .with_columns(points("remaining"))
-        .select("transaction_id", "remaining")
+        .select(pl.col("lot_id").alias("transaction_id"), "remaining")
         .sort("transaction_id")
     )
     theirs = (
@@ -204,7 +204,7 @@ def differences(folder: Path) -> list[str]:
     if not ours.equals(theirs):
         found.append(f"lots: {ours.height} against {theirs.height}, or other remainders")
     sums = load("ours", "projection").select(
-        pl.col("expiring", "activating").cast(pl.Decimal(20, 2)).sum() * 100
+        pl.col("points_expiring", "points_activating").cast(pl.Decimal(20, 2)).sum() * 100
     )
     theirs = load("pandas", "projection").select(pl.col("expires", "activates").cast(pl.Int64).sum())
     if [int(x) for x in sums.row(0)] != [int(x) for x in theirs.row(0)]:
@@ -242,7 +242,7 @@ def ledger(folder: Path, rows: int, whale: float) -> Iterator[str]:
 
     with postgres_server(folder) as url:
         begin = time.perf_counter()
-        sample.load(url, customers=max(rows // 25, 10), transactions=rows, whale=whale)
+        sample.load(url, sample.Plan(customers=max(rows // 25, 10), transactions=rows, whale=whale))
         took = time.perf_counter() - begin
         engine = sa.create_engine(
             url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"

@@ -20,16 +20,17 @@ def test_debts_are_repaid_oldest_first_by_lots_in_order_of_activation(case):
 
 
 def test_expiries_of_one_instant_stand_in_the_order_of_rule_two(case):
-    """Z and A expire unused when they activate; B, which expires then, has the later expires_at."""
+    """Z, A and E expire unused when they activate; B and D, which expire then, stand between them."""
     c = case(
-        """B earned 1 on 01-01 expires 02-01
-           Z earned 2 on 01-02 activates 02-01 expires 01-05
-           A earned 4 on 01-02 activates 02-01 expires 01-05
-           D earned 8 on 01-01 expires 02-01""",
+        """B earned  1 on 01-01 expires 02-01
+           Z earned  2 on 01-02 activates 02-01 expires 01-05
+           A earned  4 on 01-02 activates 02-01 expires 01-05
+           D earned  8 on 01-01 expires 02-01
+           E earned 16 on 01-01 activates 02-01 expires 02-01""",
         "",
     )
-    names = [name for name, *_ in c.outcome("02-01").history[4:]]
-    assert names == ["expiry:A", "expiry:Z", "expiry:B", "expiry:D"]
+    names = [name for name, *_ in c.outcome("02-01").history[5:]]
+    assert names == ["expiry:A", "expiry:Z", "expiry:B", "expiry:D", "expiry:E"]
 
 
 @pytest.mark.parametrize("expires", ["12-30", "01-02", "01-01"])

@@ -13,6 +13,7 @@ import pytest
 from include.errors import BadInput
 from include.ledger.catalog import RELATIONS, arrow_schema
 from include.sample import Plan, generate, load
+from include.sample.plan import END
 from include.snapshots.check import check
 from include.snapshots.source import Source, open_read
 
@@ -43,7 +44,10 @@ def test_enumerations_hold_their_values_only(small: dict[str, pa.Table]) -> None
     for name, table in small.items():
         for field in RELATIONS[name].fields:
             if field.values:
-                assert set(pc.unique(table[field.name]).to_pylist()) <= {*field.values, None}, (name, field.name)
+                assert set(pc.unique(table[field.name]).to_pylist()) <= {*field.values, None}, (
+                    name,
+                    field.name,
+                )
 
 
 def test_the_same_seed_gives_the_same_rows_another_seed_does_not(small: dict[str, pa.Table]) -> None:
@@ -54,7 +58,9 @@ def test_the_same_seed_gives_the_same_rows_another_seed_does_not(small: dict[str
 
 @pytest.mark.parametrize("count", [0, 1, 12_000, 250_001])
 def test_there_are_exactly_as_many_transactions_as_asked_for(count: int) -> None:
-    rows = sum(b.num_rows for name, b in generate(Plan(customers=50, transactions=count)) if name == "transactions")
+    rows = sum(
+        b.num_rows for name, b in generate(Plan(customers=50, transactions=count)) if name == "transactions"
+    )
     assert rows == count
 
 
@@ -69,13 +75,22 @@ def test_every_oddity_is_there() -> None:
     rows = tables(Plan(customers=2000, transactions=60_000))["transactions"]
     kinds = Counter(rows["type"].to_pylist())
     assert set(kinds) == set(RELATIONS["transactions"].field("type").values)
-    accounts = {*zip(rows["program_id"].to_pylist(), rows["subledger_id"].to_pylist(), pc.is_valid(rows["card_id"]).to_pylist(), strict=True)}
+    accounts = {
+        *zip(
+            rows["program_id"].to_pylist(),
+            rows["subledger_id"].to_pylist(),
+            pc.is_valid(rows["card_id"]).to_pylist(),
+            strict=True,
+        )
+    }
     assert accounts == {("club", None, False), ("travel", "base", True), ("travel", "bonus", True)}
     late = pc.greater(rows["recorded_at"], rows["created_at"])
     assert pc.sum(late).as_py() > 50
     assert pc.any(pc.is_null(rows["customer_id"])).as_py()  # cards that nobody owns
     assert rows["points"].null_count == 0
-    assert pc.any(pc.not_equal(pc.subtract(rows["points"], pc.multiply(pc.divide(rows["points"], 100), 100)), 0)).as_py()
+    assert pc.any(
+        pc.not_equal(pc.subtract(rows["points"], pc.multiply(pc.divide(rows["points"], 100), 100)), 0)
+    ).as_py()
     by_type = {kind: rows.filter(pc.equal(rows["type"], kind)) for kind in kinds}
     assert set(pc.is_valid(by_type["expired"]["related_transaction_id"]).to_pylist()) == {True, False}
     assert by_type["earned_reversed"]["related_transaction_id"].null_count == 0
@@ -93,8 +108,15 @@ def test_transfers_are_pairs_of_one_instant_and_amount(small: dict[str, pa.Table
         other = rows[row["related_transaction_id"]]
         assert other["type"] == "transferred_in"
         assert other["related_transaction_id"] == row["transaction_id"]
-        assert (other["points"], other["created_at"], other["program_id"]) == (-row["points"], row["created_at"], row["program_id"])
-        assert (other["customer_id"], other["subledger_id"]) != (row["customer_id"], row["subledger_id"]) or other["card_id"] is None
+        assert (other["points"], other["created_at"], other["program_id"]) == (
+            -row["points"],
+            row["created_at"],
+            row["program_id"],
+        )
+        assert (other["customer_id"], other["subledger_id"]) != (
+            row["customer_id"],
+            row["subledger_id"],
+        ) or other["card_id"] is None
 
 
 def test_a_whale_has_its_share_and_the_customers_are_unequal() -> None:
@@ -135,7 +157,10 @@ def test_a_ledger_with_transactions_is_not_touched(sqlite_ledger: str) -> None:
         load(sqlite_ledger, Plan(customers=10, transactions=10))
 
 
-@pytest.mark.parametrize("wrong", [{"customers": 1}, {"transactions": -1}, {"years": 0}, {"whale": 1.0}, {"end": datetime(2026, 1, 1)}])  # noqa: DTZ001
+@pytest.mark.parametrize(
+    "wrong",
+    [{"customers": 1}, {"transactions": -1}, {"years": 0}, {"whale": 1.0}, {"end": END.replace(tzinfo=None)}],
+)
 def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(BadInput, match="sample: " + next(iter(wrong))):
         Plan(**wrong)  # type: ignore[arg-type]

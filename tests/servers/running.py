@@ -33,7 +33,9 @@ def _as_user(command: list[str]) -> list[str]:
     return ["runuser", "-u", UNPRIVILEGED, "--", *command] if os.geteuid() == 0 else command
 
 
-def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def _wait(
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 60
+) -> None:
     end = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None or time.monotonic() > end:
@@ -73,7 +75,19 @@ def postgres_server(folder: Path, *, settings: dict[str, str] | None = None) -> 
         for parent in [folder, *folder.parents]:  # pytest's temporary folders are closed to other users
             if parent.stat().st_mode & 0o111 != 0o111:
                 parent.chmod(parent.stat().st_mode | 0o111)
-    initdb_command = [initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+    initdb_command = [
+        initdb,
+        "-D",
+        str(data),
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+    ]
     subprocess.run(_as_user(initdb_command), check=True, capture_output=True, cwd="/")
     chosen = {
         "listen_addresses": "127.0.0.1",
@@ -115,7 +129,9 @@ def mariadb_server(folder: Path) -> Iterator[str]:
     user = [f"--user={'root' if os.geteuid() == 0 else os.environ.get('USER', 'mysql')}"]
     common = ["--no-defaults", f"--datadir={data}", *user]
     subprocess.run(
-        [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"], check=True, capture_output=True
+        [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
+        check=True,
+        capture_output=True,
     )
     log = folder / "mariadb.log"
     command = [

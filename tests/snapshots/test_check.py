@@ -66,7 +66,9 @@ def _loose_transactions(engine: sa.Engine) -> None:
     }
     points, instant = kinds[engine.dialect.name]
     text = ("transaction_id", "program_id", "customer_id", "type")
-    columns = ", ".join([*(f"{name} varchar(20)" for name in text), f"points {points}", f"created_at {instant}"])
+    columns = ", ".join(
+        [*(f"{name} varchar(20)" for name in text), f"points {points}", f"created_at {instant}"]
+    )
     with engine.begin() as connection:
         connection.exec_driver_sql("drop table transactions")
         connection.exec_driver_sql(f"create table transactions ({columns})")
@@ -78,11 +80,17 @@ def _put(engine: sa.Engine, *rows: tuple[str | None, str | None, str | None, str
                      sa.column("created_at", canonical.Instant()))  # fmt: skip
     with engine.begin() as connection:
         for transaction_id, program, customer, points in rows:
-            stored = float(Decimal(points) * 100) if scaled and "." in points and len(points.split(".")[1]) > 2 else Decimal(points)
+            stored = (
+                float(Decimal(points) * 100)
+                if scaled and "." in points and len(points.split(".")[1]) > 2
+                else Decimal(points)
+            )
             if scaled and isinstance(stored, Decimal):
                 stored = int(stored * 100)
             values = {"transaction_id": transaction_id, "program_id": program, "customer_id": customer}
-            connection.execute(sa.insert(table).values(**values, type="earned", points=stored, created_at=JANUARY))
+            connection.execute(
+                sa.insert(table).values(**values, type="earned", points=stored, created_at=JANUARY)
+            )
 
 
 def test_blocking_rules_that_a_loose_table_lets_in(any_ledger: str) -> None:
@@ -106,7 +114,9 @@ def test_an_instant_without_zone_in_a_mapped_sqlite_ledger(sqlite_ledger: str) -
     with engine.begin() as connection:
         connection.exec_driver_sql("create table moves (id, who, n, at)")
         rows = [(f"m{n}", "c", 1.25, "2026-01-01T00:00:00+00:00") for n in range(2000)]
-        connection.exec_driver_sql("insert into moves values (?, ?, ?, ?)", [*rows, ("bad", "c", 2, "2026-01-01 10:00:00")])
+        connection.exec_driver_sql(
+            "insert into moves values (?, ?, ?, ?)", [*rows, ("bad", "c", 2, "2026-01-01 10:00:00")]
+        )
     queries = {
         "programs": "select program_id, name, currency, time_zone from programs",
         "customers": "select customer_id from customers",
@@ -149,7 +159,9 @@ def test_references_that_lead_nowhere(any_ledger: str) -> None:
             transaction("t3", card_id="no card", order_id="no order", related_transaction_id="no row"),
             transaction("t4", "-1", type="redeemed", created_at=JANUARY + DAY),
         ],
-        redemptions=[{"redemption_id": "r", "transaction_id": "t1", "customer_id": "c", "redeemed_at": JANUARY}],
+        redemptions=[
+            {"redemption_id": "r", "transaction_id": "t1", "customer_id": "c", "redeemed_at": JANUARY}
+        ],
     )
     violations = check(Source(any_ledger))
     assert not [v for v in violations if v.blocking]
@@ -168,11 +180,19 @@ def test_references_that_lead_nowhere(any_ledger: str) -> None:
 def test_stated_balances(any_ledger: str) -> None:
     fill(
         any_ledger,
-        customers=[{"customer_id": "c", "stated_balance": Decimal("12.50")}, {"customer_id": "d", "stated_balance": Decimal(1)}],
-        cards=[{"card_id": "k", "customer_id": "c", "stated_balance": Decimal("2.25")}, {"card_id": "l", "stated_balance": Decimal(7)}],
+        customers=[
+            {"customer_id": "c", "stated_balance": Decimal("12.50")},
+            {"customer_id": "d", "stated_balance": Decimal(1)},
+        ],
+        cards=[
+            {"card_id": "k", "customer_id": "c", "stated_balance": Decimal("2.25")},
+            {"card_id": "l", "stated_balance": Decimal(7)},
+        ],
         transactions=[transaction("own", "10.25"), transaction("card", "2.25", card_id="k")],
     )
-    violations = [(v.relation, v.row_ids) for v in check(Source(any_ledger)) if v.rule == "stated_balance_differs"]
+    violations = [
+        (v.relation, v.row_ids) for v in check(Source(any_ledger)) if v.rule == "stated_balance_differs"
+    ]
     assert violations == [("cards", ("l",)), ("customers", ("d",))]
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from include.errors import BadInput
 from include.snapshots import canonical
+from include.snapshots.check import check
 from include.snapshots.mapping import load
 from include.snapshots.source import Source, open_read
 from tests.snapshots.test_source import JANUARY, MICROSECOND, us
@@ -56,15 +57,33 @@ def test_other_tables_serve_as_the_ledger(any_ledger: str, tmp_path: Path) -> No
         assert reading.relations == ("programs", "customers", "transactions")
         columns = ["transaction_id", "customer_id", "points", "created_at", "reason", "expires_at"]
         rows = pa.Table.from_batches(reading.stream("transactions", columns)).to_pylist()
-        before = sum(b.num_rows for b in reading.stream("transactions", ["points"], created_before=us(JANUARY)))
-        after = sum(b.num_rows for b in reading.stream("transactions", ["points"], created_before=us(JANUARY + MICROSECOND)))
-    assert rows == [{"transaction_id": "7", "customer_id": "m1", "points": 1250, "created_at": JANUARY, "reason": "a:b", "expires_at": None}]
+        before = sum(
+            b.num_rows for b in reading.stream("transactions", ["points"], created_before=us(JANUARY))
+        )
+        after = sum(
+            b.num_rows
+            for b in reading.stream("transactions", ["points"], created_before=us(JANUARY + MICROSECOND))
+        )
+    assert rows == [
+        {
+            "transaction_id": "7",
+            "customer_id": "m1",
+            "points": 1250,
+            "created_at": JANUARY,
+            "reason": "a:b",
+            "expires_at": None,
+        }
+    ]
     assert (before, after) == (0, 1)
 
 
 def test_all_that_is_wrong_is_said_at_once(any_ledger: str, tmp_path: Path) -> None:
     other_database(any_ledger)
-    text = QUERIES.replace("mail AS email", "mail AS e_mail").replace("'earned' AS type,", "").replace(", 'UTC' AS time_zone", "")
+    text = (
+        QUERIES.replace("mail AS email", "mail AS e_mail")
+        .replace("'earned' AS type,", "")
+        .replace(", 'UTC' AS time_zone", "")
+    )
     with pytest.raises(BadInput) as error, open_read(source(any_ledger, tmp_path, text)):
         pass
     problems = {(p.code, p.where.split("query ")[1]) for p in error.value.problems}
@@ -81,22 +100,45 @@ def test_a_null_key_is_refused_at_the_start(any_ledger: str, tmp_path: Path) -> 
         connection.exec_driver_sql("insert into moves (member, kind, points) values ('m1', 'earn', 1)")
     with pytest.raises(BadInput) as error, open_read(source(any_ledger, tmp_path)):
         pass
-    assert {(p.code, p.where.split("column ")[1]) for p in error.value.problems} == {("null_key", "transaction_id"), ("null_key", "created_at")}
+    assert {(p.code, p.where.split("column ")[1]) for p in error.value.problems} == {
+        ("null_key", "transaction_id"),
+        ("null_key", "created_at"),
+    }
+
+
+def test_the_check_names_the_rows_with_null_keys(any_ledger: str, tmp_path: Path) -> None:
+    engine = other_database(any_ledger)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into moves (number, member, kind, points) values (8, 'm1', 'earn', 1)"
+        )
+    violations = check(source(any_ledger, tmp_path))
+    assert [(v.rule, v.row_ids, v.blocking) for v in violations] == [("null_created_at", ("8",), True)]
 
 
 @pytest.mark.parametrize("kind", ["postgres", "sqlite"])
-def test_a_wrong_type_is_refused_at_the_start(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_wrong_type_is_refused_at_the_start(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     url = request.getfixturevalue(f"{kind}_ledger")
     other_database(url)
-    text = QUERIES.replace("happened AS created_at", "'yesterday' AS created_at").replace("           points,", "           'many' AS points,")
+    text = QUERIES.replace("happened AS created_at", "'yesterday' AS created_at").replace(
+        "           points,", "           'many' AS points,"
+    )
     with pytest.raises(BadInput) as error, open_read(source(url, tmp_path, text)):
         pass
-    assert {(p.code, p.where.split("column ")[1]) for p in error.value.problems} == {("wrong_type", "points"), ("wrong_type", "created_at")}
+    assert {(p.code, p.where.split("column ")[1]) for p in error.value.problems} == {
+        ("wrong_type", "points"),
+        ("wrong_type", "created_at"),
+    }
 
 
 def test_a_query_that_does_not_run_is_bad_input(any_ledger: str, tmp_path: Path) -> None:
     other_database(any_ledger)
-    with pytest.raises(BadInput, match="nowhere") as error, open_read(source(any_ledger, tmp_path, QUERIES.replace("FROM moves", "FROM nowhere"))):
+    with (
+        pytest.raises(BadInput, match="nowhere") as error,
+        open_read(source(any_ledger, tmp_path, QUERIES.replace("FROM moves", "FROM nowhere"))),
+    ):
         pass
     assert [p.code for p in error.value.problems] == ["bad_query"]
 
@@ -140,8 +182,13 @@ def test_canonical_values_survive_their_decorators(any_ledger: str) -> None:
     values = {"program_id": "p", "valid_from": JANUARY + MICROSECOND, "cost_per_point": Decimal("0.12345678")}
     with engine.begin() as connection:
         connection.execute(sa.insert(table).values(**values))
-        row = connection.execute(sa.select(table.c.program_id, table.c.valid_from, table.c.cost_per_point)).one()
+        row = connection.execute(
+            sa.select(table.c.program_id, table.c.valid_from, table.c.cost_per_point)
+        ).one()
         assert row._asdict() == values
-        for wrong in ({"valid_from": JANUARY.replace(tzinfo=None)}, {"cost_per_point": Decimal("0.123456789")}):
-            with pytest.raises(sa.exc.StatementError, match="time zone|decimals"):
+        for wrong in (
+            {"valid_from": JANUARY.replace(tzinfo=None)},
+            {"cost_per_point": Decimal("0.123456789")},
+        ):
+            with pytest.raises(sa.exc.StatementError, match=r"time zone|decimals"):
                 connection.execute(sa.insert(table).values(**{**values, **wrong}))

@@ -66,6 +66,16 @@ def test_snapshot_and_artefacts_are_set_once(remembered):
     assert remembered.runs.pin_artefacts(key, []).artefacts == [{"key": "a"}]
 
 
+def test_a_lost_snapshot_is_let_go_only_while_nothing_was_rendered(remembered):
+    key = remembered.runs.pin(run()).run_key
+    remembered.runs.pin_snapshot(key, "lost")
+    assert remembered.runs.unpin_snapshot(key, "another").snapshot_id == "lost"
+    assert remembered.runs.unpin_snapshot(key, "lost").snapshot_id is None
+    assert remembered.runs.pin_snapshot(key, "new").known_at == K
+    remembered.runs.pin_artefacts(key, [{"key": "a"}])
+    assert remembered.runs.unpin_snapshot(key, "new").snapshot_id == "new"
+
+
 def test_progress_and_end(remembered):
     key = remembered.runs.pin(run()).run_key
     remembered.runs.progress(key, "snapshot transactions", 10, None)

@@ -1,0 +1,252 @@
+"""The command line as its user meets it: what is printed, what is left behind, and the exit code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import sqlalchemy as sa
+
+from include import sample
+from include.cli import main
+from include.snapshots import canonical
+
+DEFINITION = """
+id: balances
+name: Balances
+report: balance
+timezone: Europe/Paris
+as_of: end_of_previous_day
+schedule: {kind: daily, time: "06:00"}
+targets:
+  - {kind: folder, options: {folder: delivered}}
+"""
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    error: str
+
+
+Loyalty = Callable[..., Done]
+
+
+@pytest.fixture(scope="session")
+def ledger_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "ledger.sqlite"
+    sample.load(f"sqlite:///{path}", sample.Plan(customers=50, transactions=800))
+    return path
+
+
+@pytest.fixture
+def home(tmp_path: Path, ledger_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "balances.yaml").write_text(DEFINITION)
+    monkeypatch.setenv("LOYALTY_HOME", str(tmp_path))
+    monkeypatch.setenv("LOYALTY_EXPORTS", str(tmp_path / "exports"))
+    monkeypatch.setenv("LOYALTY_LEDGER_URL", f"sqlite:///{ledger_file}")
+    monkeypatch.setenv("LOYALTY_SETTLE_SECONDS", "0")
+    for name in ("LOYALTY_STATE_URL", "LOYALTY_STORE", "LOYALTY_SCRATCH", "LOYALTY_LEDGER_MAPPING"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def loyalty(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Loyalty:
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["loyalty", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
+def files(folder: Path) -> list[str]:
+    return (
+        sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        if folder.exists()
+        else []
+    )
+
+
+def test_a_run_leaves_the_file_its_manifest_and_a_delivery(loyalty: Loyalty, home: Path) -> None:
+    done = loyalty(
+        "export",
+        "run",
+        "balances",
+        "--as-of",
+        "2026-06-01",
+        "--deliver",
+        "--out",
+        str(home / "out"),
+        "--json",
+    )
+    assert done.code == 0, done.error
+    told = json.loads(done.out)
+    assert files(home / "out") == files(home / "delivered") == [each["name"] for each in told["files"]]
+    assert told["summary"]["deliveries"]["folder"]["state"] == "confirmed"
+    lines = gzip.decompress((home / "out" / told["files"][0]["name"]).read_bytes()).splitlines()
+    assert len(lines) == told["files"][0]["rows"] + 1
+    manifest = str(home / "out" / told["files"][1]["name"])
+    assert loyalty("verify", manifest).code == 0
+    data = Path(manifest.removesuffix(".manifest.json"))
+    data.write_bytes(data.read_bytes()[:-1] + b"x")
+    tampered = loyalty("verify", manifest)
+    assert tampered.code == 1
+    assert "sha256" in tampered.error
+    assert files(home / "scratch") == []
+
+
+def test_runs_and_deliveries_can_be_looked_up(loyalty: Loyalty) -> None:
+    loyalty("export", "run", "balances", "--as-of", "2026-06-01", "--deliver")
+    (run,) = json.loads(loyalty("runs", "--json").out)
+    assert run["status"] == "done"
+    (delivery,) = json.loads(loyalty("deliveries", "list", "--json").out)
+    assert (
+        json.loads(loyalty("deliveries", "show", delivery["key"][:8]).out)["receipt"]["files"][0]["outcome"]
+        == "created"
+    )
+    assert "no delivery begins so" in loyalty("deliveries", "show", "zzz").error
+
+
+def test_definitions_are_listed_shown_and_validated(loyalty: Loyalty, home: Path) -> None:
+    assert "Daily 06:00 Europe/Paris" in loyalty("export", "list").out
+    assert "report: balance" in loyalty("export", "show", "balances").out
+    assert loyalty("export", "validate").out == "1 definitions are right\n"
+    wrong = home / "wrong.yaml"
+    wrong.write_text(DEFINITION.replace("balance\n", "balanec\n").replace("folder: delivered", "foldr: x"))
+    refused = loyalty("export", "validate", str(wrong))
+    assert refused.code == 2
+    assert "wrong.yaml: report: 'balanec'" in refused.error
+    assert "wrong.yaml: targets[0].options.foldr" in refused.error
+    assert json.loads(loyalty("export", "schema").out)["title"] == "ExportDefinition"
+
+
+def test_a_ledger_is_made_filled_and_checked(loyalty: Loyalty, home: Path) -> None:
+    url = f"sqlite:///{home / 'new' / 'ledger.sqlite'}"
+    assert loyalty("ledger", "init", "--url", url).code == 0
+    assert loyalty("ledger", "sample", "--url", url, "--customers", "20", "--transactions", "100").code == 0
+    assert loyalty("ledger", "check", "--url", url).code == 0
+    again = loyalty("ledger", "sample", "--url", url)
+    assert again.code == 2
+    assert "an empty ledger only" in again.error
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("UPDATE transactions SET points = -points WHERE type = 'earned'"))
+    broken = loyalty("ledger", "check", "--url", url, "--json")
+    assert broken.code == 1
+    assert any(each["blocking"] for each in json.loads(broken.out))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["export", "run", "nope"], "known exports are balances"),
+        (["export", "run", "balances", "--as-of", "2026-02-31"], "must be an instant such as"),
+        (["export", "run", "balances", "--as-of", "2026-02-01T10:00"], "has no zone"),
+        (["export", "run", "balances", "--as-of", "2100-01-01"], "must not be after now"),
+        (["export", "run", "balances", "--to", "2026-02-01"], "about one instant"),
+        (["export", "run", "missing.yaml"], "missing.yaml"),
+    ],
+)
+def test_bad_input_is_one_clear_error(
+    loyalty: Loyalty, home: Path, arguments: list[str], message: str
+) -> None:
+    refused = loyalty(*arguments)
+    assert refused.code == 2
+    assert message in refused.error
+    assert "Traceback" not in refused.error
+    assert files(home / "store") == files(home / "delivered") == []
+
+
+def test_a_ledger_that_cannot_be_reached(
+    loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url, code in (
+        ("nonsense", 2),
+        ("postgresql://nobody:secret@127.0.0.1:1/none", 1),
+        (f"sqlite:///{home / 'absent.sqlite'}", 2),
+    ):
+        monkeypatch.setenv("LOYALTY_LEDGER_URL", url)
+        refused = loyalty("export", "run", "balances", "--as-of", "2026-06-01")
+        assert refused.code == code, refused
+        assert "Traceback" not in refused.error
+        assert "secret" not in refused.error
+        assert files(home / "delivered") == []
+    assert not (home / "absent.sqlite").exists()
+
+
+def test_a_ledger_that_lacks_relations_and_columns(
+    loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{home / 'thin.sqlite'}"
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("CREATE TABLE transactions (transaction_id TEXT, points INTEGER)"))
+    monkeypatch.setenv("LOYALTY_LEDGER_URL", url)
+    refused = loyalty("export", "run", "balances", "--as-of", "2026-06-01")
+    assert refused.code == 2
+    for missing in ("customers", "programs", "created_at", "customer_id", "program_id"):
+        assert missing in refused.error
+
+
+def test_an_empty_ledger_gives_a_header(
+    loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{home / 'empty.sqlite'}"
+    engine = sa.create_engine(url)
+    canonical.create(engine)
+    monkeypatch.setenv("LOYALTY_LEDGER_URL", url)
+    done = loyalty("export", "run", "balances", "--as-of", "2026-06-01", "--out", str(home / "out"))
+    assert done.code == 0, done.error
+    (data,) = (home / "out").glob("*.gz")
+    assert len(gzip.decompress(data.read_bytes()).splitlines()) == 1
+
+
+def test_a_full_disk_leaves_nothing_half_written(home: Path) -> None:
+    """RLIMIT_FSIZE makes every file above 64 kB fail, as a full disk would."""
+    command = [
+        sys.executable,
+        "-m",
+        "include.cli",
+        "export",
+        "run",
+        "balances",
+        "--as-of",
+        "2026-06-01",
+        "--deliver",
+    ]
+
+    def limit() -> None:
+        import signal
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
+
+    sample_url = f"sqlite:///{home / 'bigger.sqlite'}"
+    sample.load(sample_url, sample.Plan(customers=1000, transactions=20_000))
+    environment = os.environ | {"LOYALTY_LEDGER_URL": sample_url}
+    prepared = subprocess.run(
+        [sys.executable, "-m", "include.cli", "runs"], env=environment, capture_output=True, check=True
+    )
+    assert prepared.returncode == 0
+    full = subprocess.run(command, env=environment, preexec_fn=limit, capture_output=True, text=True)
+    assert full.returncode == 1, full.stderr
+    assert "Traceback" not in full.stderr
+    assert files(home / "delivered") == []
+    assert files(home / "scratch") == []
+    again = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert len(files(home / "delivered")) == 2

@@ -1,0 +1,80 @@
+"""The manifest is canonical, and says exactly what it serves and covers."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from include.ledger.hashing import text_hash
+from include.snapshots.id_totals import id_hash_total
+from include.snapshots.manifest import SnapshotManifest, SnapshotRelation, SnapshotTotals, merged, source_key
+
+R = datetime(2026, 7, 1, 0, 5, tzinfo=UTC)
+MANIFEST = SnapshotManifest(
+    id="k-1",
+    source="sqlite:///ledger.sqlite",
+    source_key="k",
+    mapping_hash=None,
+    generation=1,
+    attempt="a",
+    read_at=R,
+    oldest_open_transaction=None,
+    has_recorded_at=True,
+    relations={"transactions": SnapshotRelation(columns=("points",), absent=("details",), rows=0, files=())},
+    absent=("events",),
+    totals=SnapshotTotals(),
+    code_version="1",
+)
+
+
+def test_a_manifest_comes_back_as_it_was():
+    assert SnapshotManifest.model_validate_json(MANIFEST.encode()) == MANIFEST
+    assert MANIFEST.encode() == SnapshotManifest.model_validate_json(MANIFEST.encode()).encode()
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(ValidationError):
+        SnapshotManifest.model_validate({**MANIFEST.model_dump(), "more": 1})
+
+
+@pytest.mark.parametrize(
+    ("needs", "covered"),
+    [
+        ({}, True),
+        ({"transactions": ("points",)}, True),
+        ({"transactions": ("points", "details")}, True),
+        ({"transactions": ("points", "order_id")}, False),
+        ({"events": ("event_id",)}, True),
+        ({"customers": ()}, False),
+    ],
+)
+def test_what_it_covers(needs, covered):
+    assert MANIFEST.covers(needs) is covered
+
+
+def test_what_it_serves():
+    delay = timedelta(minutes=5)
+    assert MANIFEST.serves(R - delay, delay)
+    assert not MANIFEST.serves(R - delay + timedelta(microseconds=1), delay)
+
+
+def test_a_mapping_makes_another_ledger():
+    assert (
+        len({source_key("a", None), source_key("b", None), source_key("a", "m"), source_key("a", "n")}) == 4
+    )
+
+
+def test_needs_are_joined():
+    assert merged({"a": ("y", "x")}, {"a": ("x",), "b": ()}) == {"a": ("x", "y"), "b": ()}
+
+
+@given(st.lists(st.none() | st.text(max_size=40)), st.booleans())
+def test_hash_totals_are_those_of_the_ledger(texts, same_length):
+    texts = [(text or "x")[:1].ljust(9) for text in texts] if same_length else texts
+    expected = sum(text_hash((text or "").encode()) for text in texts) % 2**64
+    half = len(texts) // 2
+    parts = [pa.array(part, pa.string()) for part in (texts[:half], texts[half:])]
+    assert id_hash_total(pa.chunked_array(parts)) == expected
