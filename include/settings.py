@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from include.errors import BadInput, Problem
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -17,7 +19,6 @@ class Settings:
 
     ledger_url: str
     ledger_mapping: Path | None
-    ledger_write_url: str | None
     state_url: str
     store_url: str
     scratch: Path
@@ -32,10 +33,19 @@ class Settings:
         return Settings(
             ledger_url=environment.get("LOYALTY_LEDGER_URL", f"sqlite:///{home / 'ledger.sqlite'}"),
             ledger_mapping=Path(mapping) if mapping else None,
-            ledger_write_url=environment.get("LOYALTY_LEDGER_WRITE_URL"),
             state_url=environment.get("LOYALTY_STATE_URL", f"sqlite:///{home / 'state.sqlite'}"),
             store_url=environment.get("LOYALTY_STORE", f"file://{home / 'store'}"),
             scratch=Path(environment.get("LOYALTY_SCRATCH", str(home / "scratch"))),
             exports=Path(environment.get("LOYALTY_EXPORTS", str(ROOT / "include" / "exports"))),
-            settle_delay=timedelta(seconds=float(environment.get("LOYALTY_SETTLE_SECONDS", "300"))),
+            settle_delay=_seconds("LOYALTY_SETTLE_SECONDS", environment.get("LOYALTY_SETTLE_SECONDS", "300")),
         )
+
+
+def _seconds(name: str, text: str) -> timedelta:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 7 * 86_400:
+        raise BadInput([Problem(name, text, "must be a number of seconds, at most a week", "bad_setting")])
+    return timedelta(seconds=seconds)

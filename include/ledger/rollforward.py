@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.ledger import rollforward_kernel as kernel
-from include.ledger.booking import Booked
-from include.ledger.rows import Ints, TransactionType
+from include.ledger.booking import Booked, book
+from include.ledger.rows import Ints, Rows, TransactionType
 from include.ledger.transfers import NO_ID, Halves, Transfers
 
 NONE = -1  # the cohort of debt
@@ -330,3 +330,18 @@ def roll_forward(opening: Ints, start: Ints, end: Ints) -> RollForward:
         outstanding=outstanding(end),
         debt=int(end[kernel.DEBT]),
     )
+
+
+def warm() -> None:
+    """Compile what counting cohorts needs, or load it from numba's cache: called once at install."""
+    none, one = np.zeros(0, np.int64), np.zeros(1, np.int64)
+    row = one + 1
+    kind = np.full(1, TransactionType.TRANSFERRED_IN, np.uint8)
+    rows = Rows(np.array([0, 1], np.int64), one, one, row, kind, row, one - 1)
+    cohorts = Cohorts(develop=True)
+
+    def ids(some: Ints) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        return np.ones(some.size, np.uint64), np.zeros(some.size, np.uint64)
+
+    cohorts.add(book(rows, 1, allocations=True), Attribution(one, one, one, ids, allocation_cohort=none))
+    cohorts.figures()

@@ -97,10 +97,8 @@ def _start(running: Running, definitions: dict[str, ExportDefinition]) -> Iterat
     for one in usable:
         if one is not weekly:
             reports.setdefault(one.report, one)
-    for one in reports.values():
-        (occurrence,) = _last(one, 1)
-        yield one.id, running.client.trigger(one.id, occurrence)
     if weekly:
+        # First, while Airflow is quiet: its backfills take several steps, and SQLite has one writer at a time.
         occurrences = _last(weekly, BACKFILLED)
         running.client.backfill(weekly.id, occurrences[0], occurrences[-1])
         until = time.monotonic() + 60
@@ -109,6 +107,9 @@ def _start(running: Running, definitions: dict[str, ExportDefinition]) -> Iterat
                 raise Permanent(f"the backfill of {weekly.id} made {len(found)} runs of {BACKFILLED}")
             time.sleep(0.5)
         yield from ((weekly.id, str(run["dag_run_id"])) for run in found)
+    for one in reports.values():
+        (occurrence,) = _last(one, 1)
+        yield one.id, running.client.trigger(one.id, occurrence)
 
 
 def _last(definition: ExportDefinition, count: int) -> list[datetime]:

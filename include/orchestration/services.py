@@ -1,4 +1,4 @@
-"""Airflow on this machine as a context: its processes start together, are waited for, and end together.
+"""Airflow on this machine as a context: its processes start together, are kept alive, and end together.
 
 Each process leads a process group of its own, so that ending it ends the children that it made (a scheduler's
 executor has many); should this process die by itself, the kernel sends each of them SIGTERM.
@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ SERVICES = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
+MOST_RESTARTS = 20
 _PR_SET_PDEATHSIG = 1
 
 
@@ -81,7 +83,8 @@ def airflow(
             started[name] = _start(SERVICES[name], environment, logs / f"{name}.log")
         client = Client(f"http://127.0.0.1:{port}", USER, password(home))
         _wait_until_healthy(client, started, logs, start_seconds)
-        yield Running(home, client.url, environment, client)
+        with _kept_alive(started, environment, logs):
+            yield Running(home, client.url, environment, client)
     finally:
         _end(list(started.values()))
 
@@ -103,7 +106,7 @@ def _migrate(environment: dict[str, str], log: Path) -> None:
 
 
 def _start(words: tuple[str, ...], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as out:
+    with log.open("ab") as out:
         return subprocess.Popen(
             ["airflow", *words],
             env=environment,
@@ -140,6 +143,31 @@ def _wait_until_healthy(
         healthy = client.healthy()
         waiting -= healthy
         time.sleep(0.3)
+
+
+@contextlib.contextmanager
+def _kept_alive(
+    started: dict[str, subprocess.Popen[bytes]], environment: dict[str, str], logs: Path
+) -> Iterator[None]:
+    """Start again what ends by itself: on SQLite a busy database can end a scheduler, as it may on a bad day."""
+    over = threading.Event()
+
+    def watch() -> None:
+        for _ in range(MOST_RESTARTS):
+            while not (ended := [name for name, process in started.items() if process.poll() is not None]):
+                if over.wait(1):
+                    return
+            for name in ended:
+                _end([started[name]])  # what it left in its group
+                started[name] = _start(SERVICES[name], environment, logs / f"{name}.log")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _end(processes: list[subprocess.Popen[bytes]], grace_seconds: float = 15) -> None:

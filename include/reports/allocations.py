@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from include.ledger.booking import TransactionType
@@ -92,7 +93,9 @@ class _Allocations:
     def finish(self) -> Iterable[pa.RecordBatch]:
         return ()
 
-    def _asked_for(self, partition: BookedPartition, at: Ints, kind: Ints, account: Ints) -> Ints:
+    def _asked_for(
+        self, partition: BookedPartition, at: Ints, kind: NDArray[np.uint8], account: Ints
+    ) -> Ints:
         mask = np.ones(at.size, np.bool_)
         if self._start is not None:  # an expiry at the start belongs to the period before
             mask = np.where(kind == _DERIVED, at > self._start, at >= self._start)
@@ -102,7 +105,7 @@ class _Allocations:
 
 
 def _slice(
-    partition: BookedPartition, debit: Ints, lot: Ints, points: Ints, at: Ints, kind: Ints
+    partition: BookedPartition, debit: Ints, lot: Ints, points: Ints, at: Ints, kind: NDArray[np.uint8]
 ) -> pa.RecordBatch:
     lot_id = partition.text("transaction_id", lot)
     derived = pc.binary_join_element_wise("expiry:", lot_id, "")

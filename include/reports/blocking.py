@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from include.errors import LedgerViolation
-from include.ledger.rows import TransactionType
 from include.ledger.hashing import text_hashes
+from include.ledger.rows import TransactionType
 
 UNKNOWN_TYPE = 255
 NAMED_ROWS = 20
@@ -145,7 +145,7 @@ def _nulls(column: pa.Array) -> NDArray[np.bool_]:
 def _blank(column: pa.Array) -> NDArray[np.bool_]:
     if pa.types.is_dictionary(column.type):
         column = column.cast(pa.string())
-    blank = pc.fill_null(pc.equal(pc.binary_length(column), 0), True)  # noqa: FBT003
+    blank = pc.fill_null(pc.equal(pc.binary_length(column), 0), True)
     return np.asarray(blank.to_numpy(zero_copy_only=False), np.bool_)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import duckdb
 import pyarrow as pa
@@ -40,7 +41,7 @@ class Engine:
     def __init__(self, scratch: Path) -> None:
         spill = scratch / "duckdb"
         spill.mkdir(exist_ok=True)
-        settings = {
+        settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": _MEMORY,
             "threads": 2,
             "temp_directory": str(spill),
@@ -78,7 +79,7 @@ class Engine:
         """Free everything."""
         self._connection.close()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

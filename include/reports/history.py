@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
-from include.ledger.booking import TransactionType
+from include.ledger.booking import NEVER, TransactionType
 from include.ledger.catalog import RELATIONS, FieldType
 from include.ledger.columns import Column
 from include.ledger.invariants import problem_codes
@@ -153,70 +153,82 @@ class _Entries:
         self._holder[self._derived] = partition.booked.expiry_lot[self._expiry]
 
     def column(self, name: str) -> pa.Array:
-        match name:
-            case "transaction_id":
-                ids = self._partition.text(name, self._holder)
-                if not self._expiry.size:
-                    return ids
-                return pc.binary_join_element_wise(
-                    pa.array(["", "expiry:"]).take(pa.array(self._derived.astype(np.int8))), ids, ""
-                )
-            case "related_transaction_id":
-                posted = self._partition.text(name, self._row)
-                if not self._expiry.size:
-                    return posted
-                lots = self._partition.text("transaction_id", np.where(self._derived, self._holder, -1))
-                return pc.coalesce(posted, lots)
-            case "type":
-                kinds = self._of_rows(self._partition.rows.type, np.uint8(TransactionType.EXPIRED))
-                return _WORDS.take(pa.array(kinds))
-            case "problems":
-                return self._problems()
-            case "created_at":
-                return instants(self._of(self._partition.rows.created_at, self._partition.booked.expiry_at))
-            case "activates_at" | "expires_at":
-                values = self._of_rows(getattr(self._partition.rows, name), np.iinfo(np.int64).max)
-                if name == "activates_at":  # the start of a lot's life: other rows have none
-                    values = np.where(
-                        self._of_rows(self._partition.rows.points, 0) > 0, values, np.iinfo(np.int64).max
-                    )
-                return instants(values)
-            case _ if name in _FIGURES:
-                return pa.array(self._figure(name))
-            case _:
-                return self._partition.text(name, self._holder if name in _OF_ACCOUNT else self._row)
+        made = {
+            "transaction_id": self._ids,
+            "related_transaction_id": self._related,
+            "type": self._types,
+            "problems": self._problems,
+            "created_at": self._instants,
+            "activates_at": lambda: instants(
+                np.where(self._points() > 0, self._rows_or("activates_at", NEVER), NEVER)
+            ),
+            "expires_at": lambda: instants(self._rows_or("expires_at", NEVER)),
+            "points_change": lambda: pa.array(self._change()),
+            "balance_after": lambda: pa.array(self._after()),
+            "balance_before": lambda: pa.array(self._after() - self._change()),
+            "posted_points": lambda: pa.array(self._points()),
+            "confirmed_points": self._confirmed,
+        }
+        if name in made:
+            return made[name]()
+        return self._partition.text(name, self._holder if name in _OF_ACCOUNT else self._row)
 
-    def _of(self, of_rows: Ints, of_expiries: Ints) -> Ints:
-        values = of_rows[np.maximum(self._row, 0)]
-        values[self._derived] = of_expiries[self._expiry]
-        return values
+    def _ids(self) -> pa.Array:
+        ids = self._partition.text("transaction_id", self._holder)
+        if not self._expiry.size:
+            return ids
+        prefix = pa.array(["", "expiry:"]).take(pa.array(self._derived.astype(np.int8)))
+        return pc.binary_join_element_wise(prefix, ids, "")
 
-    def _of_rows(self, of_rows: NDArray[np.generic], of_expiries: object) -> NDArray[np.generic]:
-        values = of_rows[np.maximum(self._row, 0)]
-        values[self._derived] = of_expiries
-        return values
+    def _related(self) -> pa.Array:
+        """The id that a row names; of a derived expiry, its lot's."""
+        posted = self._partition.text("related_transaction_id", self._row)
+        if not self._expiry.size:
+            return posted
+        lots = self._partition.text("transaction_id", np.where(self._derived, self._holder, -1))
+        return pc.coalesce(posted, lots)
 
-    def _figure(self, name: str) -> Ints:
-        booked, rows = self._partition.booked, self._partition.rows
-        match name:
-            case "points_change":
-                return self._of(booked.points_change, -booked.expiry_points)
-            case "balance_after":
-                return self._of(booked.balance_after, booked.expiry_balance_after)
-            case "balance_before":
-                return self._figure("balance_after") - self._figure("points_change")
-            case "posted_points":
-                return np.asarray(self._of_rows(rows.points, 0))
-            case _:
-                change = self._of_rows(booked.points_change, 0)
-                posted_expiry = self._of_rows(rows.type, 0) == TransactionType.EXPIRED
-                confirmed = change - self._of_rows(rows.points, 0) - self._of_rows(booked.left, 0)
-                return np.where(posted_expiry, confirmed, 0)
+    def _types(self) -> pa.Array:
+        return _WORDS.take(pa.array(self._rows_or("type", int(TransactionType.EXPIRED))))
+
+    def _instants(self) -> pa.Array:
+        rows, booked = self._partition.rows, self._partition.booked
+        return instants(self._of(rows.created_at, booked.expiry_at))
+
+    def _points(self) -> Ints:
+        return self._rows_or("points", 0)
+
+    def _change(self) -> Ints:
+        booked = self._partition.booked
+        return self._of(booked.points_change, -booked.expiry_points)
+
+    def _after(self) -> Ints:
+        booked = self._partition.booked
+        return self._of(booked.balance_after, booked.expiry_balance_after)
+
+    def _confirmed(self) -> pa.Array:
+        """What a posted expiry confirms: neither its excess nor what nothing covers (booking's `row_figures`)."""
+        booked = self._partition.booked
+        row = np.maximum(self._row, 0)
+        confirmed = booked.points_change[row] - self._partition.rows.points[row] - booked.left[row]
+        posted_expiry = ~self._derived & (self._partition.rows.type[row] == TransactionType.EXPIRED)
+        return pa.array(np.where(posted_expiry, confirmed, 0))
 
     def _problems(self) -> pa.Array:
-        bits = self._of_rows(self._partition.booked.problem, 0)
+        bits = np.where(self._derived, 0, self._partition.booked.problem[np.maximum(self._row, 0)])
         if not bits.any():
             return pa.nulls(bits.size, pa.string())
         known = np.unique(bits)
         words = pa.array([" ".join(problem_codes(int(flags))) or None for flags in known], pa.string())
         return words.take(pa.array(np.searchsorted(known, bits)))
+
+    def _rows_or(self, name: str, of_expiries: int) -> Ints:
+        """The rows' numbers called `name`, one and the same for derived expiries."""
+        values: Ints = getattr(self._partition.rows, name)[np.maximum(self._row, 0)]
+        values[self._derived] = of_expiries
+        return values
+
+    def _of(self, of_rows: Ints, of_expiries: Ints) -> Ints:
+        values = of_rows[np.maximum(self._row, 0)]
+        values[self._derived] = of_expiries[self._expiry]
+        return values

@@ -16,15 +16,19 @@ Decided here, where the rules leave a choice:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.errors import BadInput, LedgerViolation, Problem
 from include.ledger.ageing import month_number, month_start
 from include.ledger.revenue import CONSIDERATION_PLACES
+from include.reports import files
 from include.reports.engine import Engine
 from include.reports.liability_programs import Program, Rates
 from include.reports.model import LocalSnapshot, Needs
@@ -34,61 +38,54 @@ NEEDS: Needs = {
     "orders": ("order_id", "currency", "amount", "total_amount"),
 }
 _RATE_SCALE = 10**8
-_FIRST_MONTH = 1970 * 12
+_FIRST_MONTH = 1970 * 12  # what was issued before counts as issued in it
 
-# `calendar` holds, per program, the stretches of time in which month and rates stay the same; `worth` is P in
-# units of 1e-8: points are 1e-2 and the two rates 1e-8 each, hence the division by 1e10. A cut is a start of a
-# stretch too, so that one pass gives the sums before and after it.
+# `stretches` holds the stretches of time in which month and rates of a program stay the same; a cut starts one
+# too, so that one pass gives the sums before and after it. `unit` is price x rate: points are 1e-2 and the two
+# rates 1e-8 each, so P in units of 1e-8 is points x unit / 1e10. Only an order with rows in several stretches
+# needs a running sum, and few orders have.
 _SQL = """
-WITH issued AS (
-    SELECT program_id, order_id, epoch_us(created_at) AS happened, points::HUGEINT AS points
-    FROM transactions
-    WHERE (type = 'earned' OR type = 'adjusted') AND points > 0
-      AND epoch_us(created_at) < $end AND epoch_us(coalesce(recorded_at, created_at)) <= $known_at
-), valued AS (
-    SELECT i.program_id, i.order_id, i.happened, c.month, c.after_start, c.unit IS NULL AS unrated,
-           coalesce((2 * i.points * c.unit::HUGEINT + 10000000000) // 20000000000, 0) AS worth
-    FROM issued i ASOF LEFT JOIN calendar c ON c.program_id = i.program_id AND i.happened >= c.begins
-), priced AS (
-    SELECT v.*, o.order_id AS known, o.currency,
+WITH grouped AS MATERIALIZED (
+    SELECT s.program, i.stretch, i.order_id, bool_or(s.unit IS NULL) AS unrated,
+           coalesce(sum((2 * i.points::HUGEINT * s.unit::HUGEINT + 10000000000) // 20000000000), 0) AS worth
+    FROM issued i JOIN stretches s ON s.stretch = i.stretch
+    GROUP BY s.program, i.stretch, i.order_id
+), spanning AS (
+    SELECT program, order_id FROM grouped WHERE order_id IS NOT NULL GROUP BY ALL HAVING count(*) > 1
+), running AS (
+    SELECT g.*, sum(g.worth) OVER (PARTITION BY g.program, g.order_id ORDER BY g.stretch) AS until
+    FROM grouped g SEMI JOIN spanning USING (program, order_id)
+    UNION ALL
+    SELECT g.*, g.worth AS until FROM grouped g ANTI JOIN spanning USING (program, order_id)
+), shared AS (
+    SELECT r.program, r.stretch, r.unrated, r.worth, r.until, o.order_id AS known, o.currency,
            (greatest(o.total_amount, 0)::DECIMAL(38, 4) * 10000)::HUGEINT * 10000 AS price,
            (greatest(o.amount, 0)::DECIMAL(38, 4) * 10000)::HUGEINT * 10000 AS goods
-    FROM valued v LEFT JOIN orders o
-      ON o.order_id = v.order_id AND o.total_amount IS NOT NULL AND o.amount IS NOT NULL
-), ordered AS (
-    SELECT program_id, month, after_start, price, goods, currency, unrated, worth, known,
-           sum(worth) OVER (PARTITION BY program_id, known ORDER BY happened) AS running
-    FROM (
-        SELECT program_id, known, happened, month, after_start, any_value(price) AS price, any_value(goods) AS goods,
-               any_value(currency) AS currency, bool_or(unrated) AS unrated, sum(worth) AS worth
-        FROM priced WHERE known IS NOT NULL GROUP BY program_id, known, happened, month, after_start
-    )
-), shared AS (
-    SELECT program_id, month, after_start, currency, unrated, known,
-           CASE WHEN goods + running = 0 THEN 0
-                ELSE (2 * price * running + goods + running) // (2 * (goods + running)) END
-         - CASE WHEN goods + running - worth = 0 THEN 0
-                ELSE (2 * price * (running - worth) + goods + running - worth)
-                     // (2 * (goods + running - worth)) END AS amount
-    FROM ordered
-    UNION ALL
-    SELECT program_id, month, after_start, NULL, unrated, NULL, worth FROM priced WHERE known IS NULL
+    FROM running r LEFT JOIN orders o
+      ON o.order_id = r.order_id AND o.total_amount IS NOT NULL AND o.amount IS NOT NULL
 )
-SELECT s.program_id, s.month, s.after_start, sum(s.amount)::VARCHAR AS amount, bool_or(s.unrated) AS unrated,
-       min(s.known) FILTER (s.currency <> p.currency) AS other_currency
-FROM shared s JOIN currencies p ON p.program_id = s.program_id
-GROUP BY ALL ORDER BY ALL
+SELECT program, stretch, bool_or(unrated) AS unrated, min(known) FILTER (currency <> own_currency) AS foreign,
+       sum(CASE WHEN known IS NULL THEN worth ELSE
+           CASE WHEN goods + until = 0 THEN 0
+                ELSE (2 * price * until + goods + until) // (2 * (goods + until)) END
+         - CASE WHEN goods + until - worth = 0 THEN 0
+                ELSE (2 * price * (until - worth) + goods + until - worth) // (2 * (goods + until - worth)) END
+       END)::VARCHAR AS amount
+FROM shared JOIN (SELECT DISTINCT program AS own, currency AS own_currency FROM currencies) ON own = program
+GROUP BY program, stretch ORDER BY program, stretch
 """
 _SCHEMA = pa.schema(
     [
-        ("program_id", pa.string()),
-        ("month", pa.int64()),
-        ("after_start", pa.bool_()),
-        ("amount", pa.string()),
+        ("stretch", pa.int32()),
         ("unrated", pa.bool_()),
-        ("other_currency", pa.string()),
+        ("foreign", pa.string()),
+        ("amount", pa.string()),
     ]
 )
+_ISSUED = pa.schema([("stretch", pa.int32()), ("order_id", pa.string()), ("points", pa.int64())])
+_STRETCHES = pa.schema([("stretch", pa.int32()), ("program", pa.int32()), ("unit", pa.decimal128(38, 0))])
+_CURRENCIES = pa.schema([("program", pa.int32()), ("currency", pa.string())])
+_READ_ROWS = 65_536
 
 Considerations = dict[tuple[str, int], Decimal]
 
@@ -106,64 +103,99 @@ def considerations(
     Raises BadInput where a row was issued before the program's first rates, or the ledger has orders on its
     rows but no `orders`; LedgerViolation where an order is in another currency than the program.
     """
-    _require_orders(snapshot)
+    if snapshot.has("transactions", "order_id"):
+        snapshot.require("liability", {"orders": NEEDS["orders"]})
+    stretches = _stretches(programs, start, end)
     before: Considerations = {}
     until: Considerations = {}
-    problems: list[Problem] = []
+    unrated: set[str] = set()
     with Engine(scratch) as engine:
-        for relation, columns in NEEDS.items():
-            engine.add(snapshot, relation, columns)
-        engine.add_reader("calendar", _calendar(programs, start, end).to_reader())
-        currencies = [{"program_id": key, "currency": program.currency} for key, program in programs.items()]
+        engine.add(snapshot, "orders", NEEDS["orders"])
+        issued = _issued(snapshot, list(programs), stretches, end, known_at)
+        engine.add_reader("issued", pa.RecordBatchReader.from_batches(_ISSUED, issued))
+        engine.add_reader("stretches", _as_table(stretches, programs).to_reader())
+        currencies = [{"program": i, "currency": x.currency} for i, x in enumerate(programs.values())]
         engine.add_reader("currencies", pa.Table.from_pylist(currencies, _CURRENCIES).to_reader())
-        for batch in engine.run(_SQL, _SCHEMA, end=end, known_at=known_at):
+        for batch in engine.run(_SQL, _SCHEMA):
             for row in batch.to_pylist():
-                if row["other_currency"] is not None:
+                stretch = stretches[row["stretch"]]
+                if row["foreign"] is not None:
                     raise LedgerViolation(
-                        f"order {row['other_currency']} is not in the currency of program {row['program_id']}"
+                        f"order {row['foreign']} is not in the currency of program {stretch.program_id}"
                     )
                 if row["unrated"]:
-                    problems.append(_unrated(row["program_id"]))
-                key = (row["program_id"], row["month"])
+                    unrated.add(stretch.program_id)
+                key = (stretch.program_id, month_number(stretch.begins, programs[stretch.program_id].zone))
                 amount = Decimal(row["amount"]).scaleb(-CONSIDERATION_PLACES)
                 until[key] = until.get(key, Decimal(0)) + amount
-                if not row["after_start"]:
+                if stretch.begins < start:
                     before[key] = before.get(key, Decimal(0)) + amount
-    if problems:
-        raise BadInput(sorted(set(problems), key=str))
+    if unrated:
+        raise BadInput([_unrated(program_id) for program_id in sorted(unrated)])
     return before, until
 
 
-_CURRENCIES = pa.schema([("program_id", pa.string()), ("currency", pa.string())])
-_CALENDAR = pa.schema(
-    [
-        ("program_id", pa.string()),
-        ("begins", pa.int64()),
-        ("month", pa.int64()),
-        ("after_start", pa.bool_()),
-        ("unit", pa.decimal128(38, 0)),
-    ]
-)
+@dataclass(frozen=True)
+class _Stretch:
+    """From `begins` (us) until the next stretch of the program, month and rates stay the same."""
+
+    program_id: str
+    begins: int
+    unit: Decimal | None
 
 
-def _calendar(programs: Mapping[str, Program], start: int, end: int) -> pa.Table:
-    rows = []
+def _stretches(programs: Mapping[str, Program], start: int, end: int) -> list[_Stretch]:
+    """Return the stretches of all programs, those of one together and in order of time."""
+    found = []
     for key, program in programs.items():
-        months = {
-            month_start(n, program.zone) for n in range(_FIRST_MONTH, month_number(end, program.zone) + 1)
-        }
+        last = month_number(end, program.zone)
+        months = {month_start(number, program.zone) for number in range(_FIRST_MONTH, last + 1)}
         for begins in sorted({start, *months, *(rates.valid_from for rates in program.rates)}):
             held = [rates for rates in program.rates if rates.valid_from <= begins]
-            rows.append(
-                {
-                    "program_id": key,
-                    "begins": begins,
-                    "month": month_number(begins, program.zone),
-                    "after_start": begins >= start,
-                    "unit": _unit(held[-1]) if held else None,
-                }
-            )
-    return pa.Table.from_pylist(rows, _CALENDAR)
+            found.append(_Stretch(key, begins, _unit(held[-1]) if held else None))
+    return found
+
+
+def _as_table(stretches: Sequence[_Stretch], programs: Mapping[str, Program]) -> pa.Table:
+    ids = list(programs)
+    rows = [
+        {"stretch": i, "program": ids.index(stretch.program_id), "unit": stretch.unit}
+        for i, stretch in enumerate(stretches)
+    ]
+    return pa.Table.from_pylist(rows, _STRETCHES)
+
+
+def _issued(
+    snapshot: LocalSnapshot, programs: Sequence[str], stretches: Sequence[_Stretch], end: int, known_at: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield what was issued before `end` and known by `known_at`: stretch, order, points."""
+    begins = [np.array([s.begins for s in stretches if s.program_id == key], np.int64) for key in programs]
+    first = np.concatenate(([0], np.cumsum([len(bounds) for bounds in begins])))
+    kinds, wanted = pa.array(["earned", "adjusted"]), pa.array(programs, pa.string())
+    for batch in files.batches(
+        "transactions",
+        snapshot.files["transactions"],
+        NEEDS["transactions"],
+        batch_rows=_READ_ROWS,
+        dictionary=("program_id", "type"),
+    ):
+        created, recorded = (batch.column(name).cast(pa.int64()) for name in ("created_at", "recorded_at"))
+        known = pc.less_equal(pc.coalesce(recorded, created), pa.scalar(known_at, pa.int64()))
+        kept = pc.and_(known, pc.less(created, pa.scalar(end, pa.int64())))
+        kept = pc.and_(kept, pc.greater(batch.column("points"), 0))
+        kept = pc.and_(kept, pc.is_in(batch.column("type").cast(pa.string()), value_set=kinds))
+        kept = pc.and_(kept, pc.is_in(batch.column("program_id").cast(pa.string()), value_set=wanted))
+        if not kept.true_count:
+            continue
+        some = batch.filter(kept)
+        program = pc.index_in(some.column("program_id").cast(pa.string()), value_set=wanted).to_numpy()
+        at = created.filter(kept).to_numpy()
+        stretch = np.empty(at.size, np.int32)
+        for i, bounds in enumerate(begins):
+            own = program == i
+            stretch[own] = first[i] + np.maximum(np.searchsorted(bounds, at[own], side="right") - 1, 0)
+        columns = [pa.array(stretch), some.column("order_id"), some.column("points")]
+        yield pa.RecordBatch.from_arrays(columns, schema=_ISSUED)
 
 
 def _unit(rates: Rates) -> Decimal | None:
@@ -171,11 +203,6 @@ def _unit(rates: Rates) -> Decimal | None:
     if price is None or rate is None:
         return None
     return Decimal(int(price * _RATE_SCALE) * int(rate * _RATE_SCALE))
-
-
-def _require_orders(snapshot: LocalSnapshot) -> None:
-    if snapshot.has("transactions", "order_id"):
-        snapshot.require("liability", {"orders": NEEDS["orders"]})
 
 
 def _unrated(program: str) -> Problem:

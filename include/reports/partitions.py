@@ -222,7 +222,9 @@ class _Work:
             "points": batch.column("points"),
             "created_at": pa.array(created),
             "known_at": pa.array(_known(batch, created) - created),
-            "activates_at": pa.array(np.maximum(_instants(batch.column("activates_at"), -NEVER), created) - created),
+            "activates_at": pa.array(
+                np.maximum(_instants(batch.column("activates_at"), -NEVER), created) - created
+            ),
             "expires_at": pa.array(_instants(batch.column("expires_at"), NEVER) - created),
         }
         for name in self.codes.columns:
@@ -269,7 +271,7 @@ def _type_codes(column: pa.DictionaryArray | pa.Array) -> NDArray[np.uint8]:
     codes = [_TYPE_CODES.get(word, UNKNOWN_TYPE) for word in column.dictionary.to_pylist()]
     lookup = np.array([*codes, UNKNOWN_TYPE], np.uint8)
     indices = column.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)
-    return lookup[indices]
+    return np.asarray(lookup[indices], np.uint8)
 
 
 def _plain(name: str, column: pa.Array) -> pa.Array:

@@ -45,7 +45,12 @@ _REWARD = {
     "value": "value_now",
     "currency": "reward_currency",
 }
-_VOUCHER = {"voucher_id": "voucher_id", "used_at": "voucher_used_at", "expires_at": "voucher_expires_at"}
+_VOUCHER = {
+    "voucher_id": "voucher_id",
+    "code": "voucher_code",
+    "used_at": "voucher_used_at",
+    "expires_at": "voucher_expires_at",
+}
 _CODE = {
     "code": "open_code",
     "voucher_id": "code_voucher_id",
@@ -203,6 +208,8 @@ def _completed(batch: pa.RecordBatch, as_of: int) -> pa.RecordBatch:
     """Return rows with the columns that come from several relations; the voucher's own id decides first."""
     voucher = pc.coalesce(batch.column("voucher_id"), batch.column("code_voucher_id"))
     batch = batch.set_column(batch.schema.get_field_index("voucher_id"), "voucher_id", voucher)
+    code = pc.coalesce(batch.column("coupon_code"), batch.column("voucher_code"))
+    batch = batch.set_column(batch.schema.get_field_index("coupon_code"), "coupon_code", code)
     used, expires = (
         pc.coalesce(*(batch.column(f"{whose}_{what}") for whose in ("voucher", "code", "pool")))
         for what in ("used_at", "expires_at")
@@ -212,7 +219,7 @@ def _completed(batch: pa.RecordBatch, as_of: int) -> pa.RecordBatch:
         "currency": pc.coalesce(batch.column("reward_currency"), batch.column("program_currency")),
         "coupon_used_at": used,
         "coupon_expires_at": expires,
-        "redemption_status": _status(voucher, batch.column("coupon_code"), used, expires, as_of),
+        "redemption_status": _status(voucher, code, used, expires, as_of),
     }
     for name, values in more.items():
         batch = batch.append_column(name, values)

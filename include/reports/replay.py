@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -285,11 +286,11 @@ def _indices(file_row: NDArray[np.int32], rows: Ints) -> pa.Array:
     return pa.array(file_row[np.maximum(rows, 0)], mask=missing)
 
 
-def _dtype(name: str) -> type[np.generic]:
-    return {"account_hash": np.uint64, "type": np.uint8}.get(name, np.int64)
+def _dtype(name: str) -> np.dtype[Any]:
+    return np.dtype({"account_hash": "u8", "type": "u1"}.get(name, "i8"))
 
 
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.generic]:
+def _numbers(column: pa.ChunkedArray) -> NDArray[Any]:
     return np.asarray(_one_chunk(column).to_numpy())
 
 

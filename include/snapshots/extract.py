@@ -48,7 +48,7 @@ Progress = Callable[[str, int, int | None], None]
 
 LEASE = timedelta(seconds=60)
 ASK_AGAIN = timedelta(seconds=5)
-BATCHES_AHEAD = 2
+BATCHES_AHEAD = 1
 
 
 def take(

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
-
-from include.ledger.text_buffers import text_buffers
 
 # FNV-1a, then the finalizer of splitmix64: include/ledger/hashing.py specifies them; a test compares.
 FNV_OFFSET = np.uint64(0xCBF29CE484222325)
@@ -24,9 +23,15 @@ def id_hash_total(ids: pa.ChunkedArray) -> int:
     total = 0
     for chunk in ids.chunks:
         for start in range(0, len(chunk), SLICE_ROWS):
-            offsets, data = text_buffers(chunk.slice(start, SLICE_ROWS))
-            total += _total(offsets.astype(np.int64), data)
+            total += _total(*_buffers(pc.fill_null(chunk.slice(start, SLICE_ROWS), "")))
     return total % (1 << 64)
+
+
+def _buffers(texts: pa.StringArray) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return where each text begins (and the last one ends), and the bytes of all."""
+    _, offsets, data = texts.buffers()
+    positions = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4).astype(np.int64)
+    return positions, np.frombuffer(data or b"", np.uint8)
 
 
 def _total(offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> int:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.ledger import rollforward
 from include.ledger import rollforward_kernel as kernel
 from include.ledger.booking import Rows, book
 from include.ledger.rollforward import NONE, Attribution, Cohorts, RollForward, balance, roll_forward
@@ -353,3 +354,8 @@ def test_an_empty_partition_counts_nothing() -> None:
     cohorts = Cohorts()
     cohorts.add(book(rows, 1, allocations=True), Attribution(none, none, none, lambda _: (none, none)))
     assert cohorts.figures() == {}
+
+
+def test_warming_compiles_without_a_ledger() -> None:
+    rollforward.warm()
+    assert kernel.accumulate.signatures

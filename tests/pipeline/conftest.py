@@ -36,7 +36,6 @@ def settings_for(tmp_path: Path) -> Callable[..., Settings]:
         return Settings(
             ledger_url=ledger_url,
             ledger_mapping=None,
-            ledger_write_url=None,
             state_url=f"sqlite:///{folder / 'state.sqlite'}",
             store_url=f"file://{folder / 'store'}",
             scratch=folder / "scratch",

@@ -25,4 +25,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> LocalSnapshot:
     for relation, parts in batches.items():
         files[relation] = [folder / f"{relation}.parquet"]
         pq.write_table(pa.Table.from_batches(parts), files[relation][0], row_group_size=2_000)
-    return LocalSnapshot(files, {relation: tuple(parts[0].schema.names) for relation, parts in batches.items()})
+    return LocalSnapshot(
+        files, {relation: tuple(parts[0].schema.names) for relation, parts in batches.items()}
+    )

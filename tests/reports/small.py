@@ -82,7 +82,7 @@ def table(
     """What a report gives, as one table."""
     question = asked(module, as_of, **more)
     schema = [column.name for column in module.columns(question.options)]
-    job = Job(module, question, lambda batches: list(batches))
+    job = Job(module, question, list)
     (batches,) = render([job], of, scratch, partitions=partitions, row_limit=row_limit, notes=notes)
     if not batches:
         return pa.table({name: [] for name in schema})
@@ -90,7 +90,9 @@ def table(
     return pa.Table.from_batches(batches).combine_chunks()
 
 
-def rows(module: ModuleType, of: LocalSnapshot, scratch: Path, as_of: int, **more: Any) -> list[dict[str, Any]]:
+def rows(
+    module: ModuleType, of: LocalSnapshot, scratch: Path, as_of: int, **more: Any
+) -> list[dict[str, Any]]:
     """What a report gives, row by row; points in hundredths."""
     found: list[dict[str, Any]] = table(module, of, scratch, as_of, **more).to_pylist()
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections import defaultdict
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -63,7 +64,8 @@ def test_history_chains_and_ends_at_the_balance(as_of, sample, tmp_path):
         held[account] = row["balance_after"]
     found = rows(balance, sample, tmp_path, as_of)
     assert {
-        (x["program_id"], x["subledger_id"], x["holder_id"]): x["points_balance"] + x["pending"] for x in found
+        (x["program_id"], x["subledger_id"], x["holder_id"]): x["points_balance"] + x["pending"]
+        for x in found
     } == held
 
 
@@ -71,7 +73,7 @@ def test_history_of_periods_adds_up_to_history_of_all_time(sample, tmp_path):
     whole = table(history, sample, tmp_path, SAMPLE_END)
     cuts = [HALF - 400 * DAY, HALF, HALF + 1, SAMPLE_END]
     first = table(history, sample, tmp_path, cuts[0])
-    parts = [table(history, sample, tmp_path, end, start=start) for start, end in zip(cuts, cuts[1:], strict=False)]
+    parts = [table(history, sample, tmp_path, end, start=start) for start, end in pairwise(cuts)]
     ids = [row for part in [first, *parts] for row in part.column("transaction_id").to_pylist()]
     assert sorted(ids) == sorted(whole.column("transaction_id").to_pylist())
 
@@ -79,7 +81,9 @@ def test_history_of_periods_adds_up_to_history_of_all_time(sample, tmp_path):
 def test_customers_add_up_to_accounts(sample, tmp_path):
     accounts = table(balance, sample, tmp_path, SAMPLE_END)
     customers = table(balance, sample, tmp_path, SAMPLE_END, grain="customer")
-    assert {name: total(customers, name) for name in FIGURES} == {name: total(accounts, name) for name in FIGURES}
+    assert {name: total(customers, name) for name in FIGURES} == {
+        name: total(accounts, name) for name in FIGURES
+    }
     assert len(customers) < len(accounts)
     keys = customers.select(["program_id", "holder_kind", "holder_id"]).to_pylist()
     assert len({tuple(key.values()) for key in keys}) == len(customers)
@@ -101,7 +105,9 @@ def test_redemptions_add_up_to_spent(sample, tmp_path):
     accounts = table(balance, sample, tmp_path, SAMPLE_END)
     found = table(redemption, sample, tmp_path, SAMPLE_END)
     refunds = [
-        x["points_change"] for x in rows(history, sample, tmp_path, SAMPLE_END) if x["type"] == "redemption_refunded"
+        x["points_change"]
+        for x in rows(history, sample, tmp_path, SAMPLE_END)
+        if x["type"] == "redemption_refunded"
     ]
     assert total(found, "points_cost") - sum(refunds) == total(accounts, "spent")
     assert total(found, "points_refunded") == sum(refunds)

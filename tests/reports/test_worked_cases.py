@@ -119,13 +119,19 @@ def test_c5_shows_what_was_posted_and_what_it_confirmed(tmp_path):
         ("E", -10_000, 10_000),
     ]
     derived = found[1]
-    assert (derived["type"], derived["related_transaction_id"], derived["customer_id"]) == ("expired", "A", "a")
+    assert (derived["type"], derived["related_transaction_id"], derived["customer_id"]) == (
+        "expired",
+        "A",
+        "a",
+    )
 
 
 def test_c9_is_reported_in_the_history(tmp_path):
     text, as_of, _, _ = CASES["C9 reversal of an expired earn"]
     found = rows(history, taken(tmp_path, text), tmp_path, day(as_of), profile="all")
-    assert {x["transaction_id"]: x["problems"] for x in found if x["problems"]} == {"V": "reversal_of_expired"}
+    assert {x["transaction_id"]: x["problems"] for x in found if x["problems"]} == {
+        "V": "reversal_of_expired"
+    }
 
 
 def test_c10_an_expiry_at_the_end_of_a_period_belongs_to_it(tmp_path):

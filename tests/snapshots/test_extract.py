@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -302,3 +304,12 @@ def test_files_hold_a_bounded_number_of_rows_in_time_order(desk, monkeypatch):
             file.last_created_at,
             file.rows,
         )
+
+
+def test_the_extracting_process_carries_no_compiler_and_no_engine():
+    code = (
+        "import sys, include.snapshots.extract, include.snapshots.postgres;"
+        "print(sorted({'numba', 'pandas', 'polars', 'duckdb', 'alembic'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown == "[]\n"
