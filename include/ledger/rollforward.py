@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -52,15 +53,19 @@ class Cohorts:
 
     trace: whether points keep their cohort when they are refunded or transferred; False is faster, and enough
     when all cohorts are one. develop: whether redeemed points are kept by the cohort they were redeemed in.
+    folder: where traces of transfers wait, in files without a name.
     """
 
-    def __init__(self, *, classes: int = 1, trace: bool = True, develop: bool = False) -> None:
+    def __init__(
+        self, *, classes: int = 1, trace: bool = True, develop: bool = False, folder: Path | None = None
+    ) -> None:
         self.components = kernel.OUTSTANDING + classes
         self._trace = trace
         self._develop = develop
         self._sums: dict[int, Ints] = {}
         self._developed: defaultdict[tuple[int, int, int], int] = defaultdict(int)
-        self._transfers = Transfers()
+        self._folder = folder
+        self._transfers = Transfers(folder)
 
     def add(self, booked: Booked, attribution: Attribution) -> None:
         """Count one partition, booked with allocations."""
@@ -130,17 +135,20 @@ class Cohorts:
         )
 
     def _settle_transfers(self) -> None:
-        events = self._transfers.events
-        found = self._transfers.attribute()
-        self._transfers = Transfers()
-        for cohort in np.unique(found.cohort).tolist():
-            here = found.cohort == cohort
-            event, points = events[found.event[here]], found.points[here]
-            sums = self._of(cohort, int(event[:, 4].max()) + 1)
-            np.add.at(sums, (event[:, 4], event[:, 3]), points)
-            for row, value in zip(event.tolist(), points.tolist(), strict=True):
-                if self._develop and row[6] >= 0:
-                    self._developed[row[5], cohort, row[6]] += -value if row[3] == kernel.REFUNDED else value
+        transfers, self._transfers = self._transfers, Transfers(self._folder)
+        for found in transfers.attribute():
+            for cohort in np.unique(found.cohort).tolist():
+                here = found.cohort == cohort
+                event, points = found.event[here], found.points[here]
+                sums = self._of(cohort, int(event[:, 4].max()) + 1)
+                np.add.at(sums, (event[:, 4], event[:, 3]), points)
+                if self._develop:
+                    self._settle_developed(cohort, event, points)
+
+    def _settle_developed(self, cohort: int, event: Ints, points: Ints) -> None:
+        for row, value in zip(event.tolist(), points.tolist(), strict=True):
+            if row[6] >= 0:
+                self._developed[row[5], cohort, row[6]] += -value if row[3] == kernel.REFUNDED else value
 
 
 class _Codes:

@@ -6,12 +6,16 @@ Received points are of the cohorts that the sending half used, first used first;
 one sending half share it in order of time, then of id. What the sending half did not have (a debt), and a
 half without its other, is of the cohort that it is created in. Ids are compared by their 64-bit hash.
 
-Memory is about 250 bytes a transfer, whatever else the ledger holds.
+Traces wait in files; attributing them takes about 250 bytes of memory a transfer, whatever else the ledger
+holds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +26,7 @@ from include.ledger.rows import Ints
 MOST_TRANSFERS = 1_000  # of one point; a longer chain is a cycle in the ledger's relations
 NO_ID = 0  # in place of the hash of an id that is null
 NO_TRANSFER = -1
+_CHUNK_EVENTS = 65_536
 
 
 @dataclass(frozen=True)
@@ -39,23 +44,43 @@ class Halves:
 
 @dataclass(frozen=True)
 class Attributed:
-    """Points of traced events by the cohort that they turned out to be of; `event` as it was added."""
+    """Points of traced events by the cohort that they turned out to be of; `event` holds rows as added, their
+    first column apart.
+    """
 
     event: Ints
     cohort: Ints
     points: Ints
 
 
-@dataclass
-class Transfers:
-    """Collects the traces of partitions, and attributes them at the end."""
+class _Spill:
+    """Rows of int64 that wait in an unnamed file until the end."""
 
-    _in: list[Ints] = field(default_factory=list)
-    _out: list[Ints] = field(default_factory=list)
-    _events: list[Ints] = field(default_factory=list)
-    _sent: list[Ints] = field(default_factory=list)
-    _in_count: int = 0
-    _out_count: int = 0
+    def __init__(self, folder: Path | None, width: int) -> None:
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 (it lives as long as this)
+        self._width = width
+        self.count = 0
+
+    def add(self, rows: Ints) -> None:
+        self._file.write(np.ascontiguousarray(rows, np.int64).tobytes())
+        self.count += len(rows)
+
+    def chunks(self, most: int) -> Iterator[Ints]:
+        self._file.seek(0)
+        while content := self._file.read(most * self._width * 8):
+            yield np.frombuffer(content, np.int64).reshape(-1, self._width)
+
+    def all(self) -> Ints:
+        return next(self.chunks(max(1, self.count)), np.empty((0, self._width), np.int64))
+
+
+class Transfers:
+    """Collects the traces of partitions, and attributes them at the end. Traces wait in files in `folder`."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._in, self._out, self._sent = (_Spill(folder, width) for width in (6, 6, 5))
+        self._events: _Spill | None = None
+        self._folder = folder
 
     def add(self, received: Halves, sending: Halves, events: Ints, sent: Ints) -> None:
         """Add a partition.
@@ -64,12 +89,16 @@ class Transfers:
         cohort, transfer row (-1: the cohort says all), offset, points.
         """
         events, sent = events.copy(), sent.copy()
-        events[:, 0] = self._in_count + np.searchsorted(received.row, events[:, 0])
-        sent[:, 0] = self._out_count + np.searchsorted(sending.row, sent[:, 0])
+        events[:, 0] = self._in.count + np.searchsorted(received.row, events[:, 0])
+        sent[:, 0] = self._out.count + np.searchsorted(sending.row, sent[:, 0])
         traced = sent[:, 2] >= 0
-        sent[traced, 2] = self._in_count + np.searchsorted(received.row, sent[traced, 2])
-        for halves, into in ((received, self._in), (sending, self._out)):
-            into.append(
+        sent[traced, 2] = self._in.count + np.searchsorted(received.row, sent[traced, 2])
+        if self._events is None:
+            self._events = _Spill(self._folder, events.shape[1])
+        self._events.add(events)
+        self._sent.add(sent)
+        for halves, spill in ((received, self._in), (sending, self._out)):
+            spill.add(
                 np.column_stack(
                     (
                         halves.id,
@@ -81,38 +110,34 @@ class Transfers:
                     )
                 )
             )
-        self._events.append(events)
-        self._sent.append(sent)
-        self._in_count += received.row.size
-        self._out_count += sending.row.size
 
-    @property
-    def events(self) -> Ints:
-        """All events in the order in which they were added; the first column counts received halves."""
-        return np.concatenate(self._events) if self._events else np.empty((0, 3), np.int64)
-
-    def attribute(self) -> Attributed:
-        """Attribute every event."""
-        events = self.events
-        if not len(events):
-            none = np.empty(0, np.int64)
-            return Attributed(none, none, none)
-        received, sending = np.concatenate(self._in), np.concatenate(self._out)
+    def attribute(self) -> Iterator[Attributed]:
+        """Attribute every event, a stretch of events at a time."""
+        if self._events is None or not self._events.count:
+            return
+        received, sending = self._in.all(), self._out.all()
         owner, sent_from = _match(received, sending)
-        sent = np.concatenate(self._sent)
-        sent = sent[np.argsort(sent[:, 0], kind="stable")]
-        first = np.searchsorted(sent[:, 0], np.arange(len(sending) + 1))
-        pieces = np.ascontiguousarray(sent[:, 1:])
-        asked = np.ascontiguousarray(events[:, :3])
-        own = np.ascontiguousarray(received[:, 5])
-        graph = _Graph(owner, sent_from, own, first, pieces)
-        room = 2 * len(events) + 1024
-        while True:
-            out = np.empty((room, 3), np.int64)
-            filled = _resolve(graph, asked, out)
-            if filled >= 0:
-                return Attributed(*(out[:filled, i].copy() for i in range(3)))
-            room *= 2
+        own = received[:, 5].copy()
+        sent_first, sent = _by_sender(self._sent.all(), len(sending))
+        del received, sending
+        graph = _Graph(owner, sent_from, own, sent_first, sent)
+        for events in self._events.chunks(_CHUNK_EVENTS):
+            asked = events[:, :3].copy()
+            room = 2 * len(events) + 1024
+            while True:
+                out = np.empty((room, 3), np.int64)
+                filled = _resolve(graph, asked, out)
+                if filled >= 0:
+                    break
+                room *= 2
+            yield Attributed(events[out[:filled, 0]], out[:filled, 1], out[:filled, 2])
+
+
+def _by_sender(sent: Ints, senders: int) -> tuple[Ints, Ints]:
+    """Return where the pieces of each sending half begin, and the pieces in that order."""
+    order = np.argsort(sent[:, 0], kind="stable")
+    first = np.searchsorted(sent[order, 0], np.arange(senders + 1))
+    return first.astype(np.int64), sent[order, 1:]
 
 
 def _match(received: Ints, sending: Ints) -> tuple[Ints, Ints]:

@@ -74,12 +74,15 @@ class Client:
         answer = self.get(f"/dags/{dag_id}/dagRuns", order_by="run_after", limit=1000, **query)
         return list(answer["dag_runs"])
 
+    def state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a run now."""
+        return str(self.get(f"/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id, safe='')}")["state"])
+
     def wait_for_run(self, dag_id: str, run_id: str, seconds: float = 300) -> str:
         """Return the final state of a run; raise Transient if it has none within `seconds`."""
         until = time.monotonic() + seconds
-        quoted = urllib.parse.quote(run_id, safe="")
         while True:
-            state = str(self.get(f"/dags/{dag_id}/dagRuns/{quoted}")["state"])
+            state = self.state(dag_id, run_id)
             if state in FINAL:
                 return state
             if time.monotonic() > until:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -92,7 +93,9 @@ def _demo(say: Any) -> list[Delivered]:
 def _start(running: Running, definitions: dict[str, ExportDefinition]) -> Iterator[tuple[str, str]]:
     """Start the last run before the ledger's end of one export of each report, and a backfill of a weekly one."""
     usable = [one for one in definitions.values() if one.enabled and not one.paused and one.recurrence]
-    weekly = next((one for one in usable if one.schedule and one.schedule.kind == "weekly"), None)
+    weekly = next(
+        (one for one in usable if one.period and one.schedule and one.schedule.kind == "weekly"), None
+    )
     reports: dict[str, ExportDefinition] = {}
     for one in usable:
         if one is not weekly:
@@ -126,22 +129,31 @@ def _last(definition: ExportDefinition, count: int) -> list[datetime]:
     return found
 
 
-def _finished(client: Client, dag_id: str, run_id: str) -> Iterator[Delivered]:
+def _finished(client: Client, dag_id: str, run_id: str, timezone: str) -> Iterator[Delivered]:
     """Wait for a run and yield what it delivered; Permanent with the reason when it failed."""
     if client.wait_for_run(dag_id, run_id) != "success":
         failed = [task for task in client.tasks(dag_id, run_id) if task["state"] == "failed"]
         told = "\n".join(f"{task['task_id']}: {client.log(dag_id, run_id, task)[-3000:]}" for task in failed)
         raise Permanent(f"run {run_id} of {dag_id} failed\n{told}")
     run = client.xcom(dag_id, run_id, "pin", "run")
+    start, end, as_of = (_local(run[name], timezone) for name in ("start", "end", "as_of"))
     summary = client.xcom(dag_id, run_id, "settle")
     rows = {each["name"]: each.get("rows") for each in summary["files"]}
-    period = f"{run['start'] or '':.10} to {run['end']:.10}" if run["end"] else f"as of {run['as_of']:.16}"
+    period = f"{start} to {end}" if end else f"as of {as_of}"
     for target, delivery in summary["deliveries"].items():
         for file in delivery["receipt"]["files"]:
             if not file["name"].endswith(SUFFIX):
                 place = Path(file["place"].removeprefix("file://"))
                 known = rows.get(file["name"])
                 yield Delivered(dag_id, target, period, place, known, file["bytes"], file["sha256"])
+
+
+def _local(instant: str | None, timezone: str) -> str:
+    """Return an instant as people of that zone write it, the day alone where it is midnight there."""
+    if instant is None:
+        return ""
+    there = datetime.fromisoformat(instant).astimezone(ZoneInfo(timezone))
+    return f"{there:%Y-%m-%d}" if f"{there:%H%M%S}" == "000000" else f"{there:%Y-%m-%d %H:%M}"
 
 
 def _show(delivered: list[Delivered]) -> None:

@@ -15,9 +15,10 @@ from include.definitions.model import ExportDefinition
 from include.definitions.naming import file_name
 from include.definitions.occasion import name_values
 from include.definitions.periods import Interval
+from include.errors import Permanent, Transient
 from include.formats import artefact
 from include.formats.artefact import Artefact
-from include.formats.manifest import Manifest, Origin, manifest_of, write_manifest
+from include.formats.manifest import SUFFIX, Manifest, Origin, manifest_of, write_manifest
 from include.formats.options import FileOptions, file_options
 from include.ledger.columns import Column
 from include.pipeline.checks import report_of
@@ -40,6 +41,8 @@ FOLDER = "artefacts"
 def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict[str, Any]]:
     """Render into scratch, then into the store; runs in a process of its own."""
     context = Context(settings)
+    if earlier := _made_earlier(context, run):
+        return earlier
     definition = ExportDefinition.model_validate(run.definition)
     scratch = settings.scratch / f"render-{run.run_key[:24]}-{uuid.uuid4().hex[:8]}"
     scratch.mkdir(parents=True)
@@ -67,16 +70,10 @@ def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict
             origin = _origin(run, read, notes)
             return manifest_of(written, columns, file, origin, sequence=sequence, previous=previous)
 
-        beside = write_manifest(scratch, _manifest(context, run, draft))
-        data = _entry(run, path, file.media_type) | {
-            "rows": written.rows,
-            "totals": written.totals,
-            "problems": dict(notes.problems),
-        }
-        entries = [data, _entry(run, beside, "application/json")]
-        for entry in entries:
-            context.store.put_new(entry["key"], scratch / entry["name"])
-        return entries
+        data = _entry(run, path, file.media_type)
+        context.store.put_new(data["key"], path)
+        beside = _manifest(context, run, draft, scratch)
+        return [data | _figures(beside), _manifest_entry(run, beside)]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -122,20 +119,44 @@ def _arranged(
         yield pa.RecordBatch.from_arrays([batch.column(place) for place in places], names=names)
 
 
-def _manifest(context: Context, run: RunRecord, draft: Callable[[int, str | None], Manifest]) -> Manifest:
-    """Return the manifest with its place in the definition's chain; a dry run only shows the next place."""
+def _made_earlier(context: Context, run: RunRecord) -> list[dict[str, Any]] | None:
+    """Return what an attempt made that took the run's place in the chain and died: it is the run's, byte for byte."""
+    link = context.state.chain.of(run.run_key)
+    if link is None or run.dry_run:
+        return None
+    for each in context.store.list(f"{FOLDER}/{run.run_key}/{link.manifest_sha256}"):
+        made = Manifest.model_validate_json(context.store.read(each.key))
+        key = _key(run, made.file.sha256, made.file.name)
+        if context.store.exists(key):
+            data = {name: getattr(made.file, name) for name in ("name", "sha256", "bytes", "media_type")}
+            return [data | {"key": key} | _figures(made), _manifest_entry(run, made)]
+    raise Permanent(
+        f"{run.definition_id}: the files of run {run.run_key[:12]} are gone from {context.store.url}, and their "
+        f"manifest is number {link.sequence} of the chain; make a restatement (a higher revision)"
+    )
+
+
+def _manifest(
+    context: Context, run: RunRecord, draft: Callable[[int, str | None], Manifest], scratch: Path
+) -> Manifest:
+    """Keep the manifest and give it its place in the definition's chain; a dry run takes no place.
+
+    It is in the store before the chain speaks of it, so that a crash between the two loses nothing.
+    """
     while True:
-        link = context.state.chain.of(run.run_key)
-        sequence, previous = link[:2] if link else context.state.chain.next(run.definition_id)
+        sequence, previous = context.state.chain.next(run.definition_id)
         made = draft(sequence, previous)
+        context.store.put_new(_manifest_entry(run, made)["key"], write_manifest(scratch, made))
         if run.dry_run:
             return made
         try:
-            context.state.chain.append(
+            link = context.state.chain.append(
                 run.definition_id, sequence, made.sha256(), previous_sha256=previous, run_key=run.run_key
             )
         except StaleFence:
             continue  # another run of this definition was faster
+        if link.manifest_sha256 != made.sha256():
+            raise Transient("another attempt of this run was faster; the next one finds its files")
         return made
 
 
@@ -162,13 +183,24 @@ def _origin(run: RunRecord, read: SnapshotManifest, seen: Notes) -> Origin:
 
 
 def _entry(run: RunRecord, path: Path, media_type: str) -> dict[str, Any]:
-    return {
-        "name": path.name,
-        "key": f"{FOLDER}/{run.run_key}/{path.name}",
-        "sha256": artefact.file_sha256(path),
-        "bytes": path.stat().st_size,
-        "media_type": media_type,
-    }
+    sha256 = artefact.file_sha256(path)
+    about = {"name": path.name, "sha256": sha256, "bytes": path.stat().st_size, "media_type": media_type}
+    return about | {"key": _key(run, sha256, path.name)}
+
+
+def _manifest_entry(run: RunRecord, made: Manifest) -> dict[str, Any]:
+    name, sha256 = made.file.name + SUFFIX, made.sha256()
+    about = {"name": name, "sha256": sha256, "bytes": len(made.canonical()), "media_type": "application/json"}
+    return about | {"key": _key(run, sha256, name)}
+
+
+def _figures(made: Manifest) -> dict[str, Any]:
+    return {"rows": made.rows, "totals": made.totals, "notes": list(made.origin.notes)}
+
+
+def _key(run: RunRecord, sha256: str, name: str) -> str:
+    """Return where a file is kept: under its hash, so that attempts which differ never meet."""
+    return f"{FOLDER}/{run.run_key}/{sha256}/{name}"
 
 
 def _micros(moment: datetime | None) -> int | None:

@@ -10,14 +10,21 @@ from include.snapshots.manifest import SnapshotManifest
 
 
 def snapshot(context: Context, run_key: str, progress: Progress = silent) -> str:
-    """Return the id of the run's snapshot. Raises NotYet while another process makes it."""
-    run = context.state.runs.get(run_key)
-    if run.snapshot_id is None:
-        made = process.in_process("include.pipeline.snapshot_stage:take", context.settings, run, progress=progress)
-        run = context.state.runs.pin_snapshot(run_key, made.id)
-    assert run.snapshot_id is not None
-    context.state.snapshots.refer(run.snapshot_id, run_key)
-    return run.snapshot_id
+    """Return the id of the run's snapshot. Raises NotYet while another process makes it.
+
+    A run whose snapshot was damaged or retired is bound to a new one, which answers the same for its T and K.
+    """
+    runs, stage = context.state.runs, "include.pipeline.snapshot_stage:take"
+    while True:
+        run = runs.get(run_key)
+        if run.snapshot_id is None:
+            made = process.in_process(stage, context.settings, run, progress=progress)
+            run = runs.pin_snapshot(run_key, made.id)
+        assert run.snapshot_id is not None
+        # What is rendered needs no snapshot any more.
+        if run.artefacts or context.state.snapshots.refer(run.snapshot_id, run_key):
+            return run.snapshot_id
+        runs.unpin_snapshot(run_key, run.snapshot_id)
 
 
 def take_now(context: Context, not_before: datetime, progress: Progress = silent) -> SnapshotManifest:

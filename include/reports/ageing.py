@@ -65,19 +65,19 @@ def columns(options: Options) -> tuple[Column, ...]:  # noqa: ARG001
     return _COLUMNS
 
 
-def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # noqa: ARG001
+def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
     """Return the ages as of `as_of`; raise BadInput for a program that the ledger does not have."""
     options = Options.model_validate(asked.options.model_dump())
-    return _Ageing(asked, options, snapshot)
+    return _Ageing(asked, options, snapshot, scratch)
 
 
 class _Ageing:
-    def __init__(self, asked: Asked, options: Options, snapshot: LocalSnapshot) -> None:
+    def __init__(self, asked: Asked, options: Options, snapshot: LocalSnapshot, scratch: Path) -> None:
         self._at = asked.as_of
         self.cuts: tuple[Cut, ...] = (Cut(asked.as_of, asked.known_at, allocations=True),)
         self._complete = not options.programs
         self._programs = liability_programs.read(snapshot, KIND, options.programs)
-        self._cohorts = Cohorts(classes=2 * len(EXPIRY_BUCKETS))
+        self._cohorts = Cohorts(classes=2 * len(EXPIRY_BUCKETS), folder=scratch)
         self._held: defaultdict[int, int] = defaultdict(int)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002

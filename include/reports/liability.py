@@ -149,6 +149,7 @@ class _Liability:
         self._points = Points(
             self._programs,
             tiers,
+            scratch,
             months=self._values or "issue_month" in options.by,
             develop=self._values and any(x.rate_source == "chain_ladder" for x in self._programs.values()),
             complete=not options.programs,

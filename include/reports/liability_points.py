@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -34,6 +35,7 @@ class Points:
         self,
         programs: Mapping[str, Program],
         tiers: Tiers | None,
+        scratch: Path,
         *,
         months: bool,
         develop: bool,
@@ -46,7 +48,7 @@ class Points:
         self._months = months
         self._develop = develop
         self._groups: dict[tuple[int, int, int], int] = {}
-        self._cohorts = [Cohorts(trace=months, develop=develop) for _ in (_START, _END)]
+        self._cohorts = [Cohorts(trace=months, develop=develop, folder=scratch) for _ in (_START, _END)]
         self._held = [np.zeros(len(programs), np.int64) for _ in (_START, _END)]
         self._found: list[dict[tuple[int, int], Ints]] | None = None
 

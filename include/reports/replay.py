@@ -185,6 +185,7 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
             starts.append(account_starts(numbers["account_hash"], sorted_account))
             texts.hold(0, table.drop_columns(list(NUMBERS)))
         related.append(_related_ids(table, order, int(begin)))
+        del table, columns, account, order  # before the next piece is read
     account_start = starts[0] if starts else np.array([0, count], np.int64)
     rows = Rows(
         account_start=account_start,
@@ -195,6 +196,8 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
         points=numbers["points"],
         related=np.full(count, NO_RELATED, np.int64),
     )
+    if len(pieces) > 1:  # one account: one hash
+        numbers["account_hash"] = np.broadcast_to(numbers["account_hash"][0], count)
     loaded = Loaded(numbers["account_hash"], numbers["known_at"], rows, file_row, piece_start, texts)
     _resolve(loaded, related, pieces)
     return loaded

@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 _ACCOUNT = ("program_id", "subledger_id")
+# Text of a few pieces of one account is held at a time: they are smaller than a partition may be.
+_PIECES_OF_LIMIT = 4
 _WRITE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
@@ -123,7 +125,7 @@ def _by_time(piece: Piece, folder: Path, row_limit: int) -> tuple[Piece, ...]:
     if not _is_one_account(piece):  # accounts whose 64-bit hashes meet: never seen, and not worth a merge
         return (piece,)
     created = np.sort(piece.table(["created_at"]).column(0).to_numpy())
-    starts = np.unique(created[::row_limit])
+    starts = np.unique(created[:: max(1, row_limit // _PIECES_OF_LIMIT)])
     del created
     return tuple(run for run in _rescatter(piece, folder, "created_at", starts) if run.rows)
 

@@ -29,8 +29,8 @@ class RunStatus(StrEnum):
 class RunRecord(BaseModel):
     """One run. `as_of` is T, `known_at` is K; `[start, end)` is the reporting period where there is one.
 
-    Keys left empty are computed when the run is pinned. `targets` are the asked positions in the definition's
-    list, None for all. `artefacts` are the rendered files; `rows_done` of `rows_total` belong to `stage`.
+    Keys left empty are computed when the run is pinned. `artefacts` are the rendered files; `rows_done` of
+    `rows_total` belong to `stage`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +46,6 @@ class RunRecord(BaseModel):
     as_of: AwareDatetime
     known_at: AwareDatetime
     revision: int = 0
-    targets: tuple[int, ...] | None = None
     dry_run: bool = False
     snapshot_id: str | None = None
     artefacts: list[dict[str, Any]] | None = None
@@ -73,7 +72,6 @@ class Runs:
         """
         run = _keyed(run)
         values = run.model_dump(mode="python", exclude={"created_at", "updated_at"})
-        values |= {"targets": None if run.targets is None else list(run.targets)}
         insert: Any = upsert(self._database, RUNS).values(**values, created_at=Now(), updated_at=Now())
         same = or_(RUNS.c.request_key == run.request_key, RUNS.c.run_key == run.run_key)
         # The request comes first: another request may have led to the same run.

@@ -118,7 +118,6 @@ RUNS = Table(
     Column("as_of", Instant, nullable=False),
     Column("known_at", Instant, nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("targets", DOCUMENT),
     Column("dry_run", Boolean, nullable=False),
     Column("snapshot_id", NAME),
     Column("artefacts", DOCUMENT),

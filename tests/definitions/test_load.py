@@ -259,7 +259,7 @@ def test_what_touches_neither_bytes_nor_destination_keeps_the_version(keys):
     [
         {"id": "other"}, {"report": "history"}, {"options": {"grain": "customer"}}, {"timezone": "UTC"},
         {"as_of": "end_of_previous_day"}, {"period": "previous_day"}, {"fields": ["active"]},
-        {"file": {"compression": "gzip"}}, {"file": {"name": "{name}_{period}"}}, {"targets": [{"kind": "sftp"}]},
+        {"file": {"compression": "zip"}}, {"file": {"name": "{name}_{period}"}}, {"targets": [{"kind": "sftp"}]},
     ],
 )  # fmt: skip
 def test_what_touches_bytes_or_destination_changes_the_version(keys):

@@ -20,3 +20,7 @@ os.environ.update(
         if key.startswith("AIRFLOW") and key not in os.environ
     }
 )
+
+from tests.orchestration.airflow_server import airflow_server  # noqa: E402 - after the environment
+
+__all__ = ["airflow_server"]

@@ -233,3 +233,36 @@ def test_rows_recorded_after_k_are_unknown(
         pipeline.snapshot(context, key)
         counts.append(pipeline.render(context, key)[0]["rows"])
     assert counts[0] <= counts[1]
+
+
+def test_a_crash_after_the_chain_finds_its_own_files_again(
+    context: Context, define: Callable[..., ExportDefinition], inline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = pipeline.pin(context, define(), occurrence=AT).run_key
+    pipeline.snapshot(context, key)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(context.state.runs), "pin_artefacts", lambda *_: (_ for _ in ()).throw(SystemExit))
+        with pytest.raises(SystemExit):
+            pipeline.render(context, key)
+    link = context.state.chain.of(key)
+    # Meanwhile the code was upgraded: it would write another manifest.
+    monkeypatch.setattr("include.pipeline.render_stage.code_version", lambda: "another")
+    (_, manifest) = pipeline.render(context, key)
+    assert link is not None
+    assert manifest["sha256"] == link.manifest_sha256
+    assert len(context.state.chain.list("balances")) == 1
+
+
+def test_a_snapshot_that_was_damaged_is_taken_anew(
+    context: Context, define: Callable[..., ExportDefinition], inline: None
+) -> None:
+    key = pipeline.pin(context, define(), occurrence=AT).run_key
+    first = pipeline.snapshot(context, key)
+    for entry in context.store.list("snapshots"):
+        if entry.key.endswith(".parquet") and "transactions" in entry.key:
+            path = context.store.path(entry.key)
+            assert path is not None
+            path.chmod(0o644)
+            path.write_bytes(b"PAR1")
+    assert pipeline.render(context, key)[0]["rows"] > 100
+    assert context.state.runs.get(key).snapshot_id != first

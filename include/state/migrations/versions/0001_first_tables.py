@@ -77,7 +77,6 @@ def upgrade() -> None:
         sa.Column("as_of", sa.BigInteger(), nullable=False),
         sa.Column("known_at", sa.BigInteger(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("targets", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("dry_run", sa.Boolean(), nullable=False),
         sa.Column("snapshot_id", sa.String(length=255), nullable=True),
         sa.Column("artefacts", sa.JSON(none_as_null=True), nullable=True),

@@ -1,0 +1,116 @@
+"""One real Airflow for all tests that need it, with a small ledger and definitions of its own.
+
+Started when first asked for, ended with the test session. It lives in a short temporary path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from include import sample
+from include.orchestration.services import Running, airflow
+from include.sample.plan import Plan
+
+DEFINITIONS = {
+    "weekly-history": """
+        id: weekly-history
+        name: Weekly history
+        description: Every transaction of the week with running balances.
+        owner: customer care
+        report: history
+        timezone: Europe/Paris
+        period: since_previous_occurrence
+        file: {compression: gzip}
+        schedule: {kind: weekly, days: [monday], time: "09:00"}
+        targets: [{kind: folder, options: {folder: history}}]
+    """,
+    "month-end-balances": """
+        id: month-end-balances
+        name: Month-end balances
+        description: Where every account stands when the month ends.
+        owner: finance
+        report: balance
+        timezone: America/New_York
+        as_of: end_of_this_month
+        schedule: {kind: monthly, days: [15, last], time: "06:00"}
+        targets: [{kind: folder, options: {folder: balances}}]
+    """,
+    "three-targets": """
+        id: three-targets
+        name: Balances to three places
+        description: One of the three places is a file where a folder should be.
+        owner: operations
+        report: balance
+        targets:
+          - {kind: folder, name: first, options: {folder: first}}
+          - {kind: folder, name: broken, options: {folder: in-the-way/below}}
+          - {kind: folder, name: last, options: {folder: last}}
+    """,
+    "broken": """
+        id: broken
+        name: Broken
+        report: balnce
+        targets: [{kind: folder, options: {folder: x}}]
+    """,
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Airflow, where it delivers to, and the ledger that it reads."""
+
+    running: Running
+    home: Path
+    exports: Path
+    ledger_url: str
+
+
+@contextlib.contextmanager
+def started(home: Path):
+    """Start it in `home`; its ledger is known by Airflow's connection only."""
+    exports = home / "exports"
+    exports.mkdir()
+    for name, text in DEFINITIONS.items():
+        (exports / f"{name}.yaml").write_text(
+            "\n".join(line.removeprefix(" " * 8) for line in text.splitlines())
+        )
+    (home / "in-the-way").write_text("not a folder")
+    ledger = home / "ledger.sqlite.db"
+    sample.load(f"sqlite:///{ledger}", Plan(customers=120, transactions=4000))
+    extra = {
+        "LOYALTY_HOME": str(home),
+        "LOYALTY_EXPORTS": str(exports),
+        "LOYALTY_SETTLE_SECONDS": "1",
+        "AIRFLOW_CONN_LOYALTY_LEDGER": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',
+    }
+    services = ("api-server", "scheduler", "dag-processor")
+    with airflow(home / "airflow", services=services, extra=extra, start_seconds=400) as running:
+        running.client.wait_for_dags({"weekly-history", "month-end-balances", "three-targets"})
+        yield Server(running, home, exports, f"sqlite:///{ledger}")
+
+
+@cache
+def _stack() -> contextlib.ExitStack:
+    return contextlib.ExitStack()
+
+
+@cache
+def server() -> Server:
+    """Return the one server, started when first asked for."""
+    home = Path(tempfile.mkdtemp(prefix="loyalty-"))
+    _stack().callback(shutil.rmtree, home, ignore_errors=True)
+    return _stack().enter_context(started(home))
+
+
+@pytest.fixture(scope="session")
+def airflow_server(request) -> Server:
+    """The one running Airflow."""
+    request.config.add_cleanup(_stack().close)
+    return server()
