@@ -81,7 +81,9 @@ def _demo(say: Any) -> list[Delivered]:
             runs = list(_start(running, definitions))
             say(f"{len(runs)} runs started: one of each report, and a backfill over {BACKFILLED} occurrences")
             delivered = [
-                each for dag_id, run_id in runs for each in _finished(running.client, dag_id, run_id)
+                each
+                for dag_id, run_id in runs
+                for each in _finished(running.client, dag_id, run_id, definitions[dag_id].timezone)
             ]
             say("all runs succeeded")
     problems = [problem for each in delivered for problem in verify(Path(f"{each.place}{SUFFIX}"))]

@@ -135,7 +135,7 @@ class _Liability:
         self.cuts: tuple[Cut, ...] = tuple(
             Cut(at, asked.known_at, allocations=True) for at in (self._start, self._end)
         )
-        self._options, self._snapshot, self._scratch = options, snapshot, scratch
+        self._options = options
         self._values = options.method != "none"
         self._programs = liability_programs.read(
             snapshot,
@@ -154,6 +154,7 @@ class _Liability:
             develop=self._values and any(x.rate_source == "chain_ladder" for x in self._programs.values()),
             complete=not options.programs,
         )
+        self._considerations = self._read_considerations(snapshot, scratch) if self._values else ({}, {})
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:
         self._points.add(cut_index, partition)
@@ -175,7 +176,6 @@ class _Liability:
         yield pa.RecordBatch.from_pylist(rows, schema=arrow_schema(columns(self._options)))
 
     def _value(self, shares: Mapping[_Key, Share]) -> tuple[dict[_Key, Money], dict[str, _Cuts]]:
-        considerations = self._considerations()
         valued: dict[_Key, Money] = {}
         cuts: dict[str, _Cuts] = {}
         for program_id, program in self._programs.items():
@@ -184,7 +184,9 @@ class _Liability:
                 if key[0] == program_id:
                     keys[key[2]].append(key)
             start, end = (
-                self._cut(program, {m: _sum(shares, k, which) for m, k in keys.items()}, i, considerations[i])
+                self._cut(
+                    program, {m: _sum(shares, k, which) for m, k in keys.items()}, i, self._considerations[i]
+                )
                 for i, which in enumerate(("start", "end"))
             )
             cuts[program_id] = (start, end)
@@ -211,12 +213,15 @@ class _Liability:
             at, figures, own, liability_money.expected(program, figures, developed, at)
         )
 
-    def _considerations(self) -> tuple[liability_consideration.Considerations, ...]:
+    def _read_considerations(
+        self, snapshot: LocalSnapshot, scratch: Path
+    ) -> tuple[liability_consideration.Considerations, liability_consideration.Considerations]:
+        # Before the partitions: the two would need their memory at the same time.
         deferring = {key: x for key, x in self._programs.items() if x.method == "deferred_revenue"}
         if not deferring:
             return {}, {}
         return liability_consideration.considerations(
-            self._snapshot, self._scratch, deferring, self._start, self._end, self._known_at
+            snapshot, scratch, deferring, self._start, self._end, self._known_at
         )
 
     def _rows(
