@@ -10,6 +10,7 @@ from include.definitions.periods import Interval
 from include.errors import BadInput, NotYet, Problem
 from include.pipeline.checks import check, report_of
 from include.pipeline.context import Context
+from include.state.identity import request_key
 from include.state.runs import RunRecord, RunStatus
 
 # K falls on this grid, so that runs which start together read one snapshot.
@@ -40,6 +41,13 @@ def pin(
     ]
     if problems:
         raise BadInput(problems)
+    if _follows_deliveries(definition) and occurrence is not None and as_of is None and end is None:
+        # What was delivered last has moved on since this run was first made.
+        pinned = context.state.runs.of_occurrence(
+            definition.id, version(definition), occurrence, revision=revision, dry_run=dry_run
+        )
+        if pinned is not None:
+            return pinned
     now = datetime.now(UTC)
     by_hand = as_of is not None or end is not None
     interval, moment = _when(context, definition, occurrence or now, as_of, start, end, backfill=backfill)
@@ -64,6 +72,18 @@ def pin(
         revision=revision,
         dry_run=dry_run,
     )
+    if known_at is not None:
+        key = request_key(
+            run.definition_id,
+            run.definition_version,
+            as_of=run.as_of,
+            start=run.start,
+            end=run.end,
+            known_at=known_at,
+            revision=revision,
+            dry_run=dry_run,
+        )
+        run = run.model_copy(update={"request_key": key})
     return context.state.runs.pin(run)
 
 
@@ -103,11 +123,15 @@ def _last_delivered_end(
     context: Context, definition: ExportDefinition, occurrence: datetime
 ) -> datetime | None:
     """Return the end of the newest period that was delivered before the occurrence."""
-    if definition.period is None or definition.period.kind != "since_last_delivery":
+    if not _follows_deliveries(definition):
         return None
     done = context.state.runs.list(definition_id=definition.id, status=RunStatus.DONE, limit=1000)
     ends = [run.end for run in done if run.end is not None and run.end < occurrence and not run.dry_run]
     return max(ends, default=None)
+
+
+def _follows_deliveries(definition: ExportDefinition) -> bool:
+    return definition.period is not None and definition.period.kind == "since_last_delivery"
 
 
 def _refuse_too_early(

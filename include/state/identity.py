@@ -22,16 +22,15 @@ def request_key(
     definition_id: str,
     definition_version: str,
     *,
-    occurrence: datetime | None,
-    as_of: datetime | None,
+    as_of: datetime,
     start: datetime | None,
     end: datetime | None,
     known_at: datetime | None,
     revision: int,
     dry_run: bool,
 ) -> str:
-    """Return the key of what was asked; an instant that the asker left open is None."""
-    instants = [_text(moment) for moment in (occurrence, as_of, start, end, known_at)]
+    """Return the key of what was asked: T, the interval, and K where the asker named it (else None)."""
+    instants = [_text(moment) for moment in (as_of, start, end, known_at)]
     return _digest("request", definition_id, definition_version, *instants, revision, dry_run)
 
 

@@ -67,8 +67,8 @@ class Runs:
     def pin(self, run: RunRecord) -> RunRecord:
         """Insert the run, or return the one that was pinned earlier for the same request, with its K and all.
 
-        Without a `request_key` the request is the occurrence, or for a run by hand T and the interval: asking
-        for the same again finds the first K. Who asks for another K gives another `request_key`.
+        Without a `request_key` the request is T, the interval and the revision: whoever asks for the same again, by
+        schedule, backfill or hand, finds the first K. Who asks for another K gives another `request_key`.
         """
         run = _keyed(run)
         values = run.model_dump(mode="python", exclude={"created_at", "updated_at"})
@@ -80,6 +80,27 @@ class Runs:
             connection.execute(insert.on_conflict_do_nothing())
             row = connection.execute(found).one()
         return _record(row)
+
+    def of_occurrence(
+        self,
+        definition_id: str,
+        definition_version: str,
+        occurrence: datetime,
+        *,
+        revision: int,
+        dry_run: bool,
+    ) -> RunRecord | None:
+        """Return the run that was pinned for an occurrence, or None."""
+        wanted = select(RUNS).where(
+            RUNS.c.definition_id == definition_id,
+            RUNS.c.definition_version == definition_version,
+            RUNS.c.occurrence == occurrence,
+            RUNS.c.revision == revision,
+            RUNS.c.dry_run == dry_run,
+        )
+        with self._database.read() as connection:
+            row = connection.execute(wanted.order_by(RUNS.c.created_at).limit(1)).first()
+        return None if row is None else _record(row)
 
     def pin_snapshot(self, run_key: str, snapshot_id: str) -> RunRecord:
         """Bind the run to a snapshot unless it is bound already; return the run as it is bound."""
@@ -151,14 +172,12 @@ class Runs:
 
 def _keyed(run: RunRecord) -> RunRecord:
     """Fill in the keys that the caller left empty."""
-    by_hand = run.occurrence is None
     request = run.request_key or identity.request_key(
         run.definition_id,
         run.definition_version,
-        occurrence=run.occurrence,
-        as_of=run.as_of if by_hand else None,
-        start=run.start if by_hand else None,
-        end=run.end if by_hand else None,
+        as_of=run.as_of,
+        start=run.start,
+        end=run.end,
         known_at=None,
         revision=run.revision,
         dry_run=run.dry_run,

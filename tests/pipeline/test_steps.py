@@ -41,8 +41,9 @@ def test_every_database_gives_the_same_file(
     files = []
     for home, url in (("sqlite", ledger_url), ("other", any_ledger)):
         context = Context(settings_for(url, home))
-        key, _ = whole(context, definition, occurrence=AT)
-        files.append(context.store.read(context.state.runs.get(key).artefacts[0]["key"]))  # type: ignore[index]
+        key = pipeline.pin(context, definition, occurrence=AT).run_key
+        pipeline.snapshot(context, key)
+        files.append(context.store.read(pipeline.render(context, key)[0]["key"]))
     assert files[0] == files[1]
     assert len(gzip.decompress(files[0]).splitlines()) > 100
 
@@ -266,3 +267,26 @@ def test_a_snapshot_that_was_damaged_is_taken_anew(
             path.write_bytes(b"PAR1")
     assert pipeline.render(context, key)[0]["rows"] > 100
     assert context.state.runs.get(key).snapshot_id != first
+
+
+def test_a_run_by_hand_of_what_was_delivered_finds_it(
+    context: Context, define: Callable[..., ExportDefinition], tmp_path: Path, inline: None
+) -> None:
+    """Triggering a daily export again at noon asks for the same state, and K may have moved on: nothing is sent twice."""
+    definition = define(as_of="end_of_previous_day")
+    key, _ = whole(context, definition, occurrence=AT)
+    again, summary = whole(context, definition, occurrence=AT + timedelta(hours=6))
+    assert again == key
+    assert summary["status"] == "done"
+    assert len(list((tmp_path / "delivered").iterdir())) == 2
+    other = pipeline.pin(context, definition, occurrence=AT, known_at=datetime(2026, 5, 1, tzinfo=UTC))
+    assert other.run_key != key
+
+
+def test_an_occurrence_since_the_last_delivery_keeps_its_period(
+    context: Context, define: Callable[..., ExportDefinition], inline: None
+) -> None:
+    definition = define(id="log", report="history", period="since_last_delivery")
+    first, _ = whole(context, definition, occurrence=AT)
+    whole(context, definition, occurrence=AT + timedelta(days=1))
+    assert pipeline.pin(context, definition, occurrence=AT).run_key == first

@@ -26,11 +26,17 @@ def run(**changes):
 
 
 def test_asking_again_finds_the_first_k(remembered):
-    first = remembered.runs.pin(run(start=T - timedelta(days=1), end=T))
-    again = remembered.runs.pin(run(known_at=K + timedelta(hours=1)))
+    interval = {"start": T - timedelta(days=1), "end": T}
+    first = remembered.runs.pin(run(**interval))
+    again = remembered.runs.pin(
+        run(**interval, known_at=K + timedelta(hours=1), occurrence=T + timedelta(hours=6))
+    )
     assert again == first
     assert (again.known_at, again.start, again.status) == (K, T - timedelta(days=1), RunStatus.PINNED)
     assert remembered.runs.get(first.run_key) == first
+    identity = {"revision": 0, "dry_run": False}
+    assert remembered.runs.of_occurrence("daily", "v" * 64, T, **identity) == first
+    assert remembered.runs.of_occurrence("daily", "v" * 64, T + timedelta(hours=6), **identity) is None
 
 
 def test_a_run_by_hand_is_found_by_its_instants(remembered):
