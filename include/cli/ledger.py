@@ -59,7 +59,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """List every violation of the ledger's rules with row ids; exit code 1 when one of them stops exports."""
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from include.settings import Settings
     from include.snapshots.check import check as find
@@ -68,7 +68,7 @@ def check(
     source = Source.from_settings(Settings.from_environment())
     found = find(source if url is None else replace(source, url=url), limit_per_rule=limit)
     if as_json:
-        document([each.__dict__ if hasattr(each, "__dict__") else each._asdict() for each in found])
+        document([asdict(each) for each in found])
     else:
         rows = [
             ["stops exports" if each.blocking else "booked", each.rule, each.relation, each.count, each.sentence,

@@ -80,12 +80,12 @@ def build(definition: ExportDefinition) -> DAG:
             return tasks.deliver(run_key, target, airflow)
 
         @task(trigger_rule="all_done", doc_md="Record how the run ended; fail it if any part failed.")
-        def settle(run_key: str | None, chosen: Any, **airflow: Any) -> Any:
-            return tasks.settle(run_key, chosen, airflow)
+        def settle(**airflow: Any) -> Any:
+            return tasks.settle(airflow)
 
         pinned: Any = pin()
         key = pinned["run_key"]
-        made, written, settled = snapshot(key), render(key), settle(key, pinned)
+        made, written, settled = snapshot(key), render(key), settle()
         delivered = deliver.partial(run_key=key).expand(target=pinned)
         made >> written >> delivered >> settled
     return dag

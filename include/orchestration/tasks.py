@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.errors import Permanent
@@ -85,15 +85,13 @@ def deliver(run_key: str, target: Mapping[str, Any], airflow: Mapping[str, Any])
         return pipeline.deliver(_context(), run_key, int(target["position"]), _progress(airflow))
 
 
-def settle(
-    run_key: str | None, chosen: Sequence[Mapping[str, Any]] | None, airflow: Mapping[str, Any]
-) -> Any:
-    """Record how the run ended and return its summary; raise Permanent when any part of it failed.
-
-    chosen: the targets that `pin` returned; None, as the key, when it failed.
-    """
+def settle(airflow: Mapping[str, Any]) -> Any:
+    """Record how the run ended and return its summary; raise Permanent when any part of it failed."""
     from include import pipeline
 
+    # Asked for here, not given as arguments: those must exist, and a `pin` that failed has left none.
+    run_key = airflow["ti"].xcom_pull(task_ids="pin", key="run_key")
+    chosen = airflow["ti"].xcom_pull(task_ids="pin")
     states = stage_states(airflow)
     failed = [name for name, state in sorted(states.items()) if state == "failed"]
     if run_key is None or chosen is None:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from include.ledger.booking import TransactionType
+from include.ledger.booking import ALLOCATED_AS_EXPIRY, ALLOCATED_AT_DEBIT, TransactionType
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.reports import programs
@@ -85,7 +85,7 @@ class _Allocations:
         account = np.searchsorted(partition.rows.account_start, lot, side="right") - 1
         # At one instant what expires goes before debits and repayments (docs/ledger.md section 3).
         order = np.lexsort((kind != _DERIVED, at, account))
-        order = order[self._asked_for(partition, at[order], kind[order], account[order])]
+        order = order[self._asked_for(partition, lot[order], at[order], kind[order])]
         for first in range(0, order.size, SLICE_ROWS):
             one = order[first : first + SLICE_ROWS]
             yield _slice(partition, debit[one], lot[one], points[one], at[one], kind[one])
@@ -94,14 +94,17 @@ class _Allocations:
         return ()
 
     def _asked_for(
-        self, partition: BookedPartition, at: Ints, kind: NDArray[np.uint8], account: Ints
-    ) -> Ints:
+        self, partition: BookedPartition, lot: Ints, at: Ints, kind: NDArray[np.uint8]
+    ) -> NDArray[np.bool_]:
         mask = np.ones(at.size, np.bool_)
-        if self._start is not None:  # an expiry at the start belongs to the period before
-            mask = np.where(kind == _DERIVED, at > self._start, at >= self._start)
+        if self._start is not None:
+            # What time does to a lot at the start, the state at the start has already; what a row does, not.
+            by_row = (kind == ALLOCATED_AT_DEBIT) | (kind == ALLOCATED_AS_EXPIRY)
+            created_before = partition.rows.created_at[lot] < self._start
+            mask = np.where(created_before & ~by_row, at > self._start, at >= self._start)
         if self._programs:
-            mask &= programs.mask(partition.accounts, self._programs)[account]
-        return np.flatnonzero(mask)
+            mask &= programs.mask(partition.accounts, self._programs)[partition.row_account[lot]]
+        return mask
 
 
 def _slice(

@@ -44,11 +44,16 @@ class Customers:
 
 def with_owners(accounts: Batches, snapshot: LocalSnapshot, folder: Path) -> Batches:
     """Yield accounts with `customer_id` also for cards: the owner, null where nobody owns the card."""
-    cards = relation(snapshot, "cards", "card_id", {"card_id": "card_id", "customer_id": "owner_id"})
+    renamed = {"card_id": "card_id", "customer_id": "owner_id"}
+    cards = relation(snapshot, "cards", "card_id", renamed, keep=_is_owned)
     for batch in left_join(accounts, cards, folder):
         owner = pc.coalesce(batch.column("customer_id"), batch.column("owner_id"))
         place = batch.schema.get_field_index("customer_id")
         yield batch.set_column(place, "customer_id", owner)
+
+
+def _is_owned(cards: pa.RecordBatch) -> pa.Array:
+    return pc.greater(pc.binary_length(cards.column("customer_id")), 0)
 
 
 def with_names(rows: Batches, snapshot: LocalSnapshot, folder: Path) -> Batches:

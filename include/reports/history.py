@@ -99,28 +99,37 @@ class _History:
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         total = len(partition.rows)
+        past = self._past(partition)
+        passed = np.concatenate(([0], np.cumsum(partition.booked.expiry_points * past)))
         for start in range(0, total, _BLOCK_ROWS):
             rows, expiries = self._asked_for(partition, start, min(start + _BLOCK_ROWS, total), total)
-            entries = _interleaved(partition, rows, expiries)
+            entries = _interleaved(partition, rows, expiries[~past[expiries]])
             for first in range(0, entries.size, SLICE_ROWS):
-                yield self._slice(partition, entries[first : first + SLICE_ROWS])
+                yield self._slice(partition, entries[first : first + SLICE_ROWS], passed)
 
     def finish(self) -> Iterable[pa.RecordBatch]:
         return ()
 
     def _asked_for(self, partition: BookedPartition, start: int, end: int, total: int) -> tuple[Ints, Ints]:
-        """Return the rows of start:end and the expiries before them that fall in the period."""
+        """Return the rows of start:end that fall in the period, and the expiries before these rows."""
         booked = partition.booked
         last = end + 1 if end == total else end  # what expired after the last row of all goes with it
         first, stop = np.searchsorted(booked.expiry_before_row, [start, last])
         rows, expiries = np.arange(start, end), np.arange(first, stop)
         if self._start is not None:
             rows = rows[partition.rows.created_at[start:end] >= self._start]
-            expiries = expiries[booked.expiry_at[first:stop] > self._start]
         return rows, expiries
 
-    def _slice(self, partition: BookedPartition, entries: Ints) -> pa.RecordBatch:
-        view = _Entries(partition, entries)
+    def _past(self, partition: BookedPartition) -> NDArray[np.bool_]:
+        """Return which expiries the state at the start has already: bool[expiries]."""
+        booked = partition.booked
+        if self._start is None:
+            return np.zeros(booked.expiry_at.size, np.bool_)
+        lot_created_at = partition.rows.created_at[booked.expiry_lot]
+        return (booked.expiry_at <= self._start) & (lot_created_at < self._start)
+
+    def _slice(self, partition: BookedPartition, entries: Ints, passed: Ints) -> pa.RecordBatch:
+        view = _Entries(partition, entries, passed)
         return pa.RecordBatch.from_arrays(
             [view.column(field.name) for field in self._schema], schema=self._schema
         )
@@ -139,10 +148,14 @@ def _interleaved(partition: BookedPartition, rows: Ints, expiries: Ints) -> Ints
 
 
 class _Entries:
-    """A slice of history: posted rows and derived expiries, column by column."""
+    """A slice of history: posted rows and derived expiries, column by column.
 
-    def __init__(self, partition: BookedPartition, entries: Ints) -> None:
+    passed: points of the first i expiries that are of an earlier period: int64[expiries + 1].
+    """
+
+    def __init__(self, partition: BookedPartition, entries: Ints, passed: Ints) -> None:
         self._partition = partition
+        self._passed = passed
         self._entries = entries
         count = len(partition.rows)
         self._derived: NDArray[np.bool_] = entries >= count
@@ -204,7 +217,21 @@ class _Entries:
 
     def _after(self) -> Ints:
         booked = self._partition.booked
-        return self._of(booked.balance_after, booked.expiry_balance_after)
+        return self._of(booked.balance_after, booked.expiry_balance_after) - self._passed_after()
+
+    def _passed_after(self) -> Ints:
+        """Return the points that expire after each entry and yet belong to an earlier period.
+
+        What expires at the start does so after what is created at the start (docs/ledger.md section 3), but
+        is of the period that closes there: a period's balances run on from that one's last.
+        """
+        if not self._passed[-1]:
+            return np.zeros(self._entries.size, np.int64)
+        starts, before = self._partition.rows.account_start, self._partition.booked.expiry_before_row
+        account_end = starts[np.searchsorted(starts, self._holder, side="right")]
+        seen = np.searchsorted(before, self._row, side="right")
+        seen[self._derived] = self._expiry + 1
+        return self._passed[np.searchsorted(before, account_end, side="right")] - self._passed[seen]
 
     def _confirmed(self) -> pa.Array:
         """What a posted expiry confirms: neither its excess nor what nothing covers (booking's `row_figures`)."""

@@ -275,10 +275,10 @@ def _type_codes(column: pa.DictionaryArray | pa.Array) -> NDArray[np.uint8]:
 
 
 def _plain(name: str, column: pa.Array) -> pa.Array:
-    """Return the column with one word for "none" where accounts are told apart: '' for a purse, null for a card."""
+    """Return the column with one word for "none": '' for a purse, null for a card and for a related row."""
     if name == "subledger_id":
         return column.fill_null("")
-    if name == "card_id" and column.null_count < len(column):
+    if name in {"card_id", "related_transaction_id"} and column.null_count < len(column):
         return pc.if_else(pc.equal(pc.binary_length(column), 0), None, column)
     return column
 
