@@ -180,7 +180,7 @@ def _all() -> dict[str, Any]:
 
 def _copy(context: Any, entry: dict[str, Any], out: Path) -> Path:
     """Copy an artefact out of the store; a file there with other content is not touched."""
-    from include.formats.artefact import file_sha256
+    from include.formats.hashes import file_sha256
 
     path = out / str(entry["name"])
     if path.exists() and file_sha256(path) != entry["sha256"]:

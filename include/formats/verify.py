@@ -20,7 +20,7 @@ from typing import IO, BinaryIO, cast
 import pyarrow as pa
 
 from include.errors import BadInput, Problem
-from include.formats.artefact import file_sha256
+from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Manifest, read_manifest
 from include.ledger.catalog import FieldType
 from include.ledger.hashing import text_hashes

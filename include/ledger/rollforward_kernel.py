@@ -19,9 +19,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from include.ledger.compiled import compiled
 from include.ledger.rows import Ints, TransactionType
 
 EARNED, EARNED_REVERSED, REDEEMED, REFUNDED, ADJUSTED_UP, ADJUSTED_DOWN, EXPIRED = range(7)
@@ -112,13 +112,20 @@ class Work(NamedTuple):
     state: State
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _find(rows: Ints, row: int) -> int:
-    at = int(np.searchsorted(rows, row))
-    return at if at < rows.size and rows[at] == row else -1
+    """Where `row` stands in ascending `rows`; -1 where it does not."""
+    low, high = 0, rows.size
+    while low < high:
+        middle = (low + high) >> 1
+        if rows[middle] < row:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < rows.size and rows[low] == row else -1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _emit(work: Work, points: int, component: int, account: int, month: int) -> bool:
     """Counts points of the piece in hand; those of a transfer become a trace. False when there is no room."""
     cohort, group = work.state.piece[0], work.booking.group[account]
@@ -138,7 +145,7 @@ def _emit(work: Work, points: int, component: int, account: int, month: int) -> 
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add_piece(work: Work, cohort: int, row: int, offset: int, points: int) -> bool:
     at = work.state.counts[3]
     if at == work.traces.pieces.shape[0]:
@@ -149,7 +156,7 @@ def _add_piece(work: Work, cohort: int, row: int, offset: int, points: int) -> b
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _build_refund(work: Work, target: int, row: int, lot: int) -> bool:
     """Finds the pieces of one refund among what its redemption had used before it."""
     points, at = work.booking.points[row], work.booking.created_at[row]
@@ -179,7 +186,7 @@ def _build_refund(work: Work, target: int, row: int, lot: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _open_refund(work: Work, row: int, lot: int, account: int) -> bool:
     """Builds a refund, and before it the earlier ones of the same redemption; counts them as refunded."""
     target = _find(work.moves.targets, work.booking.related[row])
@@ -200,7 +207,7 @@ def _open_refund(work: Work, row: int, lot: int, account: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _next_piece(work: Work, row: int, points: int) -> int:
     """Takes the next piece of at most `points` out of a lot, into the hand; returns its points."""
     kind = work.booking.type[row]
@@ -225,7 +232,7 @@ def _next_piece(work: Work, row: int, points: int) -> int:
     return taken
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _log_use(work: Work, target: int, points: int, at: int) -> bool:
     """Remembers the piece in hand as used by a redemption that is refunded."""
     i = work.state.counts[2]
@@ -243,7 +250,7 @@ def _log_use(work: Work, target: int, points: int, at: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _log_sent(work: Work, row: int, points: int) -> bool:
     """Remembers the piece in hand as sent by a transfer."""
     i = work.state.counts[1]
@@ -256,7 +263,7 @@ def _log_sent(work: Work, row: int, points: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _count_allocation(work: Work, i: int, account: int) -> bool:
     debit, lot, left, kind = (
         work.booking.debit[i],
@@ -301,7 +308,7 @@ def _count_allocation(work: Work, i: int, account: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _count_rest(work: Work, row: int, left: int, component: int, account: int) -> bool:
     while left > 0:
         points = _next_piece(work, row, left)
@@ -311,12 +318,12 @@ def _count_rest(work: Work, row: int, left: int, component: int, account: int) -
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _count_row(work: Work, row: int, account: int) -> bool:
     """Counts what a row says by itself: a creation in its cohort, a debit in `none` until it is allocated."""
     kind, points = work.booking.type[row], work.booking.points[row]
     if points > 0:
-        lot = _find(work.moves.lots, row) if work.moves.lots.size else -1
+        lot = _find(work.moves.lots, row) if kind in (_REFUND, _TRANSFER_IN) else -1
         work.state.piece[0], work.state.piece[1], work.state.piece[2] = work.booking.cohort[row], -1, 0
         if lot >= 0:
             if kind == _REFUND:
@@ -329,18 +336,21 @@ def _count_row(work: Work, row: int, account: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
-def _count_creations(work: Work, first: int, end: int, moved: int, account: int) -> bool:
-    """Counts the refunds that no debit has touched; they stand from `moved` on among the moved lots."""
+@compiled
+def _count_creations(work: Work, end: int, moved: int, account: int) -> int:
+    """Counts the refunds that no debit has touched; they stand from `moved` on among the moved lots.
+
+    Returns where those of the next account begin, -1 when there is no room.
+    """
     while moved < work.moves.lots.size and work.moves.lots[moved] < end:
         row = work.moves.lots[moved]
-        if row >= first and work.booking.type[row] == _REFUND and not _open_refund(work, row, moved, account):
-            return False
+        if work.booking.type[row] == _REFUND and not _open_refund(work, row, moved, account):
+            return -1
         moved += 1
-    return True
+    return moved
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _count_remainders(work: Work, first: int, end: int, account: int) -> bool:
     booking = work.booking
     for row in range(first, end):
@@ -351,7 +361,7 @@ def _count_remainders(work: Work, first: int, end: int, account: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def accumulate(work: Work) -> bool:
     """Adds a partition to `sums` (groups, cohorts, components) and `developed` (programs, cohorts, months).
 
@@ -360,7 +370,7 @@ def accumulate(work: Work) -> bool:
     with clean sums.
     """
     booking, moves = work.booking, work.moves
-    allocation = expiry = 0
+    allocation = expiry = moved = 0
     room = True
     for account in range(booking.account_start.size - 1):
         first, end = booking.account_start[account], booking.account_start[account + 1]
@@ -372,7 +382,9 @@ def accumulate(work: Work) -> bool:
                 room = room and _open_refund(work, row, _find(moves.lots, row), account)
             room = room and _count_allocation(work, allocation, account)
             allocation += 1
-        room = room and _count_creations(work, first, end, np.searchsorted(moves.lots, first), account)
+        if room:
+            moved = _count_creations(work, end, moved, account)
+            room = moved >= 0
         while expiry < booking.expiry_lot.size and booking.expiry_lot[expiry] < end:
             lot, points = booking.expiry_lot[expiry], booking.expiry_points[expiry]
             room = room and _count_rest(work, lot, points, EXPIRED, account)

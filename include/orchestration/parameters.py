@@ -27,7 +27,7 @@ class Asked:
 
 def parameters(definition: ExportDefinition) -> dict[str, Param]:
     """Return the parameters of this definition's DAG, with what the form shows beside them."""
-    zone = f"A time without a zone is in {definition.timezone}."
+    zone = f"In REST, a time without a zone is in {definition.timezone}."
     instant: dict[str, Any] = {"type": ["null", "string"], "format": "date-time", "section": "What to report"}
     found = {
         "as_of": Param(

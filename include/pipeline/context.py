@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 
 from include import state as states
+from include.definitions.model import ExportDefinition
 from include.settings import Settings
 from include.snapshots.store import Store
 from include.state import State
@@ -39,3 +41,8 @@ class Context:
     def store(self) -> Store:
         """Return the store of snapshots and artefacts."""
         return Store(self.settings.store_url)
+
+
+def settle_delay(settings: Settings, definition: ExportDefinition) -> timedelta:
+    """Return how long after T a run of this definition waits: its own delay, else the installation's."""
+    return settings.settle_delay if definition.settle_delay is None else definition.settle_delay

@@ -15,7 +15,7 @@ from typing import Any
 from include import kinds, targets
 from include.definitions.model import ExportDefinition, Target
 from include.errors import BadInput, LoyaltyError, NeedsPerson, Permanent, Problem
-from include.formats.artefact import file_sha256
+from include.formats.hashes import file_sha256
 from include.pipeline.checks import options_of
 from include.pipeline.context import Context, Progress, silent
 from include.state.deliveries import Claim, DeliveryState

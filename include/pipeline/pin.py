@@ -9,7 +9,7 @@ from include.definitions.occasion import as_of_for, interval_for
 from include.definitions.periods import Interval
 from include.errors import BadInput, NotYet, Problem
 from include.pipeline.checks import check, report_of
-from include.pipeline.context import Context
+from include.pipeline.context import Context, settle_delay
 from include.state.identity import request_key
 from include.state.runs import RunRecord, RunStatus
 
@@ -51,7 +51,7 @@ def pin(
     now = datetime.now(UTC)
     by_hand = as_of is not None or end is not None
     interval, moment = _when(context, definition, occurrence or now, as_of, start, end, backfill=backfill)
-    delay = definition.settle_delay if definition.settle_delay is not None else context.settings.settle_delay
+    delay = settle_delay(context.settings, definition)
     _refuse_too_early(definition, moment, now, delay, by_hand=by_hand)
     if known_at is not None and known_at > now - delay:
         right = (

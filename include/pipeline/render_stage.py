@@ -18,6 +18,7 @@ from include.definitions.periods import Interval
 from include.errors import Permanent, Transient
 from include.formats import artefact
 from include.formats.artefact import Artefact
+from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Manifest, Origin, manifest_of, write_manifest
 from include.formats.options import FileOptions, file_options
 from include.ledger.columns import Column
@@ -183,7 +184,7 @@ def _origin(run: RunRecord, read: SnapshotManifest, seen: Notes) -> Origin:
 
 
 def _entry(run: RunRecord, path: Path, media_type: str) -> dict[str, Any]:
-    sha256 = artefact.file_sha256(path)
+    sha256 = file_sha256(path)
     about = {"name": path.name, "sha256": sha256, "bytes": path.stat().st_size, "media_type": media_type}
     return about | {"key": _key(run, sha256, path.name)}
 

@@ -14,11 +14,14 @@ def snapshot(context: Context, run_key: str, progress: Progress = silent) -> str
 
     A run whose snapshot was damaged or retired is bound to a new one, which answers the same for its T and K.
     """
+    from include.pipeline import snapshot_stage
+
     runs, stage = context.state.runs, "include.pipeline.snapshot_stage:take"
     while True:
         run = runs.get(run_key)
         if run.snapshot_id is None:
-            made = process.in_process(stage, context.settings, run, progress=progress)
+            found = snapshot_stage.find(context, run)
+            made = found or process.in_process(stage, context.settings, run, progress=progress)
             run = runs.pin_snapshot(run_key, made.id)
         assert run.snapshot_id is not None
         # What is rendered needs no snapshot any more.

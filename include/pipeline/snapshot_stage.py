@@ -7,19 +7,35 @@ from datetime import datetime, timedelta
 from include.definitions.load import scan
 from include.definitions.model import ExportDefinition
 from include.pipeline.checks import check, report_of
-from include.pipeline.context import Context, Progress
+from include.pipeline.context import Context, Progress, settle_delay
 from include.settings import Settings
-from include.snapshots import extract
-from include.snapshots.manifest import SnapshotManifest
-from include.snapshots.source import Source
+from include.snapshots import extract, registry
+from include.snapshots.manifest import SnapshotManifest, source_key
+from include.snapshots.source import Source, public_url
 from include.state.runs import RunRecord
 
 
 def take(settings: Settings, run: RunRecord, *, progress: Progress) -> SnapshotManifest:
     """Find or make the run's snapshot; runs in a process of its own."""
     definition = ExportDefinition.model_validate(run.definition)
-    delay = definition.settle_delay if definition.settle_delay is not None else settings.settle_delay
+    delay = settle_delay(settings, definition)
     return _take(settings, needs(settings, definition), run.known_at, delay, run.run_key, progress)
+
+
+def find(context: Context, run: RunRecord) -> SnapshotManifest | None:
+    """Return a usable snapshot that covers what this run alone needs, or None; reads no ledger."""
+    definition = ExportDefinition.model_validate(run.definition)
+    module, options = report_of(definition)
+    source = Source.from_settings(context.settings)
+    return registry.find(
+        context.store,
+        context.state,
+        source_key(public_url(source.url), source.mapping_sha256),
+        needs=module.needs(options),
+        not_before=run.known_at,
+        settle_delay=settle_delay(context.settings, definition),
+        holder=run.run_key,
+    )
 
 
 def take_ahead(settings: Settings, not_before: datetime, *, progress: Progress) -> SnapshotManifest:

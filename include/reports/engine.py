@@ -21,8 +21,8 @@ from include.reports.model import SLICE_ROWS, LocalSnapshot
 _MEMORY = "160MB"
 _READ_ROWS = 16_384
 
-# Tier of each customer as of $as_of: the last change before it (docs/ledger.md section 1). A program with one
-# purse has subledger ''. Reads `tier_changes` and `tiers` once each.
+# Tier of each customer as of $as_of: the last change before it (docs/ledger.md section 1), null where that took
+# the tier away. A program with one purse has subledger ''. Reads `tier_changes` and `tiers` once each.
 TIERS_AS_OF = """
     SELECT held.program_id, held.subledger_id, held.customer_id, coalesce(named.name, held.last.tier_id) AS tier
     FROM (
@@ -31,7 +31,6 @@ TIERS_AS_OF = """
         FROM tier_changes WHERE changed_at < make_timestamptz($as_of::BIGINT) GROUP BY ALL
     ) held
     LEFT JOIN tiers named ON named.program_id = held.program_id AND named.tier_id = held.last.tier_id
-    WHERE held.last.tier_id IS NOT NULL
 """
 
 

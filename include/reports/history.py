@@ -100,7 +100,8 @@ class _History:
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         total = len(partition.rows)
         past = self._past(partition)
-        passed = np.concatenate(([0], np.cumsum(partition.booked.expiry_points * past)))
+        at_start = past & (partition.booked.expiry_at == self._start)
+        passed = np.concatenate(([0], np.cumsum(partition.booked.expiry_points * at_start)))
         for start in range(0, total, _BLOCK_ROWS):
             rows, expiries = self._asked_for(partition, start, min(start + _BLOCK_ROWS, total), total)
             entries = _interleaved(partition, rows, expiries[~past[expiries]])
@@ -150,7 +151,7 @@ def _interleaved(partition: BookedPartition, rows: Ints, expiries: Ints) -> Ints
 class _Entries:
     """A slice of history: posted rows and derived expiries, column by column.
 
-    passed: points of the first i expiries that are of an earlier period: int64[expiries + 1].
+    passed: of the first i expiries, the points that expired at the start in an earlier period: int64[expiries + 1].
     """
 
     def __init__(self, partition: BookedPartition, entries: Ints, passed: Ints) -> None:

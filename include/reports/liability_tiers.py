@@ -70,8 +70,8 @@ class Tiers:
                 program, subledger, card, customer, tier = batch.columns
                 hashes.append(account_hashes(program, subledger, card, customer))
                 named = tier.dictionary_encode()
-                known = [self._code(name) for name in named.dictionary.to_pylist()]
-                codes.append(np.array(known, np.int16)[named.indices.to_numpy()])
+                known = np.array([*map(self._code, named.dictionary.to_pylist()), NO_TIER], np.int16)
+                codes.append(known[named.indices.fill_null(len(known) - 1).to_numpy()])
         every = np.concatenate(hashes)
         order = np.argsort(every)
         return every[order], np.concatenate(codes)[order]

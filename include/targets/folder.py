@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from include.errors import BadInput, NeedsPerson, Permanent, Problem, Transient
+from include.formats.hashes import file_sha256
 from include.snapshots.store import Store
 from include.targets.protocol import (
     PART_PREFIX,
@@ -186,7 +187,7 @@ def _seen_on_disk(folder: Path, file: ParcelFile) -> Seen:
             return Seen.OTHER
     except FileNotFoundError:
         return Seen.OTHER if path.is_symlink() else Seen.ABSENT
-    return Seen.SAME if _sha256(path) == file.sha256 else Seen.OTHER
+    return Seen.SAME if file_sha256(path) == file.sha256 else Seen.OTHER
 
 
 def _stage(file: ParcelFile, part: Path) -> Iterator[int]:
@@ -201,7 +202,7 @@ def _stage(file: ParcelFile, part: Path) -> Iterator[int]:
         os.fsync(out.fileno())
         if hasattr(os, "posix_fadvise"):  # read back from the disk, not from memory
             os.posix_fadvise(out.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    if size != file.bytes or _sha256(part) != file.sha256:
+    if size != file.bytes or file_sha256(part) != file.sha256:
         raise Transient(f"{part}: what was written is not the file that was rendered ({file.sha256[:12]}...)")
 
 
@@ -232,11 +233,6 @@ def _publish(part: Path, path: Path) -> None:
                 "overwriting another; set replace: true, or use another folder"
             ) from error
         raise
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(folder: Path) -> None:

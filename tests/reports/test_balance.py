@@ -85,6 +85,19 @@ def test_a_stated_balance_of_two_programs_is_compared_with_neither(tmp_path):
     ]
 
 
+def test_an_empty_id_is_no_id(tmp_path):
+    posted = of_text("A earned 70 on 01-01 account card:1\nB earned 20 on 01-02 account card:2")
+    expiry = {**of_text("E expired -30 on 01-03 account card:1")[0], "related_transaction_id": ""}
+    cards = [{"card_id": f"card:{i}", "customer_id": ""} for i in (1, 2)]
+    of = snapshot(tmp_path, {"transactions": [*posted, expiry], "cards": cards})
+    found = rows(balance, of, tmp_path, NOW, grain="customer")
+    # Cards of owner '' are cards without an owner, and an expiry that names '' names no lot.
+    assert {(x["holder_id"], x["customer_id"], x["active"], x["expired"]) for x in found} == {
+        ("card:1", None, 4_000, 3_000),
+        ("card:2", None, 2_000, 0),
+    }
+
+
 @pytest.mark.parametrize("grain", ["account", "customer"])
 def test_rows_that_hold_nothing_can_be_left_out(grain, ledger, tmp_path):
     kept = rows(balance, ledger, tmp_path, NOW, grain=grain, include_zero=False)

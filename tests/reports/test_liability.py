@@ -185,6 +185,27 @@ def test_a_change_of_tier_is_a_reclassification(ledger: Callable[..., Render]) -
     }
 
 
+def test_a_purse_that_lost_its_tier_has_none(ledger: Callable[..., Render]) -> None:
+    changes = [
+        {"program_id": "p", "customer_id": "c", "changed_at": at(when), "tier_id": tier, "subledger_id": purse}
+        for when, tier, purse in (
+            ("2026-01-01", "s", None),
+            ("2026-01-02", "g", "bonus"),
+            ("2026-01-20", None, "bonus"),
+        )
+    ]
+    render = ledger(
+        [row("a", "earned", 100, "2026-01-05", subledger_id="bonus"), row("b", "earned", 7, "2026-01-05")],
+        **TIERS | {"tier_changes": changes},
+    )
+    found = {x["tier"]: points(x) for x in render("2026-01-10", "2026-02-01", method="none", by=["tier"])}
+    assert found == {
+        "Gold": {"opening": 100, "reclassified": -100},
+        None: {"reclassified": 100, "closing": 100, "outstanding": 100},
+        "Silver": {"opening": 7, "closing": 7, "outstanding": 7},
+    }
+
+
 @pytest.mark.parametrize("method", ["cost", "deferred_revenue"])
 @pytest.mark.parametrize("rate_source", ["program_rates", "chain_ladder"])
 def test_every_split_adds_up_to_the_same(

@@ -1,0 +1,89 @@
+"""Airflow's pages as a person meets them: log in, look, open the trigger form and the backfill dialog."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from include.orchestration.environment import USER, password
+from include.orchestration.services import Running
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 30_000  # ms; the machine may be busy
+
+
+@contextlib.contextmanager
+def logged_in(running: Running) -> Iterator[Page]:
+    """Yield a page of a browser in which the administrator is logged in."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        try:
+            page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=running.url)
+            page.set_default_timeout(PATIENCE)
+            expect.set_options(timeout=PATIENCE)
+            page.goto("/")
+            page.locator("input[name=username]").fill(USER)
+            page.locator("input[name=password]").fill(password(running.home))
+            page.locator("button[type=submit]").click()
+            page.wait_for_url("**/")
+            yield page
+        finally:
+            browser.close()
+
+
+def dag_list(page: Page) -> None:
+    """Open the list of all DAGs."""
+    page.goto("/dags")
+    expect(page.get_by_text("Weekly history").first).to_be_visible()
+
+
+def dag(page: Page, dag_id: str) -> None:
+    """Open one DAG with its grid of runs."""
+    page.goto(f"/dags/{dag_id}")
+    expect(page.get_by_role("button", name="Trigger").first).to_be_visible()
+
+
+def trigger_form(page: Page, dag_id: str, *sections: str) -> Locator:
+    """Open the form that starts a run by hand, with one of its sections unfolded; return it."""
+    dag(page, dag_id)
+    page.get_by_role("button", name="Trigger").first.click()
+    form = page.get_by_role("dialog")
+    expect(form).to_be_visible()
+    for section in sections:
+        form.get_by_role("button", name=section).click()
+        expect(form.get_by_role("button", name=section)).to_have_attribute("aria-expanded", "true")
+    return form
+
+
+def backfill_dialog(page: Page, dag_id: str, first: str, last: str) -> Locator:
+    """Open the dialog for a backfill with its days filled in, such as 2026/03/01; return it."""
+    form = trigger_form(page, dag_id)
+    form.get_by_text("Backfill", exact=True).first.click()
+    for day in (first, last):
+        form.get_by_text("Select date and time").first.click()
+        page.get_by_placeholder("YYYY/MM/DD").fill(day)
+        page.get_by_placeholder("HH:mm").fill("00:00")
+        page.get_by_placeholder("HH:mm").press("Enter")
+        page.keyboard.press("Escape")
+    return form
+
+
+def shot(page: Page, folder: Path, name: str) -> Path:
+    """Write a picture of what is to be seen; return its path."""
+    page.wait_for_timeout(1500)  # let the last animation end
+    path = folder / f"{name}.png"
+    page.screenshot(path=path)
+    return path

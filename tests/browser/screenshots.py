@@ -1,0 +1,42 @@
+"""`make screenshots`: the pictures of docs/images, taken of an Airflow that has just run some exports."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.browser import pages
+from tests.orchestration.airflow_server import started
+
+
+def main(folder: Path) -> None:
+    """Write dag-list.png, grid.png, grid-failed.png, trigger-form.png and backfill-dialog.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="loyalty-") as home, started(Path(home)) as server:
+        client = server.running.client
+        client.backfill("weekly-history", datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 31, tzinfo=UTC))
+        client.wait_for_run(
+            "three-targets", client.trigger("three-targets", as_of="2026-04-01T00:00:00Z"), 600
+        )
+        while not (runs := client.runs("weekly-history")) or any(run["end_date"] is None for run in runs):
+            time.sleep(1)
+        time.sleep(5)  # the banner of the backfill goes when the scheduler has seen its end
+        with pages.logged_in(server.running) as page:
+            pages.dag_list(page)
+            pages.shot(page, folder, "dag-list")
+            pages.dag(page, "weekly-history")
+            pages.shot(page, folder, "grid")
+            pages.dag(page, "three-targets")
+            pages.shot(page, folder, "grid-failed")
+            pages.trigger_form(page, "weekly-history", "What to report")
+            pages.shot(page, folder, "trigger-form")
+            dialog = pages.backfill_dialog(page, "weekly-history", "2026/03/01", "2026/04/01")
+            dialog.get_by_text("runs will be triggered").wait_for()
+            pages.shot(page, folder, "backfill-dialog")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,82 @@
+"""Rule: what an operator needs is to be seen in Airflow's own pages, in words."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import pages
+
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(not Path(pages.CHROMIUM).exists(), reason="chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def page(airflow_server):
+    with pages.logged_in(airflow_server.running) as found:
+        yield found
+
+
+def test_the_list_says_when_each_export_runs_and_that_a_definition_is_broken(page, tmp_path):
+    pages.dag_list(page)
+    for text in (
+        "Weekly on Monday 09:00 Europe/Paris",
+        "Monthly on day 15 and the Last day 06:00 America/New_York",
+        "Balances to three places",
+    ):
+        expect(page.get_by_text(text).first).to_be_visible()
+    pages.shot(page, tmp_path, "dag-list")
+    page.locator("button", has_text=re.compile(r"^\s*1\s*$")).first.click()
+    expect(page.get_by_text("broken_definitions.py").first).to_be_visible()
+    pages.shot(page, tmp_path, "import-error")
+
+
+def test_the_form_explains_every_field(page, tmp_path):
+    form = pages.trigger_form(page, "weekly-history", "What to report")
+    for label, words in (
+        ("As of", "as it was at this instant"),
+        ("From", "First instant of"),
+        ("To", "after the period"),
+    ):
+        expect(form.get_by_text(label, exact=True).first).to_be_visible()
+        expect(form.get_by_text(words).first).to_be_visible()
+    pages.shot(page, tmp_path, "trigger-form")
+    form = pages.trigger_form(page, "three-targets", "Where to deliver")
+    expect(form.get_by_text("Make and check the files, deliver nothing.")).to_be_visible()
+    expect(form.get_by_text("Deliver to these targets only; all when empty.")).to_be_visible()
+
+
+def test_a_backfill_is_counted_before_it_starts_and_runs_when_it_does(page, airflow_server, tmp_path):
+    # Mondays of March 2026: 2, 9, 16, 23, 30; the range ends with its last instant.
+    dialog = pages.backfill_dialog(page, "weekly-history", "2026/03/01", "2026/04/01")
+    expect(dialog.get_by_text("runs will be triggered")).to_be_visible()
+    pages.shot(page, tmp_path, "backfill-dialog")
+
+    dialog = pages.backfill_dialog(page, "weekly-history", "2025/10/18", "2025/11/01")
+    expect(dialog.get_by_text("2 runs will be triggered")).to_be_visible()
+    dialog.get_by_role("button", name="Run Backfill").click()
+    wanted = {
+        "2025-10-20T07:00:00Z": "success",
+        "2025-10-27T08:00:00Z": "success",
+    }  # summer time ended on the 26th
+    until = time.monotonic() + 600
+    while True:
+        runs = {
+            run["logical_date"]: run["state"] for run in airflow_server.running.client.runs("weekly-history")
+        }
+        if {date: runs.get(date) for date in wanted} == wanted:
+            break
+        assert time.monotonic() < until, runs
+        time.sleep(1)
+    pages.dag(page, "weekly-history")
+    for task in ("pin", "snapshot", "render", "settle"):
+        expect(page.get_by_text(task, exact=True).first).to_be_visible()
+    pages.shot(page, tmp_path, "grid")
