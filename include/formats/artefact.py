@@ -75,7 +75,7 @@ class Totals:
                 self._sums[column.name] += pc.sum(wide).as_py() or 0
             elif column.type is FieldType.ID and not hashed:
                 hashed = True
-                hashes = text_hashes(array.cast(pa.string()))
+                hashes = text_hashes(array)
                 self._hash_total += int(np.add.reduce(hashes, dtype=np.uint64))
 
     def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

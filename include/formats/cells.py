@@ -7,7 +7,7 @@ integers of its smallest unit, so no float is ever made.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numba
 import numpy as np
@@ -29,11 +29,34 @@ Nulls = npt.NDArray[np.bool_]
 
 
 class Cells(NamedTuple):
-    """One column's cells: cell i is `data[offsets[i]:offsets[i + 1]]`; `nulls` is empty when none is null."""
+    """One column's cells: value k is `data[offsets[k]:offsets[k + 1]]`; `nulls` is empty when none is null.
+
+    Cell i is value i; or value `at[i]` where `at` is not empty: what stands in many rows is made, and lies in
+    memory, once, and no row's text is copied before it is written.
+    """
 
     offsets: Offsets
     data: Bytes
     nulls: Nulls
+    at: Offsets
+
+    @property
+    def rows(self) -> int:
+        """How many cells."""
+        return len(self.at) or len(self.offsets) - 1
+
+    def same_values(self, other: Cells) -> bool:
+        """Return whether the values of both lie in the same memory."""
+        return _place(self.offsets) == _place(other.offsets) and _place(self.data) == _place(other.data)
+
+    def text(self, row: int) -> str:
+        """Return a cell that is not null."""
+        value = self.at[row] if len(self.at) else row
+        return self.data[self.offsets[value] : self.offsets[value + 1]].tobytes().decode()
+
+
+def _place(array: npt.NDArray[Any]) -> tuple[int, int]:
+    return array.__array_interface__["data"][0], len(array)
 
 
 def _fixed(array: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
@@ -44,6 +67,7 @@ def _fixed(array: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
 
 NO_BYTES: Bytes = _fixed(np.zeros(0, dtype=np.uint8))
 NO_NULLS: Nulls = _fixed(np.zeros(0, dtype=np.bool_))
+IN_PLACE: Offsets = _fixed(np.zeros(0, dtype=np.int32))
 
 
 def pattern_codes(pattern: str) -> npt.NDArray[np.int16]:
@@ -70,15 +94,26 @@ def pattern_codes(pattern: str) -> npt.NDArray[np.int16]:
 
 
 def text_cells(array: pa.Array) -> Cells:
-    """Return the cells of a text column without copying its bytes (a dictionary is unpacked first)."""
+    """Return the cells of a text column without copying its bytes."""
     if array.type != pa.string():
         array = array.cast(pa.string())
     _, offsets, data = array.buffers()
     if offsets is None or len(array) == 0:
-        return Cells(_fixed(np.zeros(len(array) + 1, dtype=np.int32)), NO_BYTES, _nulls(array))
+        return Cells(_fixed(np.zeros(len(array) + 1, dtype=np.int32)), NO_BYTES, _nulls(array), IN_PLACE)
     starts = np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
     held = np.frombuffer(data, dtype=np.uint8) if data is not None else NO_BYTES
-    return Cells(_fixed(starts), _fixed(held), _nulls(array))
+    return Cells(_fixed(starts), _fixed(held), _nulls(array), IN_PLACE)
+
+
+def coded_cells(array: pa.DictionaryArray, values: Cells) -> Cells:
+    """Return the cells of a dictionary column, of whose dictionary `values` are the cells."""
+    indices = array.indices.cast(pa.int32())
+    places = np.frombuffer(indices.buffers()[1], dtype=np.int32)[indices.offset : indices.offset + len(array)]
+    nulls = _nulls(indices)
+    if len(values.nulls):
+        of_values = np.take(values.nulls, places, mode="clip")  # the place of a null is any number
+        nulls = _fixed(of_values | nulls if len(nulls) else of_values)
+    return Cells(values.offsets, values.data, nulls, _fixed(places))
 
 
 def number_cells(array: pa.Array, *, scale: int, least: int, decimal_sign: str = ".") -> Cells:
@@ -100,7 +135,7 @@ def number_cells(array: pa.Array, *, scale: int, least: int, decimal_sign: str =
     out = np.empty(len(values) * _WIDEST_NUMBER, dtype=np.uint8)
     offsets = np.empty(len(values) + 1, dtype=np.int32)
     used = _write_numbers(values, nulls, scale, min(least, scale), ord(decimal_sign), out, offsets)
-    return Cells(_fixed(offsets), _fixed(out[:used]), nulls)
+    return Cells(_fixed(offsets), _fixed(out[:used]), nulls, IN_PLACE)
 
 
 def time_cells(array: pa.Array, codes: npt.NDArray[np.int16], zone: str = "UTC") -> Cells:
@@ -120,7 +155,7 @@ def time_cells(array: pa.Array, codes: npt.NDArray[np.int16], zone: str = "UTC")
     out = np.empty(len(values) * len(codes) * _WIDEST_PART, dtype=np.uint8)
     offsets = np.empty(len(values) + 1, dtype=np.int32)
     used = _write_times(values, shifts, nulls, codes, out, offsets)
-    return Cells(_fixed(offsets), _fixed(out[:used]), nulls)
+    return Cells(_fixed(offsets), _fixed(out[:used]), nulls, IN_PLACE)
 
 
 def boolean_cells(array: pa.Array) -> Cells:
@@ -136,7 +171,9 @@ def _values(array: pa.Array) -> npt.NDArray[np.int64]:
 def _nulls(array: pa.Array) -> Nulls:
     if array.null_count == 0:
         return NO_NULLS
-    return _fixed(np.array(array.is_null().to_numpy(zero_copy_only=False)))
+    bits = np.frombuffer(array.buffers()[0], dtype=np.uint8)
+    valid = np.unpackbits(bits[array.offset // 8 :], count=array.offset % 8 + len(array), bitorder="little")
+    return _fixed(valid[array.offset % 8 :] == 0)
 
 
 def _wide_cells(array: pa.Array, least: int, decimal_sign: str) -> Cells:

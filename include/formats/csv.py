@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from include.errors import BadInput, Problem
 from include.formats import rows, styles
-from include.formats.cells import Bytes, text_cells
+from include.formats.cells import Bytes, Cells, text_cells
 from include.formats.parallel import ordered_map
 from include.formats.pieces import numbered_pieces
 from include.ledger.columns import Column
@@ -96,7 +96,7 @@ def encode(columns: Sequence[Column], batches: Iterable[pa.RecordBatch], options
 
 
 class _Writer:
-    """The layout of one file: made once, used by several threads, never changed."""
+    """The layout of one file: made once, used by several threads; only what was seen of dictionaries changes."""
 
     def __init__(self, columns: Sequence[Column], options: Options) -> None:
         self._columns, self._options = columns, options
@@ -104,6 +104,8 @@ class _Writer:
         quote, delimiter = options.enclosure, options.delimiter
         self._escapes = rows.Escapes.of(quote, {quote: quote}, asking=quote + delimiter + "\r\n")
         self._layout = [self._cell(index, column) for index, column in enumerate(columns)]
+        # By column, its last dictionary (held, so that no other can come to lie there) and how that is written.
+        self._dictionaries: dict[int, tuple[Cells, rows.Cell]] = {}
 
     def _cell(self, index: int, column: Column) -> rows.Cell:
         options = self._options
@@ -127,6 +129,16 @@ class _Writer:
             quote_empty=alone,
         )
 
+    def _cell_for(self, index: int, cells: Cells) -> rows.Cell:
+        """Return the layout of some cells: a dictionary, which many batches share, is looked through once."""
+        cell = self._layout[index]
+        if not len(cells.at):
+            return cell
+        held = self._dictionaries.get(index)
+        if held is None or not held[0].same_values(cells):
+            held = self._dictionaries[index] = (cells, rows.calm(cells, cell, self._escapes))
+        return held[1]
+
     def header(self) -> bytes:
         """Return the line of names, written by the rules of text."""
         names = [pa.array([column.name], pa.string()) for column in self._columns]
@@ -148,20 +160,13 @@ class _Writer:
         options = self._options
         arrays = zip(self._columns, batch.columns, strict=True)
         cells = [styles.cells_of(column, array, options, options.decimal_sign) for column, array in arrays]
-        if (
-            options.quoting == "none"
-            and len(cells) == 1
-            and not options.null_text
-            and batch.column(0).null_count
-        ):
-            row = batch.column(0).is_null().index(pa.scalar(True)).as_py()
-            raise self._refused(first_row + row, 0, "")
+        if options.quoting == "none" and len(cells) == 1 and not options.null_text and cells[0].nulls.any():
+            raise self._refused(first_row + int(cells[0].nulls.argmax()), 0, "")
+        layout = [self._cell_for(index, column) for index, column in enumerate(cells)]
         try:
-            text = rows.join(cells, self._layout, self._escapes, self._end)
+            text = rows.join(cells, layout, self._escapes, self._end)
         except rows.NeedsQuotes as needs:
-            value = cells[needs.column]
-            start, stop = value.offsets[needs.row], value.offsets[needs.row + 1]
-            shown = value.data[start:stop].tobytes().decode()
+            shown = cells[needs.column].text(needs.row)
             raise self._refused(first_row + needs.row, needs.column, shown) from None
         return self._encoded(text, first_row, batch)
 

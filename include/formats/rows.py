@@ -7,7 +7,7 @@ A row depends on nothing but itself, so the same rows give the same bytes howeve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -67,14 +67,24 @@ class NeedsQuotes(Exception):
         self.row, self.column = row, column
 
 
+def calm(cells: Cells, cell: Cell, escapes: Escapes) -> Cell:
+    """Return `cell` without the looks at each byte, where no value in `cells` holds one that asks for care.
+
+    Worth it for the values of a dictionary, which are looked at once and written many times.
+    """
+    if _asks_for_care(cells.offsets, cells.data, cell.scanned, cell.neutralised, escapes.specials):
+        return cell
+    return replace(cell, scanned=False, neutralised=False)
+
+
 def join(columns: Sequence[Cells], layout: Sequence[Cell], escapes: Escapes, end: Bytes) -> bytes:
     """Return the rows as bytes. Raises NeedsQuotes where `quoting` forbids what a cell needs."""
-    rows = len(columns[0].offsets) - 1
+    rows = columns[0].rows
     widths = np.full(rows, len(end), dtype=np.int64)
     marks = np.zeros((len(columns), rows), dtype=np.uint8)
     for index, (cells, cell) in enumerate(zip(columns, layout, strict=True)):
         failed = _measure(
-            cells.offsets, cells.data, cells.nulls, len(cell.prefix), cell.null, cell.quoting, cell.scanned,
+            cells.offsets, cells.data, cells.nulls, cells.at, len(cell.prefix), cell.null, cell.quoting, cell.scanned,
             cell.neutralised, cell.quote_empty, escapes.costs, escapes.specials, widths, marks[index],
         )  # fmt: skip
         if failed >= 0:
@@ -84,7 +94,7 @@ def join(columns: Sequence[Cells], layout: Sequence[Cell], escapes: Escapes, end
     out = np.empty(int(ends[-1]) if rows else 0, dtype=np.uint8)
     for index, (cells, cell) in enumerate(zip(columns, layout, strict=True)):
         _put(
-            cells.offsets, cells.data, cells.nulls, cell.prefix, cell.null, cell.quote, marks[index],
+            cells.offsets, cells.data, cells.nulls, cells.at, cell.prefix, cell.null, cell.quote, marks[index],
             escapes.costs, escapes.short, escapes.lead, cursor, out,
         )  # fmt: skip
     _finish(end, cursor, out)
@@ -128,10 +138,23 @@ def _has_special(data: Bytes, start: int, stop: int, quote: int, other: int, con
     """Whether any byte of a column is one that the row scan must look at: a vector loop, 20 GB/s."""
     seen = False
     first, second, below = np.uint8(quote), np.uint8(other), np.uint8(control)
-    for at in range(np.uint64(start), np.uint64(stop)):
-        byte = data[at]
+    for byte_at in range(np.uint64(start), np.uint64(stop)):
+        byte = data[byte_at]
         seen |= (byte == first) | (byte == second) | (byte < below)
     return seen
+
+
+@numba.njit(nogil=True, cache=True)
+def _asks_for_care(
+    offsets: Offsets, data: Bytes, scanned: bool, neutralised: bool, specials: tuple[int, int, int]
+) -> bool:
+    if scanned and _has_special(data, offsets[0], offsets[-1], specials[0], specials[1], specials[2]):
+        return True
+    if neutralised:
+        for value in range(len(offsets) - 1):
+            if _dangerous(data, np.int64(offsets[value]), np.int64(offsets[value + 1])):
+                return True
+    return False
 
 
 @numba.njit(nogil=True, cache=True)
@@ -139,6 +162,7 @@ def _measure(
     offsets: Offsets,
     data: Bytes,
     nulls: Nulls,
+    at: Offsets,
     prefix_width: int,
     null: Bytes,
     quoting: int,
@@ -150,26 +174,27 @@ def _measure(
     widths: npt.NDArray[np.int64],
     marks: Bytes,
 ) -> int:
-    if scanned:
+    if scanned and not len(at):
         scanned = _has_special(data, offsets[0], offsets[-1], specials[0], specials[1], specials[2])
     for i in range(len(widths)):
         if len(nulls) and nulls[i]:
             widths[i] += prefix_width + len(null)
             continue
-        start, stop = np.uint64(offsets[i]), np.uint64(offsets[i + 1])
+        value = np.uint64(at[i]) if len(at) else np.uint64(i)
+        start, stop = np.uint64(offsets[value]), np.uint64(offsets[value + np.uint64(1)])
         width = np.int64(stop - start)
         mark = 0
         asked = quote_empty and width == 0
         if len(null) > 0 and width == len(null):
             same = True
-            for at in range(width):
-                same = same and data[start + np.uint64(at)] == null[at]
+            for byte_at in range(width):
+                same = same and data[start + np.uint64(byte_at)] == null[byte_at]
             asked = same  # the text that stands for null must not be taken for it
         if scanned:
             seen = np.uint8(0)
             added = 0
-            for at in range(start, stop):
-                cost = costs[data[at]]
+            for byte_at in range(start, stop):
+                cost = costs[data[byte_at]]
                 seen |= cost
                 added += cost & 127
             asked = asked or seen >= 128
@@ -200,6 +225,7 @@ def _put(
     offsets: Offsets,
     data: Bytes,
     nulls: Nulls,
+    at: Offsets,
     prefix: Bytes,
     null: Bytes,
     quote: int,
@@ -223,7 +249,8 @@ def _put(
                 position += one
             cursor[i] = position
             continue
-        start, stop = np.uint64(offsets[i]), np.uint64(offsets[i + 1])
+        value = np.uint64(at[i]) if len(at) else np.uint64(i)
+        start, stop = np.uint64(offsets[value]), np.uint64(offsets[value + np.uint64(1)])
         mark = marks[i]
         if mark & 1:
             out[position] = quote
@@ -232,12 +259,12 @@ def _put(
             out[position] = 39
             position += one
         if mark & 4:
-            for at in range(start, stop):
-                position = _escape(data[at], costs, short, lead, position, out)
+            for byte_at in range(start, stop):
+                position = _escape(data[byte_at], costs, short, lead, position, out)
         else:
             width = stop - start
-            for at in range(width):
-                out[position + at] = data[start + at]
+            for byte_at in range(width):
+                out[position + byte_at] = data[start + byte_at]
             position += width
         if mark & 1:
             out[position] = quote
@@ -269,5 +296,5 @@ def _escape(
 @numba.njit(nogil=True, cache=True)
 def _finish(end: Bytes, cursor: npt.NDArray[np.int64], out: Bytes) -> None:
     for i in range(len(cursor)):
-        for at in range(len(end)):
-            out[cursor[i] + at] = end[at]
+        for byte_at in range(len(end)):
+            out[cursor[i] + byte_at] = end[byte_at]

@@ -74,8 +74,11 @@ def cells_of(column: Column, array: pa.Array, style: TextStyle, decimal_sign: st
     """Return a column's cells by its type.
 
     Points: `points` decides. Money: with `fixed` at least two decimals, more when the value has more (up to
-    four); with `plain` only those needed. Rates: only those needed. All exact.
+    four); with `plain` only those needed. Rates: only those needed. All exact. A dictionary's values are
+    written once each.
     """
+    if pa.types.is_dictionary(array.type) and len(array):
+        return cells.coded_cells(array, cells_of(column, array.dictionary, style, decimal_sign))
     kind = column.type
     if kind in TEXT_TYPES:
         return cells.text_cells(array)

@@ -31,7 +31,7 @@ from include.ledger import booking_kernel as kernel
 from include.ledger import row_checks
 from include.ledger.compiled import read_only
 from include.ledger.hashing import account_hashes, text_hashes
-from include.ledger.ordering import AccountColumns, account_starts, sort_order
+from include.ledger.ordering import AccountColumns, account_starts, sort_order, sorted_accounts
 from include.ledger.rows import (
     NEVER,
     NO_RELATED,
@@ -55,6 +55,7 @@ __all__ = [
     "account_starts",
     "book",
     "sort_order",
+    "sorted_accounts",
     "warm",
 ]
 

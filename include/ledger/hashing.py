@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from include.ledger.compiled import compiled
+from include.ledger.compiled import compiled, read_only
 from include.ledger.text_buffers import Text, text_buffers
 
 FNV_OFFSET = np.uint64(0xCBF29CE484222325)
@@ -55,11 +55,16 @@ def account_hashes(program: Text, subledger: Text, card: Text, customer: Text) -
 
 
 def text_hashes(texts: Text) -> NDArray[np.uint64]:
-    """`text_hash` of every row's UTF-8 bytes: uint64[n]; null hashes as ''."""
+    """`text_hash` of every row's UTF-8 bytes: uint64[n]; null hashes as ''.
+
+    Of a dictionary column only the values that rows name are looked at, where they lie.
+    """
     out = np.empty(len(texts), np.uint64)
     for start, (part,) in _aligned((texts,)):
-        offsets, data = text_buffers(part)
-        _hash_texts(offsets, data, out[start : start + len(part)])
+        coded = pa.types.is_dictionary(part.type)
+        offsets, data = text_buffers(part.dictionary if coded else part)
+        places = part.indices.fill_null(-1).to_numpy() if coded else np.arange(len(part))
+        _hash_texts(offsets, data, read_only(places, np.int32), out[start : start + len(part)])
     return out
 
 
@@ -92,9 +97,12 @@ def _finish(state: np.uint64) -> np.uint64:
 
 
 @compiled
-def _hash_texts(offsets: NDArray[np.int32], data: NDArray[np.uint8], out: NDArray[np.uint64]) -> None:
+def _hash_texts(
+    offsets: NDArray[np.int32], data: NDArray[np.uint8], places: NDArray[np.int32], out: NDArray[np.uint64]
+) -> None:
     for row in range(out.size):
-        out[row] = _finish(_absorb(FNV_OFFSET, offsets, data, row))
+        state = FNV_OFFSET if places[row] < 0 else _absorb(FNV_OFFSET, offsets, data, places[row])
+        out[row] = _finish(state)
 
 
 @compiled

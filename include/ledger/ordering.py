@@ -35,7 +35,19 @@ def sort_order(
     transaction_ids: Text,
     accounts: AccountColumns | None = None,
 ) -> Ints:
-    """The permutation (int64[n]) that brings rows into ledger order.
+    """The permutation (int64[n]) that brings rows into ledger order: `sorted_accounts` without the starts."""
+    return sorted_accounts(account_hash, created_at, type, points, transaction_ids, accounts)[0]
+
+
+def sorted_accounts(
+    account_hash: NDArray[np.uint64],
+    created_at: Ints,
+    type: NDArray[np.uint8],  # noqa: A002
+    points: Ints,
+    transaction_ids: Text,
+    accounts: AccountColumns | None = None,
+) -> tuple[Ints, Ints]:
+    """The permutation (int64[n]) that brings rows into ledger order, and there the `account_starts`.
 
     Rows that already stand in time order cost one pass; ids are compared, as UTF-8 bytes, only within one
     instant. `accounts` separates different accounts of one hash; leave it out only where there is one account.
@@ -50,7 +62,7 @@ def sort_order(
     ids_at, ids = text_buffers(transaction_ids)
     late = np.where(points == 0, ~np.isin(type, _LOT_TYPES), points < 0)
     _sort_runs(order, starts, read_only(created_at, np.int64), read_only(late, np.bool_), ids_at, ids)
-    return order
+    return order, starts
 
 
 def account_starts(account_hash: NDArray[np.uint64], accounts: AccountColumns | None = None) -> Ints:

@@ -32,7 +32,7 @@ def text_buffers(column: Text) -> TextBuffers:
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(_as_string(column.chunks))
     (array,) = _as_string([column])
-    if array.null_count:
+    if array.null_count and _nulls_hold_text(array):
         array = pc.fill_null(array, "")
     if len(array) == 0:
         return TextBuffers(
@@ -42,6 +42,13 @@ def text_buffers(column: Text) -> TextBuffers:
     offsets = np.frombuffer(offset_buffer, np.int32, len(array) + 1, array.offset * 4)
     data = np.zeros(0, np.uint8) if data_buffer is None else np.frombuffer(data_buffer, np.uint8)
     return TextBuffers(read_only(offsets, np.int32), read_only(data, np.uint8))
+
+
+def _nulls_hold_text(array: pa.Array) -> bool:
+    """Whether bytes stand behind nulls, which Arrow allows: else they read as '' as they are, without a copy."""
+    offsets = np.frombuffer(array.buffers()[1], np.int32, len(array) + 1, array.offset * 4)
+    held = np.diff(offsets) > 0
+    return int(held.sum()) > 0 and bool(pc.any(pc.and_(array.is_null(), pa.array(held))).as_py())
 
 
 def _as_string(arrays: list[pa.Array]) -> list[pa.Array]:

@@ -6,8 +6,9 @@ docs/ledger.md section 5. Rows pass through Arrow from the partition to the file
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,16 +20,14 @@ from include.ledger.booking import NEVER, TransactionType
 from include.ledger.catalog import RELATIONS, FieldType
 from include.ledger.columns import Column
 from include.ledger.invariants import problem_codes
-from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
+from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
 from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints, instants
+from include.reports.replay import BookedPartition, Ints, instants, with_others, words
 
 KIND = "history"
 TITLE = "History"
 PERIOD: Period = "optional"
 
-# Rows of a partition that are looked at in one go: bounds memory where one account holds millions.
-_BLOCK_ROWS = 120_000
 _WORDS = pa.array([kind.word for kind in TransactionType])
 _FIGURES = {
     "points_change": FieldType.POINTS,
@@ -95,18 +94,19 @@ class _History:
     def __init__(self, asked: Asked, options: Options) -> None:
         self.cuts: tuple[Cut, ...] = (asked.cut,)
         self._start = asked.start
-        self._schema = arrow_schema(columns(options))
+        self._names = [column.name for column in columns(options)]
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         total = len(partition.rows)
         past = self._past(partition)
         at_start = past & (partition.booked.expiry_at == self._start)
         passed = np.concatenate(([0], np.cumsum(partition.booked.expiry_points * at_start)))
-        for start in range(0, total, _BLOCK_ROWS):
-            rows, expiries = self._asked_for(partition, start, min(start + _BLOCK_ROWS, total), total)
-            entries = _interleaved(partition, rows, expiries[~past[expiries]])
-            for first in range(0, entries.size, SLICE_ROWS):
-                yield self._slice(partition, entries[first : first + SLICE_ROWS], passed)
+        step = partition.rows_at_once
+        for start in range(0, total, step):
+            rows, expiries = self._asked_for(partition, start, min(start + step, total), total)
+            block = self._block(partition, _interleaved(partition, rows, expiries[~past[expiries]]), passed)
+            for first in range(0, len(block), SLICE_ROWS):
+                yield block.slice(first, SLICE_ROWS)
 
     def finish(self) -> Iterable[pa.RecordBatch]:
         return ()
@@ -129,11 +129,9 @@ class _History:
         lot_created_at = partition.rows.created_at[booked.expiry_lot]
         return (booked.expiry_at <= self._start) & (lot_created_at < self._start)
 
-    def _slice(self, partition: BookedPartition, entries: Ints, passed: Ints) -> pa.RecordBatch:
+    def _block(self, partition: BookedPartition, entries: Ints, passed: Ints) -> pa.RecordBatch:
         view = _Entries(partition, entries, passed)
-        return pa.RecordBatch.from_arrays(
-            [view.column(field.name) for field in self._schema], schema=self._schema
-        )
+        return pa.RecordBatch.from_arrays([view.column(name) for name in self._names], self._names)
 
 
 def _interleaved(partition: BookedPartition, rows: Ints, expiries: Ints) -> Ints:
@@ -165,6 +163,7 @@ class _Entries:
         # The posted row, or the lot that expired: both belong to the entry's account.
         self._holder = np.where(self._derived, 0, entries)
         self._holder[self._derived] = partition.booked.expiry_lot[self._expiry]
+        self._of_row, self._of_holder = partition.texts(self._row), partition.texts(self._holder)
 
     def column(self, name: str) -> pa.Array:
         made = {
@@ -185,25 +184,23 @@ class _Entries:
         }
         if name in made:
             return made[name]()
-        return self._partition.text(name, self._holder if name in _OF_ACCOUNT else self._row)
+        return self._of_holder(name) if name in _OF_ACCOUNT else self._of_row(name)
+
+    @cached_property
+    def _lots(self) -> pa.Array:
+        """The ids of the lots that expired, one for each derived expiry."""
+        return self._partition.text("transaction_id", self._holder[self._derived])
 
     def _ids(self) -> pa.Array:
-        ids = self._partition.text("transaction_id", self._holder)
-        if not self._expiry.size:
-            return ids
-        prefix = pa.array(["", "expiry:"]).take(pa.array(self._derived.astype(np.int8)))
-        return pc.binary_join_element_wise(prefix, ids, "")
+        derived = pc.binary_join_element_wise("expiry:", self._lots, "")
+        return with_others(self._of_row("transaction_id"), self._derived, derived)
 
     def _related(self) -> pa.Array:
         """The id that a row names; of a derived expiry, its lot's."""
-        posted = self._partition.text("related_transaction_id", self._row)
-        if not self._expiry.size:
-            return posted
-        lots = self._partition.text("transaction_id", np.where(self._derived, self._holder, -1))
-        return pc.coalesce(posted, lots)
+        return with_others(self._of_row("related_transaction_id"), self._derived, self._lots)
 
     def _types(self) -> pa.Array:
-        return _WORDS.take(pa.array(self._rows_or("type", int(TransactionType.EXPIRED))))
+        return words(self._rows_or("type", int(TransactionType.EXPIRED)), _WORDS)
 
     def _instants(self) -> pa.Array:
         rows, booked = self._partition.rows, self._partition.booked
@@ -243,20 +240,16 @@ class _Entries:
         return pa.array(np.where(posted_expiry, confirmed, 0))
 
     def _problems(self) -> pa.Array:
-        bits = np.where(self._derived, 0, self._partition.booked.problem[np.maximum(self._row, 0)])
-        if not bits.any():
-            return pa.nulls(bits.size, pa.string())
-        known = np.unique(bits)
-        words = pa.array([" ".join(problem_codes(int(flags))) or None for flags in known], pa.string())
-        return words.take(pa.array(np.searchsorted(known, bits)))
+        bits = self._of(self._partition.booked.problem, 0)
+        known = np.unique(bits) if bits.any() else np.zeros(1, bits.dtype)
+        texts = pa.array([" ".join(problem_codes(int(flags))) or None for flags in known], pa.string())
+        return words(np.searchsorted(known, bits), texts)
 
     def _rows_or(self, name: str, of_expiries: int) -> Ints:
         """The rows' numbers called `name`, one and the same for derived expiries."""
-        values: Ints = getattr(self._partition.rows, name)[np.maximum(self._row, 0)]
-        values[self._derived] = of_expiries
-        return values
+        return self._of(getattr(self._partition.rows, name), of_expiries)
 
-    def _of(self, of_rows: Ints, of_expiries: Ints) -> Ints:
-        values = of_rows[np.maximum(self._row, 0)]
-        values[self._derived] = of_expiries[self._expiry]
+    def _of(self, of_rows: NDArray[Any], of_expiries: Ints | int) -> NDArray[Any]:
+        values = of_rows[self._row]  # -1 is a row too: derived expiries have their own
+        values[self._derived] = of_expiries if isinstance(of_expiries, int) else of_expiries[self._expiry]
         return values

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from include.errors import BadInput, LedgerViolation, Problem
 from include.ledger.ageing import month_number, month_start
@@ -31,6 +32,7 @@ from include.ledger.revenue import CONSIDERATION_PLACES
 from include.reports import files
 from include.reports.engine import Engine
 from include.reports.liability_programs import Program, Rates
+from include.reports.liability_shares import MONEY_UNIT, WORTH, Wide, decimals, numbers, shares, sums, worths
 from include.reports.model import LocalSnapshot, Needs
 
 NEEDS: Needs = {
@@ -41,50 +43,39 @@ _RATE_SCALE = 10**8
 _FIRST_MONTH = 1970 * 12  # what was issued before counts as issued in it
 
 # `stretches` holds the stretches of time in which month and rates of a program stay the same; a cut starts one
-# too, so that one pass gives the sums before and after it. `unit` is price x rate: points are 1e-2 and the two
-# rates 1e-8 each, so P in units of 1e-8 is points x unit / 1e10. Only an order with rows in several stretches
+# too, so that one pass gives the sums before and after it. DuckDB only brings the rows of an order and the order
+# together: arithmetic of 128 bits is many times cheaper outside. Only an order with rows in several stretches
 # needs a running sum, and few orders have.
 _SQL = """
 WITH grouped AS MATERIALIZED (
-    SELECT s.program, i.stretch, i.order_id, bool_or(s.unit IS NULL) AS unrated,
-           coalesce(sum((2 * i.points::HUGEINT * s.unit::HUGEINT + 10000000000) // 20000000000), 0) AS worth
-    FROM issued i JOIN stretches s ON s.stretch = i.stretch
-    GROUP BY s.program, i.stretch, i.order_id
-), spanning AS (
-    SELECT program, order_id FROM grouped WHERE order_id IS NOT NULL GROUP BY ALL HAVING count(*) > 1
+    SELECT stretch, order_id, sum(worth) AS worth FROM issued GROUP BY ALL
+), spanning AS MATERIALIZED (
+    SELECT order_id FROM grouped GROUP BY order_id HAVING count(*) > 1
 ), running AS (
-    SELECT g.*, sum(g.worth) OVER (PARTITION BY g.program, g.order_id ORDER BY g.stretch) AS until
-    FROM grouped g SEMI JOIN spanning USING (program, order_id)
+    SELECT g.*, sum(g.worth) OVER (PARTITION BY s.program, g.order_id ORDER BY g.stretch) AS until
+    FROM grouped g SEMI JOIN spanning USING (order_id) JOIN stretches s ON s.stretch = g.stretch
     UNION ALL
-    SELECT g.*, g.worth AS until FROM grouped g ANTI JOIN spanning USING (program, order_id)
-), shared AS (
-    SELECT r.program, r.stretch, r.unrated, r.worth, r.until, o.order_id AS known, o.currency,
-           (greatest(o.total_amount, 0)::DECIMAL(38, 4) * 10000)::HUGEINT * 10000 AS price,
-           (greatest(o.amount, 0)::DECIMAL(38, 4) * 10000)::HUGEINT * 10000 AS goods
-    FROM running r LEFT JOIN orders o
-      ON o.order_id = r.order_id AND o.total_amount IS NOT NULL AND o.amount IS NOT NULL
+    SELECT g.*, g.worth AS until FROM grouped g ANTI JOIN spanning USING (order_id)
 )
-SELECT program, stretch, bool_or(unrated) AS unrated, min(known) FILTER (currency <> own_currency) AS foreign,
-       sum(CASE WHEN known IS NULL THEN worth ELSE
-           CASE WHEN goods + until = 0 THEN 0
-                ELSE (2 * price * until + goods + until) // (2 * (goods + until)) END
-         - CASE WHEN goods + until - worth = 0 THEN 0
-                ELSE (2 * price * (until - worth) + goods + until - worth) // (2 * (goods + until - worth)) END
-       END)::VARCHAR AS amount
-FROM shared JOIN (SELECT DISTINCT program AS own, currency AS own_currency FROM currencies) ON own = program
-GROUP BY program, stretch ORDER BY program, stretch
+SELECT r.stretch, r.worth, r.until, o.price, o.goods,
+       CASE WHEN o.currency <> s.currency THEN r.order_id END AS foreign
+FROM running r JOIN stretches s ON s.stretch = r.stretch LEFT JOIN orders o ON o.order_id = r.order_id
 """
 _SCHEMA = pa.schema(
     [
         ("stretch", pa.int32()),
-        ("unrated", pa.bool_()),
+        ("worth", WORTH),
+        ("until", WORTH),
+        ("price", pa.int64()),
+        ("goods", pa.int64()),
         ("foreign", pa.string()),
-        ("amount", pa.string()),
     ]
 )
-_ISSUED = pa.schema([("stretch", pa.int32()), ("order_id", pa.string()), ("points", pa.int64())])
-_STRETCHES = pa.schema([("stretch", pa.int32()), ("program", pa.int32()), ("unit", pa.decimal128(38, 0))])
-_CURRENCIES = pa.schema([("program", pa.int32()), ("currency", pa.string())])
+_ISSUED = pa.schema([("stretch", pa.int32()), ("order_id", pa.string()), ("worth", WORTH)])
+_STRETCHES = pa.schema([("stretch", pa.int32()), ("program", pa.int32()), ("currency", pa.string())])
+_ORDERS = pa.schema(
+    [("order_id", pa.string()), ("currency", pa.string()), ("price", pa.int64()), ("goods", pa.int64())]
+)
 _READ_ROWS = 65_536
 
 Considerations = dict[tuple[str, int], Decimal]
@@ -106,30 +97,28 @@ def considerations(
     if snapshot.has("transactions", "order_id"):
         snapshot.require("liability", {"orders": NEEDS["orders"]})
     stretches = _stretches(programs, start, end)
+    issued = _Issued(snapshot, list(programs), stretches, end, known_at)
+    foreign: dict[int, str] = {}
+    with Engine(scratch) as engine:
+        engine.add_reader("orders", pa.RecordBatchReader.from_batches(_ORDERS, _orders(snapshot)))
+        engine.add_reader("issued", pa.RecordBatchReader.from_batches(_ISSUED, issued.with_order()))
+        engine.add_reader("stretches", _as_table(stretches, programs).to_reader())
+        for batch in engine.run(_SQL, _SCHEMA):
+            issued.count(batch.column("stretch").to_numpy(), _deferred(batch))
+            for row in batch.filter(batch.column("foreign").is_valid()).to_pylist():
+                at = row["stretch"]
+                foreign[at] = min(foreign.get(at, row["foreign"]), row["foreign"])
+    for at, order in sorted(foreign.items())[:1]:
+        raise LedgerViolation(f"order {order} is not in the currency of program {stretches[at].program_id}")
     before: Considerations = {}
     until: Considerations = {}
-    unrated: set[str] = set()
-    with Engine(scratch) as engine:
-        engine.add(snapshot, "orders", NEEDS["orders"])
-        issued = _issued(snapshot, list(programs), stretches, end, known_at)
-        engine.add_reader("issued", pa.RecordBatchReader.from_batches(_ISSUED, issued))
-        engine.add_reader("stretches", _as_table(stretches, programs).to_reader())
-        currencies = [{"program": i, "currency": x.currency} for i, x in enumerate(programs.values())]
-        engine.add_reader("currencies", pa.Table.from_pylist(currencies, _CURRENCIES).to_reader())
-        for batch in engine.run(_SQL, _SCHEMA):
-            for row in batch.to_pylist():
-                stretch = stretches[row["stretch"]]
-                if row["foreign"] is not None:
-                    raise LedgerViolation(
-                        f"order {row['foreign']} is not in the currency of program {stretch.program_id}"
-                    )
-                if row["unrated"]:
-                    unrated.add(stretch.program_id)
-                key = (stretch.program_id, month_number(stretch.begins, programs[stretch.program_id].zone))
-                amount = Decimal(row["amount"]).scaleb(-CONSIDERATION_PLACES)
-                until[key] = until.get(key, Decimal(0)) + amount
-                if stretch.begins < start:
-                    before[key] = before.get(key, Decimal(0)) + amount
+    for stretch, units in zip(stretches, issued.amounts.tolist(), strict=True):
+        key = (stretch.program_id, month_number(stretch.begins, programs[stretch.program_id].zone))
+        amount = Decimal(units).scaleb(-CONSIDERATION_PLACES)
+        until[key] = until.get(key, Decimal(0)) + amount
+        if stretch.begins < start:
+            before[key] = before.get(key, Decimal(0)) + amount
+    unrated = {stretches[at].program_id for at in np.flatnonzero(issued.unrated).tolist()}
     if unrated:
         raise BadInput([_unrated(program_id) for program_id in sorted(unrated)])
     return before, until
@@ -141,7 +130,7 @@ class _Stretch:
 
     program_id: str
     begins: int
-    unit: Decimal | None
+    unit: int | None  # price x rate, in units of 1e-16
 
 
 def _stretches(programs: Mapping[str, Program], start: int, end: int) -> list[_Stretch]:
@@ -159,50 +148,131 @@ def _stretches(programs: Mapping[str, Program], start: int, end: int) -> list[_S
 def _as_table(stretches: Sequence[_Stretch], programs: Mapping[str, Program]) -> pa.Table:
     ids = list(programs)
     rows = [
-        {"stretch": i, "program": ids.index(stretch.program_id), "unit": stretch.unit}
-        for i, stretch in enumerate(stretches)
+        {"stretch": i, "program": ids.index(s.program_id), "currency": programs[s.program_id].currency}
+        for i, s in enumerate(stretches)
     ]
     return pa.Table.from_pylist(rows, _STRETCHES)
 
 
-def _issued(
-    snapshot: LocalSnapshot, programs: Sequence[str], stretches: Sequence[_Stretch], end: int, known_at: int
-) -> Iterator[pa.RecordBatch]:
-    """Yield what was issued before `end` and known by `known_at`: stretch, order, points."""
-    begins = [np.array([s.begins for s in stretches if s.program_id == key], np.int64) for key in programs]
-    first = np.concatenate(([0], np.cumsum([len(bounds) for bounds in begins])))
-    kinds, wanted = pa.array(["earned", "adjusted"]), pa.array(programs, pa.string())
-    for batch in files.batches(
-        "transactions",
-        snapshot.files["transactions"],
-        NEEDS["transactions"],
-        batch_rows=_READ_ROWS,
-        dictionary=("program_id", "type"),
-    ):
-        created, recorded = (batch.column(name).cast(pa.int64()) for name in ("created_at", "recorded_at"))
-        known = pc.less_equal(pc.coalesce(recorded, created), pa.scalar(known_at, pa.int64()))
-        kept = pc.and_(known, pc.less(created, pa.scalar(end, pa.int64())))
-        kept = pc.and_(kept, pc.greater(batch.column("points"), 0))
-        kept = pc.and_(kept, pc.is_in(batch.column("type").cast(pa.string()), value_set=kinds))
-        kept = pc.and_(kept, pc.is_in(batch.column("program_id").cast(pa.string()), value_set=wanted))
-        if not kept.true_count:
-            continue
-        some = batch.filter(kept)
-        program = pc.index_in(some.column("program_id").cast(pa.string()), value_set=wanted).to_numpy()
-        at = created.filter(kept).to_numpy()
+def _deferred(batch: pa.RecordBatch) -> Wide:
+    """Return what rows of an order defer: the share of all until them, less the share of all before."""
+    worth, until = (numbers(batch.column(name)) for name in ("worth", "until"))
+    known = batch.column("price").is_valid().to_numpy(zero_copy_only=False)
+    price, goods = (_money(batch.column(name)) for name in ("price", "goods"))
+    deferred = shares(price, goods, until)
+    later = np.flatnonzero(until != worth)
+    if later.size:
+        deferred[later] -= shares(price[later], goods[later], (until - worth)[later])
+    return np.where(known, deferred, worth)
+
+
+def _money(column: pa.Array) -> Wide:
+    values = column.fill_null(0).to_numpy()
+    return (
+        values * MONEY_UNIT
+        if values.max(initial=0) < 2**62 // MONEY_UNIT
+        else values.astype(object) * MONEY_UNIT
+    )
+
+
+def _orders(snapshot: LocalSnapshot) -> Iterator[pa.RecordBatch]:
+    """Yield the orders that say both amounts, as integers of four places, at least 0."""
+    paths = snapshot.files.get("orders", ())
+    for batch in files.batches("orders", paths, NEEDS["orders"], batch_rows=_READ_ROWS):
+        some = batch
+        if batch.column("total_amount").null_count or batch.column("amount").null_count:
+            both = pc.and_(batch.column("total_amount").is_valid(), batch.column("amount").is_valid())
+            some = batch.filter(both)
+        money = [pa.array(np.maximum(numbers(some.column(name)), 0)) for name in ("total_amount", "amount")]
+        yield pa.RecordBatch.from_arrays(
+            [some.column("order_id"), some.column("currency"), *money], schema=_ORDERS
+        )
+
+
+class _Issued:
+    """What was issued before `end` and known by `known_at`. `amounts`: A of every stretch counted so far;
+    `unrated`: whether points were issued in it without rates.
+    """
+
+    def __init__(
+        self,
+        snapshot: LocalSnapshot,
+        programs: Sequence[str],
+        stretches: Sequence[_Stretch],
+        end: int,
+        known_at: int,
+    ) -> None:
+        self.amounts: Wide = np.zeros(len(stretches), object)
+        self.unrated = np.zeros(len(stretches), bool)
+        self._snapshot = snapshot
+        self._end, self._known_at = end, known_at
+        self._begins = [
+            np.array([s.begins for s in stretches if s.program_id == key], np.int64) for key in programs
+        ]
+        self._first = np.concatenate(([0], np.cumsum([len(bounds) for bounds in self._begins])))
+        self._programs = pa.array(programs, pa.string())
+        units = [stretch.unit for stretch in stretches]
+        self._unit = sorted({unit or 0 for unit in units})
+        self._unit_of = np.array([self._unit.index(unit or 0) for unit in units], np.int64)
+        self._rated = np.array([unit is not None for unit in units], bool)
+
+    def count(self, stretch: NDArray[np.int32], amounts: Wide) -> None:
+        """Add amounts to their stretches."""
+        self.amounts += sums(stretch.astype(np.int64), amounts, self.amounts.size)
+
+    def with_order(self) -> Iterator[pa.RecordBatch]:
+        """Yield rows with an order, as _ISSUED; count those without."""
+        for batch in self._kept():
+            stretch = self._stretch(batch)
+            self.unrated[stretch[~self._rated[stretch]]] = True
+            worth = worths(batch.column("points").to_numpy(), self._unit, self._unit_of[stretch])
+            order = batch.column("order_id")
+            apart = np.flatnonzero(order.is_null().to_numpy(zero_copy_only=False))
+            self.count(stretch[apart], worth[apart])
+            columns = [pa.array(stretch), order, decimals(worth)]
+            rows = pa.RecordBatch.from_arrays(columns, schema=_ISSUED)
+            yield rows.filter(order.is_valid()) if apart.size else rows
+
+    def _stretch(self, batch: pa.RecordBatch) -> NDArray[np.int32]:
+        program = pc.index_in(
+            batch.column("program_id").cast(pa.string()), value_set=self._programs
+        ).to_numpy()
+        at = batch.column("created_at").cast(pa.int64()).to_numpy()
         stretch = np.empty(at.size, np.int32)
-        for i, bounds in enumerate(begins):
+        for i, bounds in enumerate(self._begins):
             own = program == i
-            stretch[own] = first[i] + np.maximum(np.searchsorted(bounds, at[own], side="right") - 1, 0)
-        columns = [pa.array(stretch), some.column("order_id"), some.column("points")]
-        yield pa.RecordBatch.from_arrays(columns, schema=_ISSUED)
+            stretch[own] = self._first[i] + np.maximum(np.searchsorted(bounds, at[own], side="right") - 1, 0)
+        return stretch
+
+    def _kept(self) -> Iterator[pa.RecordBatch]:
+        kinds = pa.array(["earned", "adjusted"])
+        for batch in files.batches(
+            "transactions",
+            self._snapshot.files["transactions"],
+            NEEDS["transactions"],
+            batch_rows=_READ_ROWS,
+            dictionary=("program_id", "type"),
+        ):
+            created, recorded = (batch.column(x).cast(pa.int64()) for x in ("created_at", "recorded_at"))
+            known = pc.less_equal(pc.coalesce(recorded, created), pa.scalar(self._known_at, pa.int64()))
+            kept = pc.and_(known, pc.less(created, pa.scalar(self._end, pa.int64())))
+            kept = pc.and_(kept, pc.greater(batch.column("points"), 0))
+            kept = pc.and_(kept, _is_in(batch.column("type"), kinds))
+            kept = pc.and_(kept, _is_in(batch.column("program_id"), self._programs))
+            if kept.true_count:
+                names = ["program_id", "points", "created_at", "order_id"]
+                yield batch.select(names).filter(kept)
 
 
-def _unit(rates: Rates) -> Decimal | None:
+def _is_in(column: pa.DictionaryArray, values: pa.Array) -> pa.BooleanArray:
+    return pc.is_in(column.dictionary, value_set=values).take(column.indices)
+
+
+def _unit(rates: Rates) -> int | None:
     price, rate = rates.standalone_price_per_point, rates.expected_redemption_rate
     if price is None or rate is None:
         return None
-    return Decimal(int(price * _RATE_SCALE) * int(rate * _RATE_SCALE))
+    return int(price * _RATE_SCALE) * int(rate * _RATE_SCALE)
 
 
 def _unrated(program: str) -> Problem:

@@ -16,9 +16,9 @@ from include.ledger.booking import ALLOCATED_AS_EXPIRY, TransactionType
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.reports import programs
-from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
+from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
 from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints, instants
+from include.reports.replay import BookedPartition, Ints, instants, words
 
 KIND = "lots"
 TITLE = "Lots"
@@ -109,9 +109,10 @@ def _slice(partition: BookedPartition, lots: Ints, expired_by_row: Ints) -> pa.R
     status = np.where(
         remaining > 0, (activates_at <= partition.cut.book_at).astype(np.int64), 2 + (expired > 0)
     )
+    text = partition.texts(lots)
     values = {
-        "lot_id": partition.text("transaction_id", lots),
-        "type": _WORDS.take(pa.array(rows.type[lots])),
+        "lot_id": text("transaction_id"),
+        "type": words(rows.type[lots], _WORDS),
         "issued_at": instants(rows.created_at[lots]),
         "activates_at": instants(activates_at),
         "expires_at": instants(rows.expires_at[lots]),
@@ -119,10 +120,7 @@ def _slice(partition: BookedPartition, lots: Ints, expired_by_row: Ints) -> pa.R
         "used": pa.array(points - remaining - expired),
         "expired": pa.array(expired),
         "remaining": pa.array(remaining),
-        "status": _STATUS.take(pa.array(status)),
+        "status": words(status, _STATUS),
     }
-    arrays = [
-        values[column.name] if column.name in values else partition.text(column.name, lots)
-        for column in _COLUMNS
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(_COLUMNS))
+    names = [column.name for column in _COLUMNS]
+    return pa.RecordBatch.from_arrays([values[x] if x in values else text(x) for x in names], names)

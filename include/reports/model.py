@@ -98,7 +98,8 @@ class Report(Protocol):
 
     `on_partition` is called for every partition in order of account hash, and within a partition for every cut
     in the order of `cuts`; what it returns is written in that order. `finish` gives what can only be known at
-    the end. Batches have the names and physical types of the module's `columns(options)`.
+    the end. Batches have the names and physical types of the module's `columns(options)`; a column may be a
+    dictionary of that type, which spares copies of what stands in many rows.
     """
 
     @property

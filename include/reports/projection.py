@@ -30,9 +30,9 @@ from include.reports.horizon import (
     regroup,
 )
 from include.reports.joins import Batches
-from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
+from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
 from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints, instants
+from include.reports.replay import BookedPartition, Ints, instants, words
 
 KIND = "projection"
 TITLE = "Projection"
@@ -186,21 +186,25 @@ class _Projection:
         pending_now = holders.column("pending_now").to_numpy()[:, None]
         pending = pending_now - np.cumsum(leaving, axis=1)
         held = holders.column("points_now").to_numpy()[:, None] + pending_now - np.cumsum(expiring, axis=1)
-        each = pa.array(np.repeat(np.arange(count), days))
+        # Dictionary columns: a holder's text, and a day's, are each written many times.
+        each = pa.array(np.repeat(np.arange(count, dtype=np.int32), days))
+        day = np.tile(np.arange(days), count)
         values = {
-            "date": pa.array(list(horizon.days) * count, pa.date32()),
-            "projected_at": instants(np.tile(horizon.ends, count), none=None),
+            "date": words(day, pa.array(horizon.days, pa.date32())),
+            "projected_at": words(day, instants(horizon.ends, none=None)),
             "points_expiring": pa.array(expiring.ravel()),
             "points_activating": pa.array(activating.ravel()),
             "pending": pa.array(pending.ravel()),
             "points_balance": pa.array((held - pending).ravel()),
         }
-        output = columns(self._options)
+        names = [column.name for column in columns(self._options)]
         arrays = [
-            values[column.name] if column.name in values else holders.column(column.name).take(each)
-            for column in output
+            values[name]
+            if name in values
+            else pa.DictionaryArray.from_arrays(each, holders.column(name), safe=False)
+            for name in names
         ]
-        return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(output))
+        return pa.RecordBatch.from_arrays(arrays, names)
 
 
 def _check(now: BookedPartition, then: BookedPartition, account: Ints, points: Ints) -> None:

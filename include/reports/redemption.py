@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from include.ledger.booking import TransactionType
+from include.ledger.booking import RELATED_NOT_FOUND, TransactionType
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.reports import programs
 from include.reports.files import Spool
-from include.reports.joins import Batches, chosen, left_join, relation
+from include.reports.joins import Batches, Side, chosen, left_join, relation
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 from include.reports.partitions import BOOKING_COLUMNS
 from include.reports.replay import BookedPartition, Ints, instants
@@ -95,6 +95,8 @@ _COLUMNS = (
     Column("coupon_expires_at", FieldType.INSTANT),
     Column("redemption_status", FieldType.ENUM),
 )
+_ELSEWHERE = "refunded_elsewhere"
+_REFUNDS = pa.schema([("transaction_id", pa.string()), (_ELSEWHERE, pa.int64())])
 _STATUS = pa.array(["used", "expired", "unused"])
 
 
@@ -135,6 +137,7 @@ class _Redemption:
         self._snapshot = snapshot
         self._scratch = scratch
         self._spool = Spool(scratch / "redeemed.arrow")
+        self._refunds = Spool(scratch / "refunds-elsewhere.arrow")
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         rows = partition.rows
@@ -155,6 +158,8 @@ class _Redemption:
                 "points_refunded": pa.array(refunded[one]),
             }
             self._spool.write(pa.RecordBatch.from_pydict(texts | figures))
+        for batch in _refunds_elsewhere(partition):
+            self._refunds.write(batch)
         return ()
 
     def finish(self) -> Iterator[pa.RecordBatch]:
@@ -167,6 +172,7 @@ class _Redemption:
         rows = self._join(rows, "rewards", "reward_id", _REWARD)
         rows = self._join(rows, "customers", "customer_id", _CUSTOMER)
         rows = self._join(rows, "programs", "program_id", _PROGRAM)
+        rows = left_join(rows, _by_redemption(self._refunds), self._scratch)
         completed = (_completed(batch, self._asked.as_of) for batch in rows)
         yield from chosen(completed, arrow_schema(_COLUMNS))
 
@@ -214,6 +220,8 @@ def _completed(batch: pa.RecordBatch, as_of: int) -> pa.RecordBatch:
         pc.coalesce(*(batch.column(f"{whose}_{what}") for whose in ("voucher", "code", "pool")))
         for what in ("used_at", "expires_at")
     )
+    refunded = pc.add(batch.column("points_refunded"), pc.coalesce(batch.column(_ELSEWHERE), 0))
+    batch = batch.set_column(batch.schema.get_field_index("points_refunded"), "points_refunded", refunded)
     more = {
         "reward_value": pc.coalesce(batch.column("value_then"), batch.column("value_now")),
         "currency": pc.coalesce(batch.column("reward_currency"), batch.column("program_currency")),
@@ -236,9 +244,29 @@ def _status(voucher: pa.Array, code: pa.Array, used: pa.Array, expires: pa.Array
 
 
 def _refunded(partition: BookedPartition) -> Ints:
-    """Return what was refunded of each row, by all refunds that name it."""
+    """Return what was refunded of each row, by all refunds of its account that name it."""
     rows = partition.rows
     refunds = np.flatnonzero((rows.type == TransactionType.REDEMPTION_REFUNDED) & (rows.related >= 0))
     refunded = np.zeros(len(rows), np.int64)
     np.add.at(refunded, rows.related[refunds], rows.points[refunds])
     return refunded
+
+
+def _refunds_elsewhere(partition: BookedPartition) -> Batches:
+    """Yield refunds that name no row of their account: the points may be back on another, after a merge for one."""
+    rows = partition.rows
+    refunds = np.flatnonzero(
+        (rows.type == TransactionType.REDEMPTION_REFUNDED) & (rows.related == RELATED_NOT_FOUND)
+    )
+    for first in range(0, refunds.size, SLICE_ROWS):
+        one = refunds[first : first + SLICE_ROWS]
+        named = partition.text("related_transaction_id", one)
+        yield pa.RecordBatch.from_arrays([named, pa.array(rows.points[one])], schema=_REFUNDS)
+
+
+def _by_redemption(refunds: Spool) -> Side:
+    """Return the sum of the refunds of each transaction that they name."""
+    table = pa.Table.from_batches(refunds.batches(), _REFUNDS).group_by("transaction_id", use_threads=False)
+    sums = table.aggregate([(_ELSEWHERE, "sum")]).select(["transaction_id", f"{_ELSEWHERE}_sum"])
+    sums = sums.rename_columns(_REFUNDS.names)
+    return Side("transaction_id", len(sums), _REFUNDS, lambda: iter(sums.to_batches()))

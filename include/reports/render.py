@@ -185,7 +185,7 @@ class _Feed(Generic[R]):
 
     def put_all(self, batches: Iterable[pa.RecordBatch]) -> None:
         for batch in batches:
-            if batch.schema != self._schema:
+            if _decoded(batch.schema) != self._schema:
                 raise TypeError(f"a report gave {batch.schema}, and promised {self._schema}")
             if len(batch):
                 self._put(batch)
@@ -235,6 +235,12 @@ class _Feed(Generic[R]):
             self._result.append(sink(self._batches()))
         except BaseException as error:  # noqa: BLE001 (raised again in the caller's thread)
             self._error = error
+
+
+def _decoded(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with the types of dictionaries' values."""
+    types = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in schema]
+    return pa.schema(list(zip(schema.names, types, strict=True)))
 
 
 def _distinct(cuts: Iterable[Cut]) -> list[Cut]:

@@ -10,7 +10,7 @@ The invariants of docs/ledger.md sections 4 and 5 are checked for every account 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -29,20 +29,21 @@ from include.ledger.booking import (
     Booked,
     RowProblem,
     Rows,
-    account_starts,
     book,
-    sort_order,
+    sorted_accounts,
 )
 from include.ledger.invariants import chain_violations, identity_violations
-from include.reports.model import Cut
+from include.reports.model import SLICE_ROWS, Cut
 from include.reports.partitions import NUMBERS, SINCE_CREATED, Partition
 from include.reports.splitting import Piece
 
 Ints = NDArray[np.int64]
+Texts = Callable[[str], pa.DictionaryArray]
 INSTANT = pa.timestamp("us", tz="UTC")
 _ACCOUNT = ("program_id", "subledger_id", "card_id", "customer_id")
 _IDS = ("transaction_id", "related_transaction_id", *_ACCOUNT)
 _PIECES_HELD = 3
+BLOCK_ROWS = 120_000
 _NAMED_ACCOUNTS = 20
 
 
@@ -62,11 +63,21 @@ class _Texts:
             self._held.popitem(last=False)
 
     def take(self, piece: int, name: str, rows: pa.Array) -> pa.Array:
+        taken = self._column(piece, name).take(rows)
+        return self._dictionaries[name].take(taken) if name in self._dictionaries else taken
+
+    def coded(self, piece: int, name: str, rows: pa.Array) -> pa.DictionaryArray:
+        column = self._column(piece, name)
+        if name not in self._dictionaries:
+            return pa.DictionaryArray.from_arrays(rows, column, safe=False)
+        codes = column.take(rows).cast(pa.int32())
+        return pa.DictionaryArray.from_arrays(codes, self._dictionaries[name], safe=False)
+
+    def _column(self, piece: int, name: str) -> pa.Array:
         if name not in self._held.get(piece, {}):
             self.hold(piece, self._pieces[piece].table([name]))
         self._held.move_to_end(piece)
-        taken = self._held[piece][name].take(rows)
-        return self._dictionaries[name].take(taken) if name in self._dictionaries else taken
+        return self._held[piece][name]
 
 
 @dataclass(frozen=True)
@@ -78,21 +89,29 @@ class Loaded:
     rows: Rows
     file_row: NDArray[np.int32]  # where a row's text stands in the file of its piece
     piece_start: Ints  # pieces + 1
-    texts: _Texts
+    texts_held: _Texts
 
     def text(self, name: str, rows: Ints) -> pa.Array:
         """Return the text column `name` of `rows`, null where a row is negative."""
         if self.piece_start.size == 2:
-            return self.texts.take(0, name, _indices(self.file_row, rows))
+            return self.texts_held.take(0, name, _indices(self.file_row, rows))
         pieces = np.searchsorted(self.piece_start, np.maximum(rows, 0), side="right") - 1
         parts, places = [], []
         for piece in np.unique(pieces).tolist():
             at = np.flatnonzero(pieces == piece)
-            parts.append(self.texts.take(piece, name, _indices(self.file_row, rows[at])))
+            parts.append(self.texts_held.take(piece, name, _indices(self.file_row, rows[at])))
             places.append(at)
         if len(parts) == 1:
             return parts[0]
         return pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
+
+    def texts(self, rows: Ints) -> Texts:
+        """Return text columns of `rows` by name (see `BookedPartition.texts`)."""
+        if self.piece_start.size == 2:
+            places = _indices(self.file_row, rows)
+            return lambda name: self.texts_held.coded(0, name, places)
+        own = pa.array(np.arange(rows.size, dtype=np.int32))
+        return lambda name: pa.DictionaryArray.from_arrays(own, self.text(name, rows), safe=False)
 
 
 @dataclass(frozen=True)
@@ -119,6 +138,21 @@ class BookedPartition:
         if self._selected is not None and len(rows):
             rows = np.where(rows < 0, -1, self._selected[rows])
         return self._loaded.text(name, rows)
+
+    def texts(self, rows: Ints) -> Texts:
+        """Return text columns of `rows`, as of `text`, by name: as dictionary columns, for batches that leave.
+
+        The dictionary is the partition's whole column, so that no text is copied before it is written; only
+        of an account in several pieces it is what `text` gives.
+        """
+        if self._selected is not None and len(rows):
+            rows = np.where(rows < 0, -1, self._selected[rows])
+        return self._loaded.texts(rows)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Of how many rows a report may make a batch in one go: text that stands on disk is copied for it."""
+        return BLOCK_ROWS if self._loaded.piece_start.size == 2 else SLICE_ROWS
 
     @cached_property
     def row_account(self) -> Ints:
@@ -161,12 +195,12 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
     file_row = np.empty(count, np.int32)
     piece_start = np.concatenate(([0], np.cumsum([piece.rows for piece in pieces]))).astype(np.int64)
     related: list[tuple[Ints, pa.Array]] = []
-    starts: list[Ints] = []
+    account_start = np.array([0, count], np.int64)  # of a partition in several pieces
     for index, piece in enumerate(pieces):
         table = piece.table(None if len(pieces) == 1 else [*NUMBERS, *_IDS])
         columns = {name: _numbers(table.column(name)) for name in NUMBERS}
         account = AccountColumns(*(_decoded(table.column(name), dictionaries.get(name)) for name in _ACCOUNT))
-        order = sort_order(
+        order, starts = sorted_accounts(
             columns["account_hash"],
             columns["created_at"],
             columns["type"],
@@ -181,12 +215,10 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
         for name in SINCE_CREATED:
             numbers[name][begin:end] += numbers["created_at"][begin:end]
         if len(pieces) == 1:
-            sorted_account = AccountColumns(*(column.take(pa.array(order)) for column in account))
-            starts.append(account_starts(numbers["account_hash"], sorted_account))
+            account_start = starts
             texts.hold(0, table.drop_columns(list(NUMBERS)))
         related.append(_related_ids(table, order, int(begin)))
-        del table, columns, account, order  # before the next piece is read
-    account_start = starts[0] if starts else np.array([0, count], np.int64)
+        del table, columns, account, order, starts  # before the next piece is read
     rows = Rows(
         account_start=account_start,
         created_at=numbers["created_at"],
@@ -284,9 +316,24 @@ def instants(values: Ints, *, none: int | None = NEVER) -> pa.Array:
 
 def _indices(file_row: NDArray[np.int32], rows: Ints) -> pa.Array:
     missing = rows < 0
-    if not missing.any():
-        return pa.array(file_row[rows])
-    return pa.array(file_row[np.maximum(rows, 0)], mask=missing)
+    places = file_row[rows]  # -1 is a row too: it is masked
+    return pa.array(places, mask=missing) if missing.any() else pa.array(places)
+
+
+def with_others(column: pa.DictionaryArray, where: NDArray[np.bool_], texts: pa.Array) -> pa.DictionaryArray:
+    """Return a dictionary column with `texts`, one each, in the rows that `where` marks."""
+    if not len(texts):
+        return column
+    missing = column.indices.is_null().to_numpy(zero_copy_only=False)
+    places = column.indices.fill_null(0).to_numpy().copy()
+    places[where] = np.arange(len(texts)) + len(column.dictionary)
+    indices = pa.array(places, mask=missing & ~where)
+    return pa.DictionaryArray.from_arrays(indices, pa.concat_arrays([column.dictionary, texts]), safe=False)
+
+
+def words(codes: NDArray[np.integer[Any]], texts: pa.Array) -> pa.DictionaryArray:
+    """Return `texts[code]` of each code as a dictionary column."""
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), texts, safe=False)
 
 
 def _dtype(name: str) -> np.dtype[Any]:

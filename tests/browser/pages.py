@@ -78,6 +78,7 @@ def backfill_dialog(page: Page, dag_id: str, first: str, last: str) -> Locator:
         page.get_by_placeholder("HH:mm").fill("00:00")
         page.get_by_placeholder("HH:mm").press("Enter")
         page.keyboard.press("Escape")
+        expect(page.get_by_placeholder("YYYY/MM/DD")).to_have_count(0)
     return form
 
 

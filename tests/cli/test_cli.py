@@ -215,6 +215,7 @@ def test_an_empty_ledger_gives_a_header(
     assert len(gzip.decompress(data.read_bytes()).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_half_written(home: Path) -> None:
     """RLIMIT_FSIZE makes every file above 64 kB fail, as a full disk would."""
     command = [

@@ -17,6 +17,7 @@ import pytest
 
 from include.errors import Permanent
 from include.formats import artefact
+from include.formats.hashes import file_sha256
 from include.formats.options import FileOptions
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
@@ -53,7 +54,7 @@ def test_a_compressed_file_knows_its_content_too(tmp_path):
     for compression in ("gzip", "zip"):
         made = artefact.write(tmp_path / "y", COLUMNS, [table()], FileOptions(compression=compression))
         assert made.uncompressed_sha256 == plain.sha256
-        assert made.sha256 == artefact.file_sha256(made.path) != plain.sha256
+        assert made.sha256 == file_sha256(made.path) != plain.sha256
 
 
 def big() -> list[pa.RecordBatch]:
@@ -118,7 +119,7 @@ def test_a_kill_leaves_the_name_absent_or_the_file_whole(tmp_path):
         assert code in (0, -signal.SIGKILL)
         path = folder / "x.csv"
         seen.add((code, path.exists()))
-        assert not path.exists() or artefact.file_sha256(path) == whole
+        assert not path.exists() or file_sha256(path) == whole
         left = {found.name for found in folder.iterdir()} if folder.exists() else set()
         assert left <= {"x.csv", ".part-x.csv"}
         made = artefact.write(path, BIG_COLUMNS, big(), PLAIN)

@@ -48,6 +48,7 @@ DEFINITIONS = {
         description: One of the three places is a file where a folder should be.
         owner: operations
         report: balance
+        settle_delay: 15s
         targets:
           - {kind: folder, name: first, options: {folder: first}}
           - {kind: folder, name: broken, options: {folder: in-the-way/below}}

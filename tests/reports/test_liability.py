@@ -185,9 +185,24 @@ def test_a_change_of_tier_is_a_reclassification(ledger: Callable[..., Render]) -
     }
 
 
+def test_a_rate_that_begins_at_the_end_of_a_period_is_of_the_next(ledger: Callable[..., Render]) -> None:
+    doubled = [rates(), rates("2026-02-01", cost_per_point=D("0.02"))]
+    render = ledger([row("a", "earned", 1_000, "2026-01-15")], program_rates=doubled)
+    (january,) = render("2026-01-01", "2026-02-01", method="cost")
+    (february,) = render("2026-02-01", "2026-03-01", method="cost")
+    assert (january["liability_closing"], february["liability_opening"]) == (D(8), D(8))
+    assert (february["liability_revalued"], february["liability_closing"]) == (D(8), D(16))
+
+
 def test_a_purse_that_lost_its_tier_has_none(ledger: Callable[..., Render]) -> None:
     changes = [
-        {"program_id": "p", "customer_id": "c", "changed_at": at(when), "tier_id": tier, "subledger_id": purse}
+        {
+            "program_id": "p",
+            "customer_id": "c",
+            "changed_at": at(when),
+            "tier_id": tier,
+            "subledger_id": purse,
+        }
         for when, tier, purse in (
             ("2026-01-01", "s", None),
             ("2026-01-02", "g", "bonus"),

@@ -127,6 +127,25 @@ def test_refunds_stand_beside_what_they_give_back_once_they_happened(ledger, tmp
     ]
 
 
+def test_a_refund_to_another_account_stands_beside_too(tmp_path):
+    of = taken(
+        tmp_path,
+        """
+        A earned 500 on 01-01
+        R redeemed -10 on 02-01
+        F redemption_refunded 3 on 02-02 expires 12-31 of R
+        G redemption_refunded 4 on 02-03 expires 12-31 of R account merged
+        H redemption_refunded 2 on 02-04 expires 12-31 of R account card:1
+        """,
+        redemptions=[],
+        rewards=[],
+    )
+    (found,) = rows(redemption, of, tmp_path, day("02-04"))
+    assert (found["points_cost"], found["points_refunded"]) == (1_000, 700)
+    (found,) = rows(redemption, of, tmp_path, day("03-01"), partitions=7)
+    assert found["points_refunded"] == 900
+
+
 def test_a_period_holds_its_start_and_not_its_end(ledger, tmp_path):
     found = rows(redemption, ledger, tmp_path, day("02-04"), start=day("02-02"))
     assert [x["transaction_id"] for x in found] == ["R2", "R3"]

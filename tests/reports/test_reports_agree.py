@@ -20,7 +20,11 @@ DAY = 86_400_000_000
 # start, end and K: the last day only; a quarter as known when it closed, and today; nearly all time.
 ASKED = {
     "a month, today": (SAMPLE_END - 30 * DAY, SAMPLE_END, SAMPLE_END),
-    "a quarter, as known at its end": (SAMPLE_END - 490 * DAY, SAMPLE_END - 400 * DAY, SAMPLE_END - 400 * DAY),
+    "a quarter, as known at its end": (
+        SAMPLE_END - 490 * DAY,
+        SAMPLE_END - 400 * DAY,
+        SAMPLE_END - 400 * DAY,
+    ),
     "a quarter, as known today": (SAMPLE_END - 490 * DAY, SAMPLE_END - 400 * DAY, SAMPLE_END),
     "since the first month": (SAMPLE_END - 1_060 * DAY, SAMPLE_END, SAMPLE_END),
 }

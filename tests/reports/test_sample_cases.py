@@ -40,7 +40,13 @@ def test_debts_are_repaid_and_members_change_tier(sample, tmp_path):
     )
     assert any(x["reclassified"] for x in quarter)
     months = rows(
-        liability, sample, tmp_path, SAMPLE_END, start=SAMPLE_END - 90 * DAY, by=("issue_month",), method="none"
+        liability,
+        sample,
+        tmp_path,
+        SAMPLE_END,
+        start=SAMPLE_END - 90 * DAY,
+        by=("issue_month",),
+        method="none",
     )
     assert any(x["reclassified"] for x in months)
     moved = ("earned", "earned_reversed", "redeemed", "refunded", "adjusted", "expired", "transferred_in")

@@ -153,6 +153,7 @@ def test_a_writer_that_hangs_is_not_waited_for_longer_than_another_settle_delay(
     assert manifest.oldest_open_transaction < moment
 
 
+@pytest.mark.slow
 def test_twenty_processes_make_one_snapshot(desk):
     made = race(take_until_there, [(desk.folder, desk.url, number) for number in range(20)])
     assert len(set(made)) == 1

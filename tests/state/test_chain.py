@@ -40,6 +40,7 @@ def test_a_run_that_has_a_link_keeps_it(remembered):
     assert remembered.chain.list("daily") == [link]
 
 
+@pytest.mark.slow
 def test_eight_processes_write_one_unbroken_chain(state_url):
     state.open(state_url)
     race(append_three, [(state_url, number) for number in range(8)])

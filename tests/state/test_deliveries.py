@@ -129,6 +129,7 @@ def test_what_is_confirmed_is_not_opened_again(remembered):
         remembered.deliveries.reopen(mine.key, by="ann")
 
 
+@pytest.mark.slow
 def test_twenty_processes_race_for_one_delivery(state_url):
     state.open(state_url)
     answers = race(claim_once, [(state_url, f"process {number}") for number in range(20)])

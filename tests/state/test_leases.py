@@ -77,6 +77,7 @@ def test_the_clock_is_the_databases_own(remembered):
     assert abs(taken.expires_at - LONG - datetime.now(UTC)) < timedelta(seconds=5)
 
 
+@pytest.mark.slow
 def test_twenty_processes_race_for_ten_leases(state_url):
     state.open(state_url)
     won = race(take_all, [(state_url, f"process {number}") for number in range(20)])

@@ -120,6 +120,7 @@ def test_instants_are_kept_to_the_microsecond_in_any_zone(remembered):
     assert pinned.known_at == K
 
 
+@pytest.mark.slow
 def test_twenty_processes_pin_one_run(state_url):
     state.open(state_url)
     pinned = race(pin_at, [(state_url, minute) for minute in range(20)])

@@ -47,6 +47,7 @@ def test_other_tables_are_left_alone(state_url):
     assert {name for name in names if not name.startswith(PREFIX)} == {"invoices", "alembic_version"}
 
 
+@pytest.mark.slow
 def test_ten_processes_open_a_new_state_at_once(state_url):
     assert race(open_state, [(state_url,)] * 10) == [[]] * 10
 
