@@ -20,7 +20,7 @@ MICROSECONDS_PER_DAY = 86_400_000_000
 YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, MICROSECOND, FRACTION, ZONE = range(256, 265)
 _PARTS = {"Y": YEAR, "m": MONTH, "d": DAY, "H": HOUR, "M": MINUTE, "S": SECOND, "f": MICROSECOND, "z": ZONE}
 _WIDEST_NUMBER = 24
-_WIDEST_PART = 10
+_WIDEST_PART = 7  # a fraction with its point; a year beyond 9999 has 6 digits
 
 _Number = TypeVar("_Number", bound=np.generic)
 Bytes = npt.NDArray[np.uint8]
@@ -152,7 +152,8 @@ def time_cells(array: pa.Array, codes: npt.NDArray[np.int16], zone: str = "UTC")
             shifts = _values(pc.subtract(local, whole))
     values = _values(whole)
     nulls = _nulls(array)
-    out = np.empty(len(values) * len(codes) * _WIDEST_PART, dtype=np.uint8)
+    widest = int(np.where(codes < YEAR, 1, _WIDEST_PART).sum())
+    out = np.empty(len(values) * widest, dtype=np.uint8)
     offsets = np.empty(len(values) + 1, dtype=np.int32)
     used = _write_times(values, shifts, nulls, codes, out, offsets)
     return Cells(_fixed(offsets), _fixed(out[:used]), nulls, IN_PLACE)
@@ -239,10 +240,33 @@ def _write_numbers(
 
 @numba.njit(nogil=True, cache=True)
 def _digits(out: Bytes, position: int, value: int, width: int) -> int:
-    for place in range(width):
-        out[position + width - 1 - place] = 48 + value % 10
-        value //= 10
+    # Unsigned: division by a constant becomes a multiplication, without the care that negative numbers need.
+    left, at = np.uint32(value), np.uint64(position + width)
+    for _ in range(width):
+        at -= np.uint64(1)
+        tens = left // np.uint32(10)
+        out[at] = np.uint8(48) + np.uint8(left - tens * np.uint32(10))
+        left = tens
     return position + width
+
+
+@numba.njit(nogil=True, cache=True)
+def _civil(days: np.int64) -> tuple[np.int64, np.int64, np.int64]:
+    """The year, month and day of a number of days since 1970."""
+    # In years that begin in March, so that the leap day is the last of its year.
+    shifted = days + 719_468
+    era = shifted // 146_097
+    of_era = np.uint32(shifted - era * 146_097)
+    year_of_era = (
+        of_era - of_era // np.uint32(1460) + of_era // np.uint32(36_524) - of_era // np.uint32(146_096)
+    ) // np.uint32(365)
+    day_of_year = np.int64(
+        of_era - (np.uint32(365) * year_of_era + year_of_era // np.uint32(4) - year_of_era // np.uint32(100))
+    )
+    march_month = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * march_month + 2) // 5 + 1
+    month = march_month + 3 if march_month < 10 else march_month - 9
+    return np.int64(year_of_era) + era * 400 + (1 if month <= 2 else 0), month, day
 
 
 @numba.njit(nogil=True, cache=True)
@@ -266,16 +290,7 @@ def _write_times(
         rest = local - days * 86_400_000_000
         microsecond = rest % 1_000_000
         seconds = rest // 1_000_000
-        # Days to a civil date, in years that begin in March, so that the leap day is the last of its year.
-        shifted = days + 719_468
-        era = shifted // 146_097
-        of_era = shifted - era * 146_097
-        year_of_era = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
-        day_of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-        march_month = (5 * day_of_year + 2) // 153
-        day = day_of_year - (153 * march_month + 2) // 5 + 1
-        month = march_month + 3 if march_month < 10 else march_month - 9
-        year = year_of_era + era * 400 + (1 if month <= 2 else 0)
+        year, month, day = _civil(days)
         for code in codes:
             if code < 256:
                 out[position] = code

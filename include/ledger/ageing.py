@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -49,6 +50,7 @@ def month_number(at: int, zone: ZoneInfo) -> int:
     return local.year * 12 + local.month - 1
 
 
+@lru_cache(maxsize=16_384)
 def month_start(number: int, zone: ZoneInfo) -> int:
     """Return the first instant of a month counted from January of year 0."""
     year, month = divmod(number, 12)

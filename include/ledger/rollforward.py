@@ -108,9 +108,10 @@ class Cohorts:
     def _keep(self, sums: Ints, developed: Ints, cohorts: _Codes) -> None:
         for code in np.flatnonzero(sums.any(axis=(0, 2))).tolist():
             self._of(cohorts.cohort(code), sums.shape[0])[: sums.shape[0]] += sums[:, code]
-        for program, code, when in zip(*(axis.tolist() for axis in np.nonzero(developed)), strict=True):
-            key = (program, cohorts.cohort(code), cohorts.cohort(when))
-            self._developed[key] += int(developed[program, code, when])
+        at = np.nonzero(developed)
+        keys = zip(at[0].tolist(), *(cohorts.values(codes).tolist() for codes in at[1:]), strict=True)
+        for key, points in zip(keys, developed[at].tolist(), strict=True):
+            self._developed[key] += points
 
     def _of(self, cohort: int, groups: int) -> Ints:
         sums = self._sums.setdefault(cohort, np.zeros((groups, self.components), np.int64))

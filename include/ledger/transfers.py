@@ -6,7 +6,7 @@ Received points are of the cohorts that the sending half used, first used first;
 one sending half share it in order of time, then of id. What the sending half did not have (a debt), and a
 half without its other, is of the cohort that it is created in. Ids are compared by their 64-bit hash.
 
-Traces wait in files; attributing them takes about 250 bytes of memory a transfer, whatever else the ledger
+Traces wait in files; attributing them takes about 150 bytes of memory a transfer, whatever else the ledger
 holds.
 """
 
@@ -117,9 +117,9 @@ class Transfers:
             return
         received, sending = self._in.all(), self._out.all()
         owner, sent_from = _match(received, sending)
-        own = received[:, 5].copy()
-        sent_first, sent = _by_sender(self._sent.all(), len(sending))
-        del received, sending
+        own, senders = received[:, 5].copy(), len(sending)
+        del received, sending  # before what was sent is read
+        sent_first, sent = _by_sender(self._sent.all(), senders)
         graph = _Graph(owner, sent_from, own, sent_first, sent)
         for events in self._events.chunks(_CHUNK_EVENTS):
             asked = events[:, :3].copy()
@@ -135,17 +135,23 @@ class Transfers:
 
 def _by_sender(sent: Ints, senders: int) -> tuple[Ints, Ints]:
     """Return where the pieces of each sending half begin, and the pieces in that order."""
-    order = np.argsort(sent[:, 0], kind="stable")
-    first = np.searchsorted(sent[order, 0], np.arange(senders + 1))
-    return first.astype(np.int64), sent[order, 1:]
+    if np.any(sent[1:, 0] < sent[:-1, 0]):
+        sent = sent[np.argsort(sent[:, 0], kind="stable")]
+    sent.flags.writeable = False  # as it is when it comes straight from the file: one compiled version
+    first = np.zeros(senders + 1, np.int64)
+    np.cumsum(np.bincount(sent[:, 0], minlength=senders), out=first[1:])
+    return first, sent
 
 
 def _match(received: Ints, sending: Ints) -> tuple[Ints, Ints]:
     """(other half, where in its points it begins) of every received half; -1 where there is none."""
     owner = _sound(received, sending, _look_up(received[:, 1], sending, 0))
-    naming = _sound(received, sending, _look_up(received[:, 0], sending, 1))
-    owner = np.where(owner == NO_TRANSFER, naming, owner)
+    without = np.flatnonzero(owner == NO_TRANSFER)
+    if without.size:
+        alone = received[without]
+        owner[without] = _sound(alone, sending, _look_up(alone[:, 0], sending, 1))
     known = np.flatnonzero(owner != NO_TRANSFER)
+    known = known[np.bincount(owner[known], minlength=len(sending))[owner[known]] > 1]  # else it begins at 0
     order = known[np.lexsort((received[known, 0], received[known, 3], owner[known]))]
     before = np.cumsum(received[order, 4]) - received[order, 4]
     is_first = np.ones(order.size, bool)
@@ -159,8 +165,9 @@ def _match(received: Ints, sending: Ints) -> tuple[Ints, Ints]:
 def _sound(received: Ints, sending: Ints, owner: Ints) -> Ints:
     """Return `owner` without halves of another program, and without those later than what they sent."""
     known = np.flatnonzero(owner != NO_TRANSFER)
-    other, mine = sending[owner[known]], received[known]
-    wrong = (other[:, 2] != mine[:, 2]) | (other[:, 3] > mine[:, 3])
+    other = owner[known]
+    wrong = sending[other, 2] != received[known, 2]
+    wrong |= sending[other, 3] > received[known, 3]
     kept = owner.copy()
     kept[known[wrong]] = NO_TRANSFER
     return kept
@@ -168,13 +175,15 @@ def _sound(received: Ints, sending: Ints, owner: Ints) -> Ints:
 
 def _look_up(wanted: Ints, sending: Ints, column: int) -> Ints:
     """Return the sending half whose `column` is the wanted id, the earliest of several; else -1."""
-    ids = sending[:, column]
-    if not ids.size:
+    half = np.flatnonzero(sending[:, column] != NO_ID)
+    if not half.size:
         return np.full(wanted.size, NO_TRANSFER, np.int64)
-    order = np.lexsort((sending[:, 0], sending[:, 3], ids))
-    at = np.minimum(np.searchsorted(ids, wanted, sorter=order), ids.size - 1)
-    found = (ids[order[at]] == wanted) & (wanted != NO_ID)
-    return np.where(found, order[at], NO_TRANSFER)
+    half = half[np.argsort(sending[half, column], kind="stable")]
+    ids = sending[half, column]
+    if np.any(ids[1:] == ids[:-1]):
+        half = half[np.lexsort((sending[half, 0], sending[half, 3], ids))]
+    at = np.minimum(np.searchsorted(ids, wanted), ids.size - 1)
+    return np.where(ids[at] == wanted, half[at], NO_TRANSFER)
 
 
 class _Graph(NamedTuple):
@@ -184,7 +193,7 @@ class _Graph(NamedTuple):
     sent_from: Ints  # per transfer: where in the points of the other half it begins
     own: Ints  # per transfer: the cohort that it is created in
     sent_first: Ints  # per other half, and one more: its pieces in `sent`
-    sent: Ints  # cohort, transfer (-1: the cohort says all), offset, points
+    sent: Ints  # other half, cohort, transfer (-1: the cohort says all), offset, points
 
 
 @njit(nogil=True, cache=True)
@@ -214,21 +223,21 @@ def _resolve(graph: _Graph, events: Ints, out: Ints) -> int:
                 for i in range(sent_first[half], sent_first[half + 1]):
                     if points == 0:
                         break
-                    if begin >= sent[i, 3]:
-                        begin -= sent[i, 3]
+                    if begin >= sent[i, 4]:
+                        begin -= sent[i, 4]
                         continue
-                    taken = min(points, sent[i, 3] - begin)
-                    if sent[i, 1] < 0:
+                    taken = min(points, sent[i, 4] - begin)
+                    if sent[i, 2] < 0:
                         if filled == out.shape[0]:
                             return -1
-                        out[filled, 0], out[filled, 1], out[filled, 2] = event, sent[i, 0], taken
+                        out[filled, 0], out[filled, 1], out[filled, 2] = event, sent[i, 1], taken
                         filled += 1
                     else:
                         if size == stack.shape[0]:
                             larger = np.empty((2 * size, 4), np.int64)
                             larger[:size] = stack
                             stack = larger
-                        stack[size, 0], stack[size, 1] = sent[i, 1], sent[i, 2] + begin
+                        stack[size, 0], stack[size, 1] = sent[i, 2], sent[i, 3] + begin
                         stack[size, 2], stack[size, 3] = taken, depth + 1
                         size += 1
                     points -= taken

@@ -100,7 +100,7 @@ def _start(running: Running, definitions: dict[str, ExportDefinition]) -> Iterat
     )
     reports: dict[str, ExportDefinition] = {}
     for one in usable:
-        if one is not weekly:
+        if weekly is None or one.report != weekly.report:
             reports.setdefault(one.report, one)
     if weekly:
         # First, while Airflow is quiet: its backfills take several steps, and SQLite has one writer at a time.

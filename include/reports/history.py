@@ -241,9 +241,9 @@ class _Entries:
 
     def _problems(self) -> pa.Array:
         bits = self._of(self._partition.booked.problem, 0)
-        known = np.unique(bits) if bits.any() else np.zeros(1, bits.dtype)
-        texts = pa.array([" ".join(problem_codes(int(flags))) or None for flags in known], pa.string())
-        return words(np.searchsorted(known, bits), texts)
+        known = np.unique(bits[bits > 0])
+        texts = pa.array([" ".join(problem_codes(int(flags))) for flags in known], pa.string())
+        return words(np.where(bits > 0, np.searchsorted(known, bits), -1), texts)
 
     def _rows_or(self, name: str, of_expiries: int) -> Ints:
         """The rows' numbers called `name`, one and the same for derived expiries."""

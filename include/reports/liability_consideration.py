@@ -1,8 +1,8 @@
 """A of every issue month, for the deferred revenue method: what the issued points deferred when they were issued.
 
-docs/ledger.md section 6. DuckDB adds it up over the snapshot in bounded memory, in integers only: amounts are
-multiples of 10 to the minus CONSIDERATION_PLACES of the currency unit, each product rounded half up once.
-`include.ledger.revenue.points_price` and `order_consideration` say the same in plain Python.
+docs/ledger.md section 6. DuckDB brings orders and their rows together over the snapshot, in bounded memory.
+Amounts are integers: multiples of 10 to the minus CONSIDERATION_PLACES of the currency unit, each product
+rounded half up once (`liability_shares.py`).
 
 Decided here, where the rules leave a choice:
 
@@ -47,19 +47,21 @@ _FIRST_MONTH = 1970 * 12  # what was issued before counts as issued in it
 # together: arithmetic of 128 bits is many times cheaper outside. Only an order with rows in several stretches
 # needs a running sum, and few orders have.
 _SQL = """
-WITH grouped AS MATERIALIZED (
+WITH bounds AS MATERIALIZED (
+    SELECT * FROM stretches
+), grouped AS MATERIALIZED (
     SELECT stretch, order_id, sum(worth) AS worth FROM issued GROUP BY ALL
 ), spanning AS MATERIALIZED (
     SELECT order_id FROM grouped GROUP BY order_id HAVING count(*) > 1
 ), running AS (
     SELECT g.*, sum(g.worth) OVER (PARTITION BY s.program, g.order_id ORDER BY g.stretch) AS until
-    FROM grouped g SEMI JOIN spanning USING (order_id) JOIN stretches s ON s.stretch = g.stretch
+    FROM grouped g SEMI JOIN spanning USING (order_id) JOIN bounds s ON s.stretch = g.stretch
     UNION ALL
     SELECT g.*, g.worth AS until FROM grouped g ANTI JOIN spanning USING (order_id)
 )
 SELECT r.stretch, r.worth, r.until, o.price, o.goods,
        CASE WHEN o.currency <> s.currency THEN r.order_id END AS foreign
-FROM running r JOIN stretches s ON s.stretch = r.stretch LEFT JOIN orders o ON o.order_id = r.order_id
+FROM running r JOIN bounds s ON s.stretch = r.stretch LEFT JOIN orders o ON o.order_id = r.order_id
 """
 _SCHEMA = pa.schema(
     [
@@ -106,13 +108,18 @@ def considerations(
         for batch in engine.run(_SQL, _SCHEMA):
             issued.count(batch.column("stretch").to_numpy(), _deferred(batch))
             for row in batch.filter(batch.column("foreign").is_valid()).to_pylist():
-                at = row["stretch"]
+                at = int(row["stretch"])
                 foreign[at] = min(foreign.get(at, row["foreign"]), row["foreign"])
-    for at, order in sorted(foreign.items())[:1]:
-        raise LedgerViolation(f"order {order} is not in the currency of program {stretches[at].program_id}")
+    if foreign:
+        at = min(foreign)
+        raise LedgerViolation(
+            f"order {foreign[at]} is not in the currency of program {stretches[at].program_id}"
+        )
     before: Considerations = {}
     until: Considerations = {}
     for stretch, units in zip(stretches, issued.amounts.tolist(), strict=True):
+        if not units:
+            continue
         key = (stretch.program_id, month_number(stretch.begins, programs[stretch.program_id].zone))
         amount = Decimal(units).scaleb(-CONSIDERATION_PLACES)
         until[key] = until.get(key, Decimal(0)) + amount
@@ -167,12 +174,10 @@ def _deferred(batch: pa.RecordBatch) -> Wide:
 
 
 def _money(column: pa.Array) -> Wide:
-    values = column.fill_null(0).to_numpy()
-    return (
-        values * MONEY_UNIT
-        if values.max(initial=0) < 2**62 // MONEY_UNIT
-        else values.astype(object) * MONEY_UNIT
-    )
+    values: Wide = column.fill_null(0).to_numpy()
+    if values.max(initial=0) >= 2**62 // MONEY_UNIT:
+        values = values.astype(object)
+    return values * MONEY_UNIT
 
 
 def _orders(snapshot: LocalSnapshot) -> Iterator[pa.RecordBatch]:

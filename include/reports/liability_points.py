@@ -121,14 +121,21 @@ class Points:
 
     def _group(self, cut_index: int, partition: BookedPartition, program: Ints) -> Ints:
         then = later = np.full(program.size, NO_TIER, np.int64)
+        tiers = 1
         if self._tiers is not None:
             later = self._tiers.of(partition, _END)
             if cut_index == _START:
                 then = self._tiers.of(partition, _START)
+            tiers = len(self._tiers.names)
         known = np.where(program < 0, len(self._ids), program)
-        keys, place = np.unique(np.column_stack((known, then, later)), axis=0, return_inverse=True)
-        groups = [self._groups.setdefault(tuple(key), len(self._groups)) for key in keys.tolist()]
-        return np.array(groups, np.int64)[place.reshape(-1)]
+        codes = (known * tiers + then) * tiers + later
+        seen = np.flatnonzero(np.bincount(codes))
+        groups = np.zeros(int(seen.max(initial=0)) + 1, np.int64)
+        for code in seen.tolist():
+            key = (code // tiers // tiers, code // tiers % tiers, code % tiers)
+            groups[code] = self._groups.setdefault(key, len(self._groups))
+        found: Ints = groups[codes]
+        return found
 
     def _issue_months(self, partition: BookedPartition, program: Ints) -> tuple[Ints, Ints | None]:
         rows, booked = partition.rows, partition.booked

@@ -21,7 +21,7 @@ MONEY_UNIT = 10_000  # money of the catalog has four places
 WORTH = pa.decimal128(38, 0)
 _UNIT_SCALE = 10**10  # of points x rates, above
 _MOST = 2**60
-_MOST_SHARE = 2.0**51  # below it a quotient of floats is wrong by less than one
+_MOST_SHARE = 2.0**51  # below it a quotient of floats is wrong by less than three
 _LOW = 32
 
 
@@ -31,9 +31,11 @@ def worths(points: Ints, units: Sequence[int], unit_of: Ints) -> Wide:
     whole, rest = zip(*(divmod(unit, _UNIT_SCALE) for unit in units), strict=True)
     if 2 * most * _UNIT_SCALE < _MOST and max(map(abs, whole)) * most < _MOST:
         part = 2 * points * np.array(rest, np.int64)[unit_of] + _UNIT_SCALE
-        return points * np.array(whole, np.int64)[unit_of] + part // (2 * _UNIT_SCALE)
-    exact: Wide = 2 * points.astype(object) * np.array(units, object)[unit_of] + _UNIT_SCALE
-    return exact // (2 * _UNIT_SCALE)
+        found: Wide = points * np.array(whole, np.int64)[unit_of] + part // (2 * _UNIT_SCALE)
+        return found
+    doubled = 2 * points.astype(object) * np.array(units, object)[unit_of]
+    exact: Wide = (doubled + _UNIT_SCALE) // (2 * _UNIT_SCALE)
+    return exact
 
 
 def shares(price: Wide, goods: Wide, points: Wide) -> Wide:
@@ -42,12 +44,13 @@ def shares(price: Wide, goods: Wide, points: Wide) -> Wide:
         worth = np.maximum(goods + points, 1)  # where it is 0, so is P
         about = price.astype(np.float64) * points / worth
         if about.max(initial=0) < _MOST_SHARE:
-            share = about.astype(np.int64)
+            share: Wide = about.astype(np.int64)
             # The product and its neighbour leave 64 bits, and wrap; their difference is small, and right.
             over = (price.view(np.uint64) * points.view(np.uint64)).view(np.int64) - share * worth
             more = over // worth
             over -= more * worth
-            return share + more + (over >= worth - over)
+            share += more + (over >= worth - over)
+            return share
     whole = (goods.astype(object) + points).astype(object)
     whole[whole == 0] = 1
     exact: Wide = (2 * price.astype(object) * points + whole) // (2 * whole)
@@ -69,6 +72,8 @@ def sums(keys: Ints, amounts: Wide, count: int) -> Wide:
 
 def numbers(column: pa.Array) -> Wide:
     """Return the unscaled integers of a decimal column; what stands where it is null is of no meaning."""
+    if not len(column):
+        return np.empty(0, np.int64)
     words = np.frombuffer(column.buffers()[1], np.int64, 2 * len(column), 16 * column.offset).reshape(-1, 2)
     if np.array_equal(words[:, 1], words[:, 0] >> 63):
         return words[:, 0].copy()

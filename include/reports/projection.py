@@ -32,7 +32,7 @@ from include.reports.horizon import (
 from include.reports.joins import Batches
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
 from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints, instants, words
+from include.reports.replay import BookedPartition, Ints, coded, instants, words
 
 KIND = "projection"
 TITLE = "Projection"
@@ -198,12 +198,7 @@ class _Projection:
             "points_balance": pa.array((held - pending).ravel()),
         }
         names = [column.name for column in columns(self._options)]
-        arrays = [
-            values[name]
-            if name in values
-            else pa.DictionaryArray.from_arrays(each, holders.column(name), safe=False)
-            for name in names
-        ]
+        arrays = [values[x] if x in values else coded(holders.column(x), each) for x in names]
         return pa.RecordBatch.from_arrays(arrays, names)
 
 

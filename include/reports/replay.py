@@ -38,12 +38,13 @@ from include.reports.partitions import NUMBERS, SINCE_CREATED, Partition
 from include.reports.splitting import Piece
 
 Ints = NDArray[np.int64]
-Texts = Callable[[str], pa.DictionaryArray]
+Texts = Callable[[str], pa.Array]
 INSTANT = pa.timestamp("us", tz="UTC")
 _ACCOUNT = ("program_id", "subledger_id", "card_id", "customer_id")
 _IDS = ("transaction_id", "related_transaction_id", *_ACCOUNT)
 _PIECES_HELD = 3
-BLOCK_ROWS = 120_000
+# Rows of which a report makes figures in one go: some 150 bytes each, and the ids of a partition once a block.
+BLOCK_ROWS = 40_000
 _NAMED_ACCOUNTS = 20
 
 
@@ -66,10 +67,12 @@ class _Texts:
         taken = self._column(piece, name).take(rows)
         return self._dictionaries[name].take(taken) if name in self._dictionaries else taken
 
-    def coded(self, piece: int, name: str, rows: pa.Array) -> pa.DictionaryArray:
+    def coded(self, piece: int, name: str, rows: pa.Array) -> pa.Array:
         column = self._column(piece, name)
-        if name not in self._dictionaries:
-            return pa.DictionaryArray.from_arrays(rows, column, safe=False)
+        if column.type == pa.string():
+            return coded(column, rows)
+        if name not in self._dictionaries:  # an instant is as small as its place in a dictionary
+            return column.take(rows)
         codes = column.take(rows).cast(pa.int32())
         return pa.DictionaryArray.from_arrays(codes, self._dictionaries[name], safe=False)
 
@@ -97,7 +100,7 @@ class Loaded:
             return self.texts_held.take(0, name, _indices(self.file_row, rows))
         pieces = np.searchsorted(self.piece_start, np.maximum(rows, 0), side="right") - 1
         parts, places = [], []
-        for piece in np.unique(pieces).tolist():
+        for piece in np.unique(pieces).tolist() or [0]:
             at = np.flatnonzero(pieces == piece)
             parts.append(self.texts_held.take(piece, name, _indices(self.file_row, rows[at])))
             places.append(at)
@@ -106,12 +109,16 @@ class Loaded:
         return pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
 
     def texts(self, rows: Ints) -> Texts:
-        """Return text columns of `rows` by name (see `BookedPartition.texts`)."""
+        """Return columns of `rows` by name (see `BookedPartition.texts`)."""
         if self.piece_start.size == 2:
             places = _indices(self.file_row, rows)
             return lambda name: self.texts_held.coded(0, name, places)
-        own = pa.array(np.arange(rows.size, dtype=np.int32))
-        return lambda name: pa.DictionaryArray.from_arrays(own, self.text(name, rows), safe=False)
+
+        def copied(name: str) -> pa.Array:
+            column = self.text(name, rows)
+            return column.dictionary_encode() if column.type == pa.string() else column
+
+        return copied
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,7 @@ class BookedPartition:
         return self._loaded.text(name, rows)
 
     def texts(self, rows: Ints) -> Texts:
-        """Return text columns of `rows`, as of `text`, by name: as dictionary columns, for batches that leave.
+        """Return columns of `rows`, as of `text`, by name: text as dictionary columns, for batches that leave.
 
         The dictionary is the partition's whole column, so that no text is copied before it is written; only
         of an account in several pieces it is what `text` gives.
@@ -320,6 +327,15 @@ def _indices(file_row: NDArray[np.int32], rows: Ints) -> pa.Array:
     return pa.array(places, mask=missing) if missing.any() else pa.array(places)
 
 
+def coded(texts: pa.Array, rows: pa.Array) -> pa.DictionaryArray:
+    """Return `texts.take(rows)`, `rows` being int32, without a copy: as a dictionary column of them all."""
+    if texts.null_count:  # of a dictionary, indices are null and not values
+        rows = pc.if_else(texts.is_valid().take(rows), rows, None)
+        buffers = [None, *texts.buffers()[1:]]
+        texts = pa.Array.from_buffers(texts.type, len(texts), buffers, 0, texts.offset)
+    return pa.DictionaryArray.from_arrays(rows, texts, safe=False)
+
+
 def with_others(column: pa.DictionaryArray, where: NDArray[np.bool_], texts: pa.Array) -> pa.DictionaryArray:
     """Return a dictionary column with `texts`, one each, in the rows that `where` marks."""
     if not len(texts):
@@ -332,8 +348,10 @@ def with_others(column: pa.DictionaryArray, where: NDArray[np.bool_], texts: pa.
 
 
 def words(codes: NDArray[np.integer[Any]], texts: pa.Array) -> pa.DictionaryArray:
-    """Return `texts[code]` of each code as a dictionary column."""
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), texts, safe=False)
+    """Return `texts[code]` of each code as a dictionary column, null where it is negative."""
+    missing = codes < 0
+    indices = pa.array(codes.astype(np.int32), mask=missing if missing.any() else None)
+    return pa.DictionaryArray.from_arrays(indices, texts, safe=False)
 
 
 def _dtype(name: str) -> np.dtype[Any]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.ledger.catalog import RELATIONS, arrow_schema
+from include.reports import model
 from include.reports.model import Asked, LocalSnapshot
 from include.reports.render import Job, Notes, render
 from tests.ledger.ledger_text import day, ledger
@@ -87,7 +88,8 @@ def table(
     if not batches:
         return pa.table({name: [] for name in schema})
     assert batches[0].schema.names == schema
-    return pa.Table.from_batches(batches).combine_chunks()
+    plain = model.arrow_schema(module.columns(question.options))  # dictionaries are how, not what
+    return pa.Table.from_batches(batches).cast(plain).combine_chunks()
 
 
 def rows(

@@ -15,6 +15,8 @@ from include.errors import BadInput, LedgerViolation
 from include.ledger.revenue import order_consideration, points_price
 from include.reports import liability
 from include.reports.model import LocalSnapshot
+from tests.ledger.ledger_text import day
+from tests.reports import small
 from tests.reports.liability_ledger import at, program, rates, rendered, row, snapshot
 
 D = Decimal
@@ -121,6 +123,22 @@ def test_programs_are_never_added_up(ledger: Callable[..., Render]) -> None:
     assert [x["program_id"] for x in render("2026-01-01", "2026-02-01", programs=["q"])] == ["q"]
     with pytest.raises(BadInput, match="known programs are p, q"):
         render("2026-01-01", "2026-02-01", programs=["r"])
+
+
+def test_a_transfer_from_another_program_keeps_no_cohort(ledger: Callable[..., Render]) -> None:
+    render = ledger(
+        [
+            row("a", "earned", 100, "2026-01-15"),
+            row("o", "transferred_out", -40, "2026-02-10", related_transaction_id="i"),
+            row("i", "transferred_in", 40, "2026-02-10", related_transaction_id="o", program_id="q"),
+        ],
+        programs=[program(), program(program_id="q")],
+    )
+    found = render("2026-02-01", "2026-03-01", method="none", by=["issue_month"])
+    assert {(x["program_id"], x["issue_month"]): x["closing"] // 100 for x in found} == {
+        ("p", "2026-01"): 60,
+        ("q", "2026-02"): 40,
+    }
 
 
 def test_a_late_row_belongs_to_its_period_once_it_is_known(ledger: Callable[..., Render]) -> None:
@@ -345,6 +363,21 @@ class TestDeferredRevenue:
         }
         (january,) = render("2026-01-01", "2026-02-01", method="deferred_revenue")
         assert january["liability_added"] == D("7.65")
+
+    def test_what_defers_is_what_the_cut_holds_at_the_rates_of_its_issue(self, tmp_path: Path) -> None:
+        late = row("late", "earned", 100, "2026-01-12", recorded_at="2026-01-20")
+        rows = [row("a", "earned", 100, "2026-01-10"), late, row("next", "earned", 100, "2026-01-15")]
+        doubled = [rates(), rates("2026-01-10", standalone_price_per_point=D("0.02"))]
+        of = snapshot(tmp_path, rows, program_rates=doubled)
+
+        def deferred(end: str, known_at: str) -> Decimal:
+            asked = {"start": day("01-01"), "known_at": day(known_at), "method": "deferred_revenue"}
+            (line,) = small.rows(liability, of, tmp_path, day(end), **asked)
+            return line["liability_closing"]
+
+        assert deferred("01-15", "01-19") == D("1.6")  # a, at the rates that began when it was issued
+        assert deferred("01-15", "01-20") == D("3.2")  # and the late row once it is known
+        assert deferred("01-16", "01-20") == D("4.8")  # what is issued at T is not before T
 
     def test_all_is_earned_in_the_end(self, ledger: Callable[..., Render]) -> None:
         rows = [

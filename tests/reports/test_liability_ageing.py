@@ -50,5 +50,11 @@ def test_ages_follow_points_and_add_up_with_debt(tmp_path: Path) -> None:
     ]
 
 
+def test_points_that_activate_at_t_are_active(tmp_path: Path) -> None:
+    of = snapshot(tmp_path, [row("a", "earned", 100, "2026-06-01", activates_at="2026-07-01")])
+    (line,) = rendered(ageing, of, tmp_path, "2026-07-01")
+    assert (line["active"], line["pending"]) == (10_000, 0)
+
+
 def test_an_empty_ledger_has_no_ages(tmp_path: Path) -> None:
     assert rendered(ageing, snapshot(tmp_path, []), tmp_path, "2026-07-01") == []

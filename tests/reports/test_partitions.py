@@ -84,6 +84,21 @@ def test_a_row_of_the_future_of_k_is_reported(tmp_path):
     rows(balance, of, tmp_path, day("04-01"), known_at=day("02-01"), notes=notes)
     assert dict(notes.problems) == {"created_after_known": 1}
     assert (notes.rows, notes.accounts) == (2, 1)
+    notes = Notes()
+    rows(balance, of, tmp_path, day("04-01"), known_at=day("03-01"), notes=notes)
+    assert dict(notes.problems) == {}  # created at K itself is no future
+
+
+def test_a_row_that_is_not_known_yet_is_nobody_s_target(tmp_path):
+    text = "A earned 100 on 01-01 expires 06-01\nB earned 50 on 01-02 expires 05-01"
+    ledger = of_text(f"{text}\nV earned_reversed -20 on 01-05 of A")
+    ledger[0]["recorded_at"] = day("02-01")
+    of = snapshot(tmp_path, {"transactions": ledger})
+    notes = Notes()
+    (early,) = rows(balance, of, tmp_path, day("03-01"), known_at=day("01-31"), notes=notes)
+    assert (early["active"], dict(notes.problems)) == (3_000, {"reversal_target_missing": 1})
+    (later,) = rows(balance, of, tmp_path, day("05-02"), known_at=day("02-01"))
+    assert (later["active"], later["expired"]) == (8_000, 5_000)  # V took A, B expired whole
 
 
 def test_no_purse_is_one_purse_and_no_card_is_no_card(tmp_path):

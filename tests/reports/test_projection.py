@@ -48,6 +48,18 @@ def test_debt_is_repaid_by_what_activates(tmp_path):
     assert (second["points_activating"], second["points_balance"]) == (0, 6_000)
 
 
+def test_what_happens_at_the_end_of_the_last_day_is_of_it_and_at_the_as_of_is_not(tmp_path):
+    text = """
+    A earned 100 on 01-01 activates 03-02
+    B earned 5 on 01-01 activates 03-01
+    C earned 7 on 01-01 expires 03-01
+    D earned 3 on 01-01 activates 03-02 expires 03-02
+    """
+    (only,) = rows(projection, taken(tmp_path, text), tmp_path, day("03-01"), days=1)
+    figures = ("points_activating", "points_expiring", "pending", "points_balance")
+    assert [only[name] // 100 for name in figures] == [100, 3, 0, 105]  # D is never usable (rule 7)
+
+
 def test_days_are_those_of_the_zone(tmp_path):
     found = rows(projection, taken(tmp_path, TEXT), tmp_path, day("03-28"), days=3, timezone="Europe/Paris")
     ends = sorted({x["projected_at"] for x in found})

@@ -164,6 +164,8 @@ def test_lots_say_what_became_of_them(tmp_path):
         ("D", 0, 1_000, 0, "expired"),
     ]
     assert [x["lot_id"] for x in rows(lots, of, tmp_path, day("03-01"), open_only=True)] == ["B", "C"]
+    june = rows(lots, of, tmp_path, day("06-01"), open_only=True)
+    assert [x["status"] for x in june] == ["active", "active"]  # at T itself C is active
 
 
 def test_allocations_say_who_used_which_lot(tmp_path):

@@ -1,0 +1,62 @@
+"""Rule: a definition's DAG, run in this process by Airflow's own `dag.test()`, delivers what the pipeline makes.
+
+Quick beside the tests on a running Airflow, and with a debugger where one is needed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+
+from include import sample
+from include.formats.verify import verify
+from include.sample.plan import Plan
+from include.settings import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+DEFINITION = """
+id: balances
+name: Balances
+report: balance
+as_of: end_of_previous_day
+timezone: Europe/Paris
+schedule: {kind: daily, time: "06:00"}
+targets:
+  - {kind: folder, name: one, options: {folder: one}}
+  - {kind: folder, name: two, options: {folder: two}}
+"""
+
+
+@pytest.fixture
+def stored_dag(tmp_path, monkeypatch):
+    """The DAG of the definition, known to an Airflow database as a scheduler would know it."""
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    (exports / "balances.yaml").write_text(DEFINITION)
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    sample.load(url, Plan(customers=60, transactions=1500))
+    monkeypatch.setenv("LOYALTY_HOME", str(tmp_path))
+    monkeypatch.setenv("LOYALTY_EXPORTS", str(exports))
+    monkeypatch.setenv("LOYALTY_LEDGER_URL", url)
+    monkeypatch.setenv("LOYALTY_SETTLE_SECONDS", "0")
+    subprocess.run(["airflow", "db", "migrate"], check=True, capture_output=True, cwd=ROOT)
+
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    DagBundlesManager().sync_bundles_to_db()
+    bag = DagBag(str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="dags-folder")
+    sync_bag_to_db(bag, "dags-folder", None)
+    return bag.dags["balances"]
+
+
+def test_a_run_at_an_occurrence_ends_well_and_both_targets_have_the_same_files(stored_dag, tmp_path):
+    run = stored_dag.test(logical_date=datetime(2026, 6, 20, 4, tzinfo=UTC))
+    assert run.state == "success"
+    found = {name: sorted(file.name for file in (tmp_path / name).iterdir()) for name in ("one", "two")}
+    assert (
+        found["one"] == found["two"] == ["balances_2026-06-20.csv", "balances_2026-06-20.csv.manifest.json"]
+    )
+    assert verify(tmp_path / "one" / "balances_2026-06-20.csv.manifest.json") == []
