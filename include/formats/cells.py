@@ -251,7 +251,7 @@ def _digits(out: Bytes, position: int, value: int, width: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)
-def _civil(days: np.int64) -> tuple[np.int64, np.int64, np.int64]:
+def _civil(days: int) -> tuple[int, int, int]:
     """The year, month and day of a number of days since 1970."""
     # In years that begin in March, so that the leap day is the last of its year.
     shifted = days + 719_468
@@ -260,13 +260,13 @@ def _civil(days: np.int64) -> tuple[np.int64, np.int64, np.int64]:
     year_of_era = (
         of_era - of_era // np.uint32(1460) + of_era // np.uint32(36_524) - of_era // np.uint32(146_096)
     ) // np.uint32(365)
-    day_of_year = np.int64(
+    day_of_year = int(
         of_era - (np.uint32(365) * year_of_era + year_of_era // np.uint32(4) - year_of_era // np.uint32(100))
     )
     march_month = (5 * day_of_year + 2) // 153
     day = day_of_year - (153 * march_month + 2) // 5 + 1
     month = march_month + 3 if march_month < 10 else march_month - 9
-    return np.int64(year_of_era) + era * 400 + (1 if month <= 2 else 0), month, day
+    return era * 400 + int(year_of_era) + (1 if month <= 2 else 0), month, day
 
 
 @numba.njit(nogil=True, cache=True)

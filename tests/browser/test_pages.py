@@ -55,9 +55,9 @@ def test_the_form_explains_every_field(page, tmp_path):
 
 
 def test_a_backfill_is_counted_before_it_starts_and_runs_when_it_does(page, airflow_server, tmp_path):
-    # Mondays of March 2026: 2, 9, 16, 23, 30; the range ends with its last instant.
-    dialog = pages.backfill_dialog(page, "weekly-history", "2026/03/01", "2026/04/01")
-    expect(dialog.get_by_text("runs will be triggered")).to_be_visible()
+    # Mondays from then on: 4, 11, 18, 25 August; on 1 September nine o'clock is after the range's last instant.
+    dialog = pages.backfill_dialog(page, "weekly-history", "2025/08/01", "2025/09/01")
+    expect(dialog.get_by_text("4 runs will be triggered")).to_be_visible()
     pages.shot(page, tmp_path, "backfill-dialog")
 
     dialog = pages.backfill_dialog(page, "weekly-history", "2025/10/18", "2025/11/01")

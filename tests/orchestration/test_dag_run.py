@@ -6,6 +6,7 @@ Quick beside the tests on a running Airflow, and with a debugger where one is ne
 from __future__ import annotations
 
 import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -22,6 +23,7 @@ name: Balances
 report: balance
 as_of: end_of_previous_day
 timezone: Europe/Paris
+file: {compression: none}
 schedule: {kind: daily, time: "06:00"}
 targets:
   - {kind: folder, name: one, options: {folder: one}}
@@ -41,7 +43,9 @@ def stored_dag(tmp_path, monkeypatch):
     monkeypatch.setenv("LOYALTY_EXPORTS", str(exports))
     monkeypatch.setenv("LOYALTY_LEDGER_URL", url)
     monkeypatch.setenv("LOYALTY_SETTLE_SECONDS", "0")
-    subprocess.run(["airflow", "db", "migrate"], check=True, capture_output=True, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, cwd=ROOT
+    )
 
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
