@@ -52,7 +52,7 @@ def markdown(relations: Iterable[Relation] = tuple(RELATIONS.values())) -> str:
     head = [
         "# The ledger's relations",
         "",
-        "Made from the catalog by `loyalty ledger describe --markdown`.",
+        "Made from the catalog: `loyalty ledger describe > docs/reference/ledger.md`.",
         "",
     ]
     return "\n".join([*head, *_table(("type", "holds"), types), "", *map(relation_markdown, chosen)])

@@ -160,9 +160,10 @@ def _local(instant: str | None, timezone: str) -> str:
 
 def _show(delivered: list[Delivered]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("export", "period", "rows", "bytes", "sha256", "target", "file", title="What went where")
+    file = Column("file", overflow="fold", min_width=60)
+    table = Table("export", "period", "rows", "bytes", "sha256", "target", file, title="What went where")
     for each in delivered:
         rows = "" if each.rows is None else f"{each.rows:,}"
         place = os.path.relpath(each.place, ROOT)

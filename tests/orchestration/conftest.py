@@ -6,13 +6,16 @@ of this folder is imported.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from include.orchestration.environment import variables
 
 HOME = Path(tempfile.mkdtemp(prefix="loyalty-airflow-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 os.environ.update(
     {
         key: value
