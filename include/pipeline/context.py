@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,6 +11,7 @@ from functools import cached_property
 
 from include import state as states
 from include.definitions.model import ExportDefinition
+from include.errors import Transient
 from include.settings import Settings
 from include.snapshots.store import Store
 from include.state import State
@@ -19,6 +22,10 @@ Progress = Callable[[str, int, int | None], None]
 
 def silent(stage: str, rows_done: int, rows_total: int | None) -> None:
     """Show no progress."""
+
+
+# How often a running stage is written down; whoever watches needs no more.
+RECORDED_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,22 @@ class Context:
     def store(self) -> Store:
         """Return the store of snapshots and artefacts."""
         return Store(self.settings.store_url)
+
+    def recorded(self, run_key: str, progress: Progress) -> Progress:
+        """Return `progress` that also writes the run's stage and rows into the state, every now and then."""
+        last = -RECORDED_SECONDS
+
+        def report(stage: str, rows_done: int, rows_total: int | None) -> None:
+            nonlocal last
+            progress(stage, rows_done, rows_total)
+            if time.monotonic() - last >= RECORDED_SECONDS:
+                last = time.monotonic()
+                with contextlib.suppress(
+                    Transient
+                ):  # a busy state database must not cost a run that goes well
+                    self.state.runs.progress(run_key, stage, rows_done, rows_total)
+
+        return report
 
 
 def settle_delay(settings: Settings, definition: ExportDefinition) -> timedelta:

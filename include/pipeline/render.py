@@ -18,6 +18,7 @@ def render(context: Context, run_key: str, progress: Progress = silent) -> list[
     run = context.state.runs.get(run_key)
     if run.artefacts and all(context.store.exists(each["key"]) for each in run.artefacts):
         return run.artefacts
+    progress = context.recorded(run_key, progress)
     stage = "include.pipeline.render_stage:make"
     made: list[dict[str, Any]]
     try:

@@ -16,6 +16,7 @@ def snapshot(context: Context, run_key: str, progress: Progress = silent) -> str
     """
     from include.pipeline import snapshot_stage
 
+    progress = context.recorded(run_key, progress)
     runs, stage = context.state.runs, "include.pipeline.snapshot_stage:take"
     while True:
         run = runs.get(run_key)

@@ -290,3 +290,19 @@ def test_an_occurrence_since_the_last_delivery_keeps_its_period(
     first, _ = whole(context, definition, occurrence=AT)
     whole(context, definition, occurrence=AT + timedelta(days=1))
     assert pipeline.pin(context, definition, occurrence=AT).run_key == first
+
+
+def test_a_running_stage_is_written_down(
+    context: Context, define: Callable[..., ExportDefinition], inline: None
+) -> None:
+    key = pipeline.pin(context, define(), occurrence=AT).run_key
+    seen: list[tuple[str, str]] = []
+
+    def look(stage: str, _done: int, _total: int | None) -> None:
+        run = context.state.runs.get(key)
+        seen.append((run.status.value, run.stage))
+
+    pipeline.snapshot(context, key, look)
+    pipeline.render(context, key, look)
+    assert ("running", "snapshot transactions") in seen or ("running", "snapshot cards") in seen
+    assert context.state.runs.get(key).stage in {"partition", "book"}
