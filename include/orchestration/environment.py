@@ -1,7 +1,8 @@
 """The one place that says how Airflow runs on one machine: environment variables only, no airflow.cfg.
 
-Everything that Airflow writes lies under `home` (var/airflow): its SQLite database, its logs, and the secrets
-that are made once. All listens on loopback. A larger installation sets its own (docker-compose.yaml).
+Everything that Airflow writes lies under `home` (var/airflow): its SQLite database (another one by
+LOYALTY_AIRFLOW_DATABASE_URL), its logs, and the secrets that are made once. All listens on loopback. A larger
+installation sets its own (docker-compose.yaml).
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def variables(
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.sqlite'}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": inherited.get(
+            "LOYALTY_AIRFLOW_DATABASE_URL", f"sqlite:///{home / 'airflow.sqlite'}"
+        ),
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",

@@ -17,6 +17,7 @@ import pytest
 from include import sample
 from include.orchestration.services import Running, airflow
 from include.sample.plan import Plan
+from tests.servers.running import find, postgres_server
 
 DEFINITIONS = {
     "weekly-history": """
@@ -92,7 +93,15 @@ def started(home: Path):
         "AIRFLOW_CONN_LOYALTY_LEDGER": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',
     }
     services = ("api-server", "scheduler", "dag-processor")
-    with airflow(home / "airflow", services=services, extra=extra, start_seconds=400) as running:
+    with contextlib.ExitStack() as stack:
+        if find(
+            "initdb"
+        ):  # as in production; on SQLite one of two writers may be told that the database is locked
+            url = stack.enter_context(postgres_server(home / "postgres"))
+            extra["LOYALTY_AIRFLOW_DATABASE_URL"] = url.replace("postgresql://", "postgresql+psycopg2://")
+        running = stack.enter_context(
+            airflow(home / "airflow", services=services, extra=extra, start_seconds=400)
+        )
         running.client.wait_for_dags({"weekly-history", "month-end-balances", "three-targets"})
         yield Server(running, home, exports, f"sqlite:///{ledger}")
 
