@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -56,7 +55,9 @@ def run_stage(name: str, url: str, folder: Path, profile: str) -> None:
     """Do one stage here and print what it took."""
     begin, cpu = time.perf_counter(), time.process_time()
     extra = {"extract": extract, "render": render, "pandas": run_pandas}[name](url, folder, profile)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # ru_maxrss would hold what the parent had when it forked; VmHWM begins with this program.
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     print(json.dumps({
         "seconds": round(time.perf_counter() - begin, 2),
         "cpu": round(time.process_time() - cpu, 2),
