@@ -83,6 +83,7 @@ def files(folder: Path) -> list[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_file_its_manifest_and_a_delivery(loyalty: Loyalty, home: Path) -> None:
     done = loyalty(
         "export",
@@ -111,6 +112,7 @@ def test_a_run_leaves_the_file_its_manifest_and_a_delivery(loyalty: Loyalty, hom
     assert files(home / "scratch") == []
 
 
+@pytest.mark.slow
 def test_runs_and_deliveries_can_be_looked_up(loyalty: Loyalty) -> None:
     loyalty("export", "run", "balances", "--as-of", "2026-06-01", "--deliver")
     (run,) = json.loads(loyalty("runs", "--json").out)
@@ -172,6 +174,7 @@ def test_bad_input_is_one_clear_error(
     assert files(home / "store") == files(home / "delivered") == []
 
 
+@pytest.mark.slow
 def test_a_ledger_that_cannot_be_reached(
     loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +205,7 @@ def test_a_ledger_that_lacks_relations_and_columns(
         assert missing in refused.error
 
 
+@pytest.mark.slow
 def test_an_empty_ledger_gives_a_header(
     loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,6 +194,7 @@ OPTIONS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(RANDOM_ROWS, OPTIONS)
 @settings(max_examples=150, deadline=None)
 def test_any_dialect_reads_back(rows, options):

@@ -284,6 +284,7 @@ def ledgers(draw: st.DrawFn) -> list[Posted]:
     return rows
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(ledgers(), st.integers(1, 60), st.booleans())
 def test_the_kernel_agrees_with_single_units(rows: list[Posted], at: int, apart: bool) -> None:
@@ -299,6 +300,7 @@ def test_the_kernel_agrees_with_single_units_on_many_ledgers(
     assert by_word(rows, at, apart=apart) == cohort_reference.cohorts(rows, at)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(ledgers(), st.lists(st.integers(1, 60), min_size=2, max_size=6), st.booleans())
 def test_any_split_of_the_time_line_foots_and_continues(
@@ -317,6 +319,7 @@ def test_any_split_of_the_time_line_foots_and_continues(
         closings = {key: line.closing for key, line in lines.items() if line.closing}
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(ledgers(), st.integers(1, 60))
 def test_cohorts_add_up_to_the_total(rows: list[Posted], at: int) -> None:

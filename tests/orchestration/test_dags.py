@@ -182,6 +182,7 @@ def test_parsing_imports_nothing_heavy():
     )
 
 
+@pytest.mark.slow
 def test_a_task_reads_only_its_own_definition(tmp_path):
     for name in ("one", "two", "three"):
         (tmp_path / f"{name}.yaml").write_text(GOOD.format(id=name))
@@ -190,11 +191,13 @@ def test_a_task_reads_only_its_own_definition(tmp_path):
     assert found["opened"] == ["two.yaml"]
 
 
+@pytest.mark.slow
 def test_a_task_finds_its_definition_in_a_file_of_another_name(tmp_path):
     (tmp_path / "one.yaml").write_text(GOOD.format(id="two"))
     assert "two" in parse(asked_dag="two", exports=tmp_path)["dags"]
 
 
+@pytest.mark.slow
 def test_a_task_of_a_sound_definition_does_not_fail_because_of_a_broken_one(tmp_path):
     (tmp_path / "one.yaml").write_text(GOOD.format(id="one"))
     (tmp_path / "two.yaml").write_text("id: [")

@@ -271,6 +271,7 @@ def test_airflow_creates_the_runs_of_a_backfill(tmp_path):
     assert json.loads(line[5:]) == [[f"backfill__{text}", text, text] for text in expected]
 
 
+@pytest.mark.slow
 def test_parsing_imports_nothing_heavy():
     code = (
         "import sys\n"

@@ -48,6 +48,7 @@ def test_every_database_gives_the_same_file(
     assert len(gzip.decompress(files[0]).splitlines()) > 100
 
 
+@pytest.mark.slow
 def test_a_run_is_delivered_with_a_manifest_that_verifies(
     context: Context, define: Callable[..., ExportDefinition], tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ def test_renewing_holds_on(remembered):
     assert remembered.leases.acquire("snapshot", "two", LONG) is None
 
 
+@pytest.mark.slow
 def test_kept_renews_in_the_background_and_gives_back_at_the_end(remembered):
     ttl = timedelta(seconds=1)
     mine = remembered.leases.acquire("snapshot", "one", ttl)
