@@ -55,6 +55,7 @@ def test_the_form_explains_every_field(page, tmp_path):
 
 
 def test_a_backfill_is_counted_before_it_starts_and_runs_when_it_does(page, airflow_server, tmp_path):
+    airflow_server.wait_for_backfills("weekly-history")
     # Mondays from then on: 4, 11, 18, 25 August; on 1 September nine o'clock is after the range's last instant.
     dialog = pages.backfill_dialog(page, "weekly-history", "2025/08/01", "2025/09/01")
     expect(dialog.get_by_text("4 runs will be triggered")).to_be_visible()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,6 +73,16 @@ class Server:
     home: Path
     exports: Path
     ledger_url: str
+
+    def wait_for_backfills(self, dag_id: str) -> None:
+        """Wait until no backfill of the DAG is open: Airflow allows one at a time, and tests share this server."""
+        until = time.monotonic() + 300
+        while any(
+            each["completed_at"] is None
+            for each in self.running.client.get("/backfills", dag_id=dag_id, limit=100)["backfills"]
+        ):
+            assert time.monotonic() < until, f"a backfill of {dag_id} does not end"
+            time.sleep(0.5)
 
 
 @contextlib.contextmanager

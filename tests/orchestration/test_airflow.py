@@ -65,11 +65,15 @@ def ended(server: Server, dag_id: str, run_id: str, wanted: str) -> dict[str, di
     return {f"{task['task_id']}[{task['map_index']}]": task for task in tasks}
 
 
-def backfilled(server: Server, dag_id: str, count: int) -> list[dict]:
-    """Wait until a backfill has made `count` runs and all have ended; return them, oldest first."""
+def backfilled(server: Server, dag_id: str, first: datetime, last: datetime, count: int) -> list[dict]:
+    """Wait until a backfill of [first, last] has made `count` runs and all ended; return them, oldest first.
+
+    The server is shared: other tests backfill other days of the same DAG.
+    """
     until = time.monotonic() + 900
+    days = {"logical_date_gte": first.isoformat(), "logical_date_lte": last.isoformat()}
     while True:
-        runs = server.running.client.runs(dag_id, run_type="backfill")
+        runs = server.running.client.runs(dag_id, run_type="backfill", **days)
         if len(runs) >= count and all(run["state"] in ("success", "failed") for run in runs):
             return runs
         assert time.monotonic() < until, [(run["logical_date"], run["state"]) for run in runs]
@@ -79,8 +83,9 @@ def backfilled(server: Server, dag_id: str, count: int) -> list[dict]:
 def test_backfill_by_the_command_line_gives_the_pipelines_bytes(airflow_server, tmp_path):
     words = ["backfill", "create", "--dag-id", "weekly-history", "--max-active-runs", "2"]
     dates = ["--from-date", FIRST.isoformat(), "--to-date", LAST.isoformat()]
+    airflow_server.wait_for_backfills("weekly-history")
     airflow_server.running.command(*words, *dates)
-    runs = backfilled(airflow_server, "weekly-history", 7)
+    runs = backfilled(airflow_server, "weekly-history", FIRST, LAST, 7)
     occurrences = [datetime.fromisoformat(run["logical_date"]) for run in runs]
     assert [run["state"] for run in runs] == ["success"] * 7
     assert [moment.hour for moment in occurrences] == [8, 8, 8, 7, 7, 7, 7]
@@ -94,13 +99,10 @@ def test_backfill_by_the_command_line_gives_the_pipelines_bytes(airflow_server, 
 
 def test_backfill_by_rest_and_the_run_of_a_last_day_is_about_the_whole_month(airflow_server, tmp_path):
     client = airflow_server.running.client
-    client.backfill(
-        "month-end-balances",
-        datetime(2026, 2, 1, tzinfo=UTC),
-        datetime(2026, 3, 1, tzinfo=UTC),
-        max_active_runs=2,
-    )
-    runs = backfilled(airflow_server, "month-end-balances", 2)
+    first, last = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    airflow_server.wait_for_backfills("month-end-balances")
+    client.backfill("month-end-balances", first, last, max_active_runs=2)
+    runs = backfilled(airflow_server, "month-end-balances", first, last, 2)
     occurrences = [datetime.fromisoformat(run["logical_date"]) for run in runs]
     assert occurrences == [datetime(2026, 2, 15, 11, tzinfo=UTC), datetime(2026, 2, 28, 11, tzinfo=UTC)]
     assert [run["state"] for run in runs] == ["success"] * 2
