@@ -100,14 +100,14 @@ def list_(as_json: Json = False) -> None:
     rows = [
         [
             each.id,
-            each.report,
+            each.model,
             each.recurrence.describe() if each.recurrence else "by hand",
             ", ".join(target.label for target in each.targets),
             "" if each.enabled and not each.paused else "paused" if each.enabled else "disabled",
         ]
         for each in found.values()
     ]
-    table(["id", "report", "schedule", "targets", ""], rows)
+    table(["id", "model", "schedule", "targets", ""], rows)
 
 
 @app.command()

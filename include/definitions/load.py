@@ -88,7 +88,7 @@ def collisions(
 def column_problems(definition: ExportDefinition, columns: Iterable[str], where: str) -> list[Problem]:
     """Return a problem for each chosen field that is not a column of the report."""
     known = list(columns)
-    right = f"{definition.report} has no such column; it has {', '.join(known)}"
+    right = f"{definition.model} has no such column; it has {', '.join(known)}"
     return [
         Problem(f"{where}: fields[{index}].field", choice.field, right, "unknown_field")
         for index, choice in enumerate(definition.fields or [])

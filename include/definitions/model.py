@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import unicodedata
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
-    JsonValue,
     PlainSerializer,
     PlainValidator,
     WithJsonSchema,
@@ -22,38 +19,18 @@ from pydantic import (
 )
 
 from include.definitions.base import INSTANT_SCHEMA, Delay, Strict, instant_text, read_instant, refuse
-from include.definitions.naming import template_problems
+from include.definitions.file import File
+from include.definitions.names import Identifier, Kind, Line, Options
 from include.definitions.periods import UNITS, Period, PeriodKind
 from include.definitions.schedule import Once, Recurrence, Schedule
 from include.definitions.zones import zone
 
-IDENTIFIER = r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?"
-KIND = r"[a-z][a-z0-9_]{0,62}"
 AS_OF_WORDS = (
     "period_end",
     "occurrence",
     *(f"end_of_previous_{unit}" for unit in UNITS),
     *(f"end_of_this_{unit}" for unit in UNITS),
 )
-
-
-def _identifier(value: str) -> str:
-    if not re.fullmatch(IDENTIFIER, value):
-        right = "must be 1 to 64 lower-case letters, digits, - and _, with a letter or digit at both ends"
-        raise refuse("bad_identifier", right)
-    return value
-
-
-def _kind(value: str) -> str:
-    if not re.fullmatch(KIND, value):
-        raise refuse("bad_kind", "must be a name of lower-case letters, digits and _")
-    return value
-
-
-def _line(value: str) -> str:
-    if not 1 <= len(value) <= 200 or not value.isprintable() or value != value.strip():
-        raise refuse("bad_text", "must be one line of 1 to 200 printable characters")
-    return value
 
 
 def _as_of(value: object) -> str | datetime:
@@ -77,14 +54,6 @@ def _field_alone(value: object) -> object:
     return {"field": value} if isinstance(value, str) else value
 
 
-Identifier = Annotated[
-    str,
-    AfterValidator(_identifier),
-    Field(examples=["daily-balances"], json_schema_extra={"pattern": f"^{IDENTIFIER}$"}),
-]
-Kind = Annotated[str, AfterValidator(_kind), Field(json_schema_extra={"pattern": f"^{KIND}$"})]
-Line = Annotated[str, AfterValidator(_line), Field(json_schema_extra={"minLength": 1, "maxLength": 200})]
-Options = Annotated[dict[str, JsonValue], Field(default_factory=dict)]
 AsOf = Annotated[
     str | datetime,
     PlainValidator(_as_of),
@@ -110,27 +79,6 @@ class FieldChoice(Strict):
 Chosen = Annotated[FieldChoice, BeforeValidator(_field_alone, json_schema_input_type=Kind | FieldChoice)]
 
 
-class File(Strict):
-    """What the file is like."""
-
-    format: Kind = "csv"
-    """Kind of format."""
-    options: Options
-    """Options of the format."""
-    compression: Literal["none", "gzip", "zip"] = "gzip"
-    """How the file is compressed."""
-    name: str = "{id}_{period}"
-    """Template of its name; the extension is added."""
-
-    @field_validator("name")
-    @classmethod
-    def _safe(cls, value: str) -> str:
-        problems = template_problems(value)
-        if problems:
-            raise refuse(problems[0][0], "; ".join(right for _, right in problems))
-        return value
-
-
 class Target(Strict):
     """One place where the files go."""
 
@@ -147,7 +95,26 @@ class Target(Strict):
         return self.name or self.kind
 
 
-class ExportDefinition(Strict):
+class Content(Strict):
+    """What one file holds and is like: the rows, how they are shaped, and the format."""
+
+    options: Options
+    """Options of the model."""
+    fields: list[Chosen] | None = Field(None, min_length=1)
+    """Columns in the order of the file: a column alone, or a mapping; left out, all of the model's."""
+    file: File = Field(default_factory=lambda: File.model_validate({}))
+    """What the file is like."""
+
+    @field_validator("fields")
+    @classmethod
+    def _headers_differ(cls, value: list[FieldChoice] | None) -> list[FieldChoice] | None:
+        twice = _twice([unicodedata.normalize("NFC", choice.title) for choice in value or []])
+        if twice:
+            raise refuse("header_twice", f"the header {twice} is here twice; give one of them another")
+        return value
+
+
+class ExportDefinition(Content):
     """One export: what is reported, about when, as which file, how often, and where it goes."""
 
     id: Identifier
@@ -162,10 +129,8 @@ class ExportDefinition(Strict):
     """`false`: it does not exist for Airflow and cannot run."""
     paused: bool = False
     """`true`: its schedule waits; it runs by hand only."""
-    report: Kind
-    """Kind of report."""
-    options: Options
-    """Options of the report."""
+    model: Kind
+    """What is exported: a report, or a relation of the ledger."""
     timezone: str = Field("UTC", examples=["Europe/Paris"])
     """IANA time zone of schedule, periods and local dates."""
     period: (
@@ -174,10 +139,6 @@ class ExportDefinition(Strict):
     """Which interval each run reports on: a kind alone, or a mapping."""
     as_of: AsOf | None = None
     """The instant T of the report: left out, the end of the period, else the occurrence."""
-    fields: list[Chosen] | None = Field(None, min_length=1)
-    """Columns in the order of the file: a column alone, or a mapping; left out, all of the report's."""
-    file: File = Field(default_factory=lambda: File.model_validate({}))
-    """What the file is like."""
     schedule: Schedule | None = None
     """When it runs; left out, by hand only."""
     targets: list[Target] = Field(min_length=1, max_length=20)
@@ -192,14 +153,6 @@ class ExportDefinition(Strict):
             zone(value)
         except ValueError as error:
             raise refuse("unknown_time_zone", str(error)) from None
-        return value
-
-    @field_validator("fields")
-    @classmethod
-    def _headers_differ(cls, value: list[FieldChoice] | None) -> list[FieldChoice] | None:
-        twice = _twice([unicodedata.normalize("NFC", choice.title) for choice in value or []])
-        if twice:
-            raise refuse("header_twice", f"the header {twice} is here twice; give one of them another")
         return value
 
     @field_validator("targets")
@@ -236,7 +189,7 @@ def version(definition: ExportDefinition) -> str:
 
     Not in it: description, owner, schedule, pause and delay, and the display name where no file bears it.
     """
-    keep = {"id", "report", "options", "timezone", "period", "as_of", "fields", "file", "targets"}
+    keep = {"id", "model", "options", "timezone", "period", "as_of", "fields", "file", "targets"}
     keep |= {"name"} if "{name}" in definition.file.name else set()
     document = {key: value for key, value in definition.document().items() if key in keep}
     text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -13,7 +13,8 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from include.definitions.model import AS_OF_WORDS, ExportDefinition, FieldChoice, File, Target, json_schema
+from include.definitions.file import File
+from include.definitions.model import AS_OF_WORDS, ExportDefinition, FieldChoice, Target, json_schema
 from include.definitions.naming import PLACEHOLDERS
 from include.definitions.periods import MEANINGS, Period
 from include.definitions.schedule import BusinessDay, Daily, Monthly, Once, QuarterEnd, Weekly

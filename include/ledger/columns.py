@@ -8,7 +8,8 @@ from include.ledger.catalog import FieldType
 
 
 class Column(NamedTuple):
-    """One output column. `type` says what the Arrow values are (points are hundredths in int64)."""
+    """One output column. `type` says what the Arrow values are (points: int64 hundredths); pii: about a person."""
 
     name: str
     type: FieldType
+    pii: bool = False

@@ -93,7 +93,7 @@ def build(definition: ExportDefinition) -> DAG:
 
 def tags(definition: ExportDefinition) -> list[str]:
     """Return what the DAG list can be filtered by: that it is an export, its report, its kinds of target."""
-    words = {TAG, definition.report, *(target.kind for target in definition.targets)}
+    words = {TAG, definition.model, *(target.kind for target in definition.targets)}
     return sorted(words | ({"paused"} if definition.paused else set()))
 
 
@@ -106,7 +106,7 @@ def documentation(definition: ExportDefinition) -> str:
     document = yaml.safe_dump(definition.document(), sort_keys=False, allow_unicode=True)
     return (
         f"### {definition.name}\n\n{definition.description}\n\n"
-        f"**Report** {definition.report} · **when** {when} · **to** {places} "
+        f"**Model** {definition.model} · **when** {when} · **to** {places} "
         f"· **owner** {definition.owner}\n\n"
         f"```yaml\n{document}```\n"
     )
@@ -117,7 +117,7 @@ def known_kinds(definition: ExportDefinition, where: str) -> list[Problem]:
 
     Only names: the kinds themselves are too heavy for parsing. The first task checks their options.
     """
-    asked = [(reports, "report", definition.report), (formats, "file.format", definition.file.format)]
+    asked = [(reports, "model", definition.model), (formats, "file.format", definition.file.format)]
     asked += [(targets, f"targets[{at}].kind", one.kind) for at, one in enumerate(definition.targets)]
     found = []
     for package, field, name in asked:

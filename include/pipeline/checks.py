@@ -23,7 +23,7 @@ from include.formats.options import file_problems
 def check(definition: ExportDefinition, where: str) -> list[Problem]:
     """Return every problem of kinds, options, period and columns."""
     problems: list[Problem] = []
-    module = _kind(reports, definition.report, f"{where}: report", problems)
+    module = _kind(reports, definition.model, f"{where}: model", problems)
     if module is not None:
         options = _options(module, definition.options, f"{where}: options", problems)
         problems += _period_problems(definition, module, where)
@@ -51,7 +51,7 @@ def load_definitions(folder: Path) -> dict[str, ExportDefinition]:
 
 def report_of(definition: ExportDefinition) -> tuple[ModuleType, BaseModel]:
     """Return the report module and its options; BadInput when either is wrong."""
-    module = kinds.load(reports, definition.report, where=f"{definition.id}: report")
+    module = kinds.load(reports, definition.model, where=f"{definition.id}: model")
     return module, options_of(module, definition.options, f"{definition.id}: options")
 
 
@@ -85,11 +85,9 @@ def _options(
 
 def _period_problems(definition: ExportDefinition, module: ModuleType, where: str) -> list[Problem]:
     if module.PERIOD == "required" and definition.period is None:
-        right = f"the {definition.report} report needs a period, such as previous_month"
+        right = f"{definition.model} needs a period, such as previous_month"
         return [Problem(f"{where}: period", "", right, "period_missing")]
     if module.PERIOD == "none" and definition.period is not None:
-        right = (
-            f"the {definition.report} report is about one instant: use as_of, such as end_of_previous_month"
-        )
+        right = f"{definition.model} is about one instant: use as_of, such as end_of_previous_month"
         return [Problem(f"{where}: period", definition.period.kind, right, "period_not_possible")]
     return []

@@ -101,7 +101,7 @@ def _when(
     module, _ = report_of(definition)
     if module.PERIOD == "none":
         if end is not None:
-            right = f"the {definition.report} report is about one instant: give an as-of instead"
+            right = f"{definition.model} is about one instant: give an as-of instead"
             raise BadInput([Problem("end", end.isoformat(), right, "period_not_possible")])
         return None, (as_of or as_of_for(definition, occurrence)).astimezone(UTC)
     if end is not None:

@@ -22,7 +22,7 @@ from include.snapshots import canonical
 DEFINITION = """
 id: balances
 name: Balances
-report: balance
+model: balance
 timezone: Europe/Paris
 as_of: end_of_previous_day
 schedule: {kind: daily, time: "06:00"}
@@ -127,13 +127,13 @@ def test_runs_and_deliveries_can_be_looked_up(loyalty: Loyalty) -> None:
 
 def test_definitions_are_listed_shown_and_validated(loyalty: Loyalty, home: Path) -> None:
     assert "Daily 06:00 Europe/Paris" in loyalty("export", "list").out
-    assert "report: balance" in loyalty("export", "show", "balances").out
+    assert "model: balance" in loyalty("export", "show", "balances").out
     assert loyalty("export", "validate").out == "1 definitions are right\n"
     wrong = home / "wrong.yaml"
     wrong.write_text(DEFINITION.replace("balance\n", "balanec\n").replace("folder: delivered", "foldr: x"))
     refused = loyalty("export", "validate", str(wrong))
     assert refused.code == 2
-    assert "wrong.yaml: report: 'balanec'" in refused.error
+    assert "wrong.yaml: model: 'balanec'" in refused.error
     assert "wrong.yaml: targets[0].options.foldr" in refused.error
     assert json.loads(loyalty("export", "schema").out)["title"] == "ExportDefinition"
 

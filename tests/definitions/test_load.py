@@ -11,7 +11,7 @@ from include.errors import BadInput, Problem
 GOOD = {
     "id": "daily-balances",
     "name": "Daily balances",
-    "report": "balance",
+    "model": "balance",
     "timezone": "Europe/Paris",
     "schedule": {"kind": "daily", "time": "06:00"},
     "targets": [{"kind": "folder"}],
@@ -45,8 +45,8 @@ def problems(document) -> list[str]:
         ({"name": "a\nb"}, "x.yaml: name: 'a\\nb': must be one line of 1 to 200 printable characters"),
         ({"owner": "ann\r\nBcc: x"}, "x.yaml: owner: 'ann\\r\\nBcc: x': must be one line of 1 to 200 printable characters"),
         ({"nam": "x"}, ("x.yaml: nam: 'nam': is not a key here; known keys are as_of, description, enabled, fields, "
-         "file, id, name, options, owner, paused, period, report, schedule, settle_delay, targets, timezone")),
-        ({"report": "../x"}, "x.yaml: report: '../x': must be a name of lower-case letters, digits and _"),
+         "file, id, model, name, options, owner, paused, period, schedule, settle_delay, targets, timezone")),
+        ({"model": "../x"}, "x.yaml: model: '../x': must be a name of lower-case letters, digits and _"),
         ({"timezone": "EST"}, ("x.yaml: timezone: 'EST': must be the name of an IANA time zone with its place, such as "
          "Europe/Paris, or UTC")),
         ({"timezone": "europe/pari"}, ("x.yaml: timezone: 'europe/pari': must be the name of an IANA time zone with its "
@@ -150,7 +150,7 @@ def test_all_problems_at_once():
         {"id": "X", "timezone": "EST", "schedule": {"kind": "monthly", "days": [0, "x"]}, "targets": [{}]}
     )
     assert [text.split(": ")[1] for text in found] == [
-        "id", "name", "report", "timezone", "schedule.time", "schedule.days[0]", "schedule.days[1]", "targets[0].kind",
+        "id", "name", "model", "timezone", "schedule.time", "schedule.days[0]", "schedule.days[1]", "targets[0].kind",
     ]  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_files_that_are_no_definition(tmp_path, text, message):
 
 
 def write(folder, name: str, **keys) -> None:
-    lines = {"id": name, "name": "N", "report": "balance", "targets": "[{kind: folder}]"} | keys
+    lines = {"id": name, "name": "N", "model": "balance", "targets": "[{kind: folder}]"} | keys
     (folder / f"{name}.yaml").write_text("\n".join(f"{key}: {value}" for key, value in lines.items()))
 
 
@@ -213,14 +213,14 @@ def test_one_broken_file_leaves_the_others_sound(tmp_path):
 
 
 def test_further_checks_are_raised_with_the_file(tmp_path):
-    write(tmp_path, "a", report="balances")
+    write(tmp_path, "a", model="balances")
 
     def check(definition, where):
         return [
-            Problem(f"{where}: report", definition.report, "known report kinds are balance", "unknown_report")
+            Problem(f"{where}: model", definition.model, "known report kinds are balance", "unknown_report")
         ]
 
-    with pytest.raises(BadInput, match=r"a\.yaml: report: 'balances': known report kinds are balance"):
+    with pytest.raises(BadInput, match=r"a\.yaml: model: 'balances': known report kinds are balance"):
         load(tmp_path / "a.yaml", check=check)
 
 
@@ -257,7 +257,7 @@ def test_what_touches_neither_bytes_nor_destination_keeps_the_version(keys):
 @pytest.mark.parametrize(
     "keys",
     [
-        {"id": "other"}, {"report": "history"}, {"options": {"grain": "customer"}}, {"timezone": "UTC"},
+        {"id": "other"}, {"model": "history"}, {"options": {"grain": "customer"}}, {"timezone": "UTC"},
         {"as_of": "end_of_previous_day"}, {"period": "previous_day"}, {"fields": ["active"]},
         {"file": {"compression": "zip"}}, {"file": {"name": "{name}_{period}"}}, {"targets": [{"kind": "sftp"}]},
     ],

@@ -24,7 +24,7 @@ def definition(**keys):
     document = {
         "id": "x",
         "name": "X y",
-        "report": "history",
+        "model": "history",
         "timezone": "Europe/Paris",
         "targets": [{"kind": "folder"}],
     }

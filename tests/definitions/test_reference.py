@@ -64,7 +64,7 @@ def test_the_guides_example_is_a_definition():
 def test_ten_examples_are_sound_together():
     found = load_all(ROOT / "include" / "exports")
     assert len(found) == 10
-    assert {one.report for one in found.values()} == {
+    assert {one.model for one in found.values()} == {
         "balance",
         "history",
         "redemption",

@@ -26,7 +26,7 @@ DEFINITIONS = {
         name: Weekly history
         description: Every transaction of the week with running balances.
         owner: customer care
-        report: history
+        model: history
         timezone: Europe/Paris
         period: since_previous_occurrence
         file: {compression: gzip}
@@ -38,7 +38,7 @@ DEFINITIONS = {
         name: Month-end balances
         description: Where every account stands when the month ends.
         owner: finance
-        report: balance
+        model: balance
         timezone: America/New_York
         as_of: end_of_this_month
         schedule: {kind: monthly, days: [15, last], time: "06:00"}
@@ -49,7 +49,7 @@ DEFINITIONS = {
         name: Balances to three places
         description: One of the three places is a file where a folder should be.
         owner: operations
-        report: balance
+        model: balance
         settle_delay: 15s
         targets:
           - {kind: folder, name: first, options: {folder: first}}
@@ -59,7 +59,7 @@ DEFINITIONS = {
     "broken": """
         id: broken
         name: Broken
-        report: balnce
+        model: balnce
         targets: [{kind: folder, options: {folder: x}}]
     """,
 }

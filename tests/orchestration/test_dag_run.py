@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 DEFINITION = """
 id: balances
 name: Balances
-report: balance
+model: balance
 as_of: end_of_previous_day
 timezone: Europe/Paris
 file: {compression: none}

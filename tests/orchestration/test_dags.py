@@ -20,7 +20,7 @@ DEFINITIONS = load_all(EXPORTS)
 GOOD = """
 id: {id}
 name: Good
-report: balance
+model: balance
 schedule: {{kind: daily, time: "06:00"}}
 targets: [{{kind: folder, options: {{folder: x}}}}]
 """
@@ -37,7 +37,7 @@ def bag_of(monkeypatch, folder: Path) -> DagBag:
 
 
 def dag_of(**more):
-    document = {"id": "a", "name": "A", "report": "balance", "targets": [{"kind": "folder"}], **more}
+    document = {"id": "a", "name": "A", "model": "balance", "targets": [{"kind": "folder"}], **more}
     return build(from_document(document, where="test"))
 
 
@@ -53,7 +53,7 @@ def test_policy(bag, dag_id):
     assert dag.doc_md
     assert definition.name in dag.doc_md
     assert dag.description
-    assert {"export", definition.report} <= set(dag.tags)
+    assert {"export", definition.model} <= set(dag.tags)
     assert dag.catchup is False
     assert dag.is_paused_upon_creation is False
     assert [task.task_id for task in dag.topological_sort()] == [
@@ -120,8 +120,8 @@ def test_a_paused_definition_runs_by_hand_only():
 
 def test_runs_that_follow_the_last_delivery_come_one_after_another():
     weekly = {"kind": "weekly", "days": ["monday"], "time": "09:00"}
-    assert dag_of(report="history", period="since_last_delivery", schedule=weekly).max_active_runs == 1
-    assert dag_of(report="history", period="previous_week", schedule=weekly).max_active_runs > 1
+    assert dag_of(model="history", period="since_last_delivery", schedule=weekly).max_active_runs == 1
+    assert dag_of(model="history", period="previous_week", schedule=weekly).max_active_runs > 1
 
 
 def parse(*, asked_dag: str | None, exports: Path) -> dict[str, list[str]]:

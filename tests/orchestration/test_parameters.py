@@ -13,12 +13,12 @@ from include.orchestration.parameters import asked, parameters
 DOCUMENT = {
     "id": "balances",
     "name": "Balances",
-    "report": "balance",
+    "model": "balance",
     "timezone": "Europe/Paris",
     "targets": [{"kind": "folder", "name": "here"}, {"kind": "folder", "name": "there"}],
 }
 BY_INSTANT = from_document(DOCUMENT, where="test")
-BY_PERIOD = from_document({**DOCUMENT, "report": "history", "period": "previous_month"}, where="test")
+BY_PERIOD = from_document({**DOCUMENT, "model": "history", "period": "previous_month"}, where="test")
 
 
 def test_the_form_offers_what_the_definition_can_use():

@@ -59,7 +59,7 @@ def define(tmp_path: Path) -> Callable[..., ExportDefinition]:
         document: dict[str, Any] = {
             "id": "balances",
             "name": "Balances",
-            "report": "balance",
+            "model": "balance",
             "timezone": "Europe/Paris",
             "schedule": {"kind": "daily", "time": "06:00"},
             "file": {"compression": "gzip"},

@@ -37,7 +37,7 @@ def test_every_database_gives_the_same_file(
     tmp_path: Path, inline: None,
 ) -> None:  # fmt: skip
     sample.load(any_ledger, PLAN)
-    definition = define(report="history", id="history", period="previous_month")
+    definition = define(model="history", id="history", period="previous_month")
     files = []
     for home, url in (("sqlite", ledger_url), ("other", any_ledger)):
         context = Context(settings_for(url, home))
@@ -94,7 +94,7 @@ def test_a_month_that_has_not_closed_is_waited_for(
     context: Context, define: Callable[..., ExportDefinition]
 ) -> None:
     now = datetime.now(UTC)
-    definition = define(report="liability", id="liability", period="this_month", timezone="UTC")
+    definition = define(model="liability", id="liability", period="this_month", timezone="UTC")
     with pytest.raises(NotYet) as early:
         pipeline.pin(context, definition, occurrence=now)
     first = (now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(
@@ -117,14 +117,14 @@ def test_wrong_instants_are_refused_all_at_once(
     with pytest.raises(BadInput, match="about one instant"):
         pipeline.pin(context, define(), end=AT)
     with pytest.raises(BadInput, match="must start before it ends"):
-        pipeline.pin(context, define(report="history", period="previous_month"), start=AT, end=AT)
+        pipeline.pin(context, define(model="history", period="previous_month"), start=AT, end=AT)
 
 
 def test_kinds_and_options_are_checked_all_at_once(
     context: Context, define: Callable[..., ExportDefinition]
 ) -> None:
     wrong = define(
-        report="history", options={"profil": "all"}, file={"format": "csv", "options": {"delimiter": "ab"}},
+        model="history", options={"profil": "all"}, file={"format": "csv", "options": {"delimiter": "ab"}},
         fields=["no_such_column"], targets=[{"kind": "pigeon"}],
     )  # fmt: skip
     with pytest.raises(BadInput) as refused:
@@ -214,11 +214,11 @@ def test_fields_choose_order_and_rename(
 def test_since_the_last_delivery_continues_where_the_last_one_ended(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
-    definition = define(id="log", report="history", period="since_last_delivery")
+    definition = define(id="log", model="history", period="since_last_delivery")
     whole(context, definition, occurrence=AT)
     later = AT + timedelta(days=3)  # two occurrences were missed
     assert pipeline.pin(context, definition, occurrence=later).start == AT
-    backfilled = define(id="other", report="history", period="since_last_delivery")
+    backfilled = define(id="other", model="history", period="since_last_delivery")
     assert pipeline.pin(context, backfilled, occurrence=later, backfill=True).start == later - timedelta(
         days=1
     )
@@ -230,7 +230,7 @@ def test_rows_recorded_after_k_are_unknown(
     known_early = datetime(2026, 3, 2, tzinfo=UTC)
     counts = []
     for known_at in (known_early, None):
-        definition = define(id=f"k{len(counts)}", report="history", period="previous_month")
+        definition = define(id=f"k{len(counts)}", model="history", period="previous_month")
         key = pipeline.pin(context, definition, occurrence=AT, known_at=known_at).run_key
         pipeline.snapshot(context, key)
         counts.append(pipeline.render(context, key)[0]["rows"])
@@ -287,7 +287,7 @@ def test_a_run_by_hand_of_what_was_delivered_finds_it(
 def test_an_occurrence_since_the_last_delivery_keeps_its_period(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
-    definition = define(id="log", report="history", period="since_last_delivery")
+    definition = define(id="log", model="history", period="since_last_delivery")
     first, _ = whole(context, definition, occurrence=AT)
     whole(context, definition, occurrence=AT + timedelta(days=1))
     assert pipeline.pin(context, definition, occurrence=AT).run_key == first

@@ -21,11 +21,11 @@ from include.settings import Settings
 BEGIN, END = datetime(2025, 6, 1, tzinfo=UTC), datetime(2026, 6, 2, tzinfo=UTC)
 KNOWN_AT = datetime(2026, 7, 1, tzinfo=UTC)
 HISTORY = {
-    "id": "weekly", "report": "history", "period": "previous_week",
+    "id": "weekly", "model": "history", "period": "previous_week",
     "schedule": {"kind": "weekly", "days": ["monday"], "time": "09:00"},
 }  # fmt: skip
 LIABILITY = {
-    "id": "month-end", "report": "liability", "period": "this_month",
+    "id": "month-end", "model": "liability", "period": "this_month",
     "schedule": {"kind": "monthly", "days": ["last"], "time": "06:00"},
 }  # fmt: skip
 

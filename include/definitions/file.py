@@ -1,0 +1,32 @@
+"""The file of an export: format, compression, name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import field_validator
+
+from include.definitions.base import Strict, refuse
+from include.definitions.names import Kind, Options
+from include.definitions.naming import template_problems
+
+
+class File(Strict):
+    """What the file is like."""
+
+    format: Kind = "csv"
+    """Kind of format."""
+    options: Options
+    """Options of the format."""
+    compression: Literal["none", "gzip", "zip"] = "gzip"
+    """How the file is compressed."""
+    name: str = "{id}_{period}"
+    """Template of its name; the extension is added."""
+
+    @field_validator("name")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        problems = template_problems(value)
+        if problems:
+            raise refuse(problems[0][0], "; ".join(right for _, right in problems))
+        return value

@@ -1,0 +1,1 @@
+"""Column lists of existing systems, by name: one file per system."""
