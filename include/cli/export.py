@@ -100,7 +100,7 @@ def list_(as_json: Json = False) -> None:
     rows = [
         [
             each.id,
-            each.model,
+            ", ".join(part.model for part in each.parts),
             each.recurrence.describe() if each.recurrence else "by hand",
             ", ".join(target.label for target in each.targets),
             "" if each.enabled and not each.paused else "paused" if each.enabled else "disabled",

@@ -10,6 +10,9 @@ from include.definitions.base import Strict, refuse
 from include.definitions.names import Kind, Options
 from include.definitions.naming import template_problems
 
+NAME = "{id}_{period}"
+PACK_NAME = "{id}_{export}_{period}"
+
 
 class File(Strict):
     """What the file is like."""
@@ -20,13 +23,13 @@ class File(Strict):
     """Options of the format."""
     compression: Literal["none", "gzip", "zip"] = "gzip"
     """How the file is compressed."""
-    name: str = "{id}_{period}"
-    """Template of its name; the extension is added."""
+    name: str | None = None
+    """Template of its name, by default `{id}_{period}`, in a pack `{id}_{export}_{period}`; the extension is added."""
 
     @field_validator("name")
     @classmethod
-    def _safe(cls, value: str) -> str:
-        problems = template_problems(value)
+    def _safe(cls, value: str | None) -> str | None:
+        problems = template_problems(value) if value is not None else []
         if problems:
             raise refuse(problems[0][0], "; ".join(right for _, right in problems))
         return value

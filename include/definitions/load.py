@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,19 +81,10 @@ def collisions(
             problems.append(Problem(f"{where}: id", definition.id, right, "id_twice"))
         elif shared := _shared_target(definition, other):
             right = f"makes the same file names in the same target {shared} as {other_where}; add {{id}}"
-            problems.append(Problem(f"{where}: file.name", definition.file.name, right, "file_name_twice"))
+            problems.append(
+                Problem(f"{where}: file.name", definition.name_template, right, "file_name_twice")
+            )
     return problems
-
-
-def column_problems(definition: ExportDefinition, columns: Iterable[str], where: str) -> list[Problem]:
-    """Return a problem for each chosen field that is not a column of the report."""
-    known = list(columns)
-    right = f"{definition.model} has no such column; it has {', '.join(known)}"
-    return [
-        Problem(f"{where}: fields[{index}].field", choice.field, right, "unknown_field")
-        for index, choice in enumerate(definition.fields or [])
-        if choice.field not in known
-    ]
 
 
 def _folded(text: str) -> str:
@@ -101,12 +92,24 @@ def _folded(text: str) -> str:
 
 
 def _shared_target(one: ExportDefinition, other: ExportDefinition) -> str | None:
-    if _name_shape(one) != _name_shape(other):
+    if not _name_shapes(one) & _name_shapes(other):
         return None
     same = (a.label for a in one.targets for b in other.targets if (a.kind, a.options) == (b.kind, b.options))
     return next(same, None)
 
 
-def _name_shape(definition: ExportDefinition) -> tuple[str, str, str]:
-    template = definition.file.name.replace("{id}", definition.id).replace("{name}", slug(definition.name))
-    return _folded(template), definition.file.format, definition.file.compression
+def _name_shapes(definition: ExportDefinition) -> set[tuple[str, str]]:
+    """Return what tells apart the names of the files that a definition makes."""
+    known = {"{id}": definition.id, "{name}": slug(definition.name)}
+    files = [
+        (part.file.name or "", part.id, f"{part.file.format} {part.file.compression}")
+        for part in definition.parts
+    ]
+    if definition.bundle != "none":
+        files = [(definition.name_template, definition.id, definition.bundle)]
+    shapes = set()
+    for template, export, kind in files:
+        for placeholder, value in (*known.items(), ("{export}", export)):
+            template = template.replace(placeholder, value)  # noqa: PLW2901
+        shapes.add((_folded(template), kind))
+    return shapes

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
     PlainValidator,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from include.definitions.base import INSTANT_SCHEMA, Delay, Strict, instant_text, read_instant, refuse
-from include.definitions.file import File
-from include.definitions.names import Identifier, Kind, Line, Options
+from include.definitions.content import Content, Part
+from include.definitions.file import NAME, PACK_NAME
+from include.definitions.names import Identifier, Kind, Line, Options, repeated
 from include.definitions.periods import UNITS, Period, PeriodKind
 from include.definitions.schedule import Once, Recurrence, Schedule
 from include.definitions.zones import zone
@@ -49,34 +50,12 @@ def _kind_alone(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
 
-def _field_alone(value: object) -> object:
-    """`points` is short for `{field: points}`."""
-    return {"field": value} if isinstance(value, str) else value
-
-
 AsOf = Annotated[
     str | datetime,
     PlainValidator(_as_of),
     PlainSerializer(lambda value: value if isinstance(value, str) else instant_text(value), when_used="json"),
     WithJsonSchema({"anyOf": [{"enum": list(AS_OF_WORDS)}, INSTANT_SCHEMA]}),
 ]
-
-
-class FieldChoice(Strict):
-    """One column of the file."""
-
-    field: Kind
-    """Column of the report."""
-    header: Line | None = None
-    """Its header in the file; the column's own name when left out."""
-
-    @property
-    def title(self) -> str:
-        """The header that stands in the file."""
-        return self.header or self.field
-
-
-Chosen = Annotated[FieldChoice, BeforeValidator(_field_alone, json_schema_input_type=Kind | FieldChoice)]
 
 
 class Target(Strict):
@@ -95,25 +74,6 @@ class Target(Strict):
         return self.name or self.kind
 
 
-class Content(Strict):
-    """What one file holds and is like: the rows, how they are shaped, and the format."""
-
-    options: Options
-    """Options of the model."""
-    fields: list[Chosen] | None = Field(None, min_length=1)
-    """Columns in the order of the file: a column alone, or a mapping; left out, all of the model's."""
-    file: File = Field(default_factory=lambda: File.model_validate({}))
-    """What the file is like."""
-
-    @field_validator("fields")
-    @classmethod
-    def _headers_differ(cls, value: list[FieldChoice] | None) -> list[FieldChoice] | None:
-        twice = _twice([unicodedata.normalize("NFC", choice.title) for choice in value or []])
-        if twice:
-            raise refuse("header_twice", f"the header {twice} is here twice; give one of them another")
-        return value
-
-
 class ExportDefinition(Content):
     """One export: what is reported, about when, as which file, how often, and where it goes."""
 
@@ -129,8 +89,12 @@ class ExportDefinition(Content):
     """`false`: it does not exist for Airflow and cannot run."""
     paused: bool = False
     """`true`: its schedule waits; it runs by hand only."""
-    model: Kind
+    exports: list[Part] = Field(default_factory=list, max_length=50)
+    """A pack, instead of a model: several exports of one snapshot, delivered together with one manifest."""
+    model: Kind | None = Field(None, validate_default=True)
     """What is exported: a report, or a relation of the ledger."""
+    bundle: Literal["none", "zip"] = "none"
+    """`zip`: all files of the run in one archive, whose name is that of `file`."""
     timezone: str = Field("UTC", examples=["Europe/Paris"])
     """IANA time zone of schedule, periods and local dates."""
     period: (
@@ -146,6 +110,27 @@ class ExportDefinition(Content):
     settle_delay: Delay | None = None
     """How long after T a run waits for late rows; left out, as the installation says (5 minutes)."""
 
+    @field_validator("exports")
+    @classmethod
+    def _exports_differ(cls, value: list[Part]) -> list[Part]:
+        twice = repeated([part.id for part in value])
+        if twice:
+            raise refuse("export_twice", f"two exports are called {twice}; give one of them another id")
+        named = [part.named(PACK_NAME) for part in value]
+        shapes = {part.id: (part.file.name or "").replace("{export}", part.id) for part in named}
+        twice = repeated([f"{shapes[part.id]} {part.file.format} {part.file.compression}" for part in named])
+        if twice:
+            right = f"two exports make files of the name {twice.split()[0]}; add {{export}} to file.name"
+            raise refuse("file_name_twice", right)
+        return value
+
+    @field_validator("model")
+    @classmethod
+    def _something_is_exported(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is None and not others.data.get("exports", "wrong in its own right"):
+            raise refuse("no_model", "needs a model to export, or a list of exports")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -158,10 +143,18 @@ class ExportDefinition(Content):
     @field_validator("targets")
     @classmethod
     def _labels_differ(cls, value: list[Target]) -> list[Target]:
-        twice = _twice([target.label for target in value])
+        twice = repeated([target.label for target in value])
         if twice:
             raise refuse("target_twice", f"two targets are called {twice}; give one of them another name")
         return value
+
+    @model_validator(mode="after")
+    def _a_pack_is_not_one_export(self) -> ExportDefinition:
+        given = set(self.document()) & (set(Content.model_fields) - {"file"} | {"model"})
+        given |= {f"file.{name}" for name in self.file.model_dump(exclude_defaults=True) if name != "name"}
+        if self.exports and given:
+            raise refuse("not_of_a_pack", f"a pack has these in its exports: {', '.join(sorted(given))}")
+        return self
 
     @model_validator(mode="after")
     def _hangs_together(self) -> ExportDefinition:
@@ -179,6 +172,19 @@ class ExportDefinition(Content):
         """The schedule in its zone, None when it runs by hand only."""
         return None if self.schedule is None else Recurrence(self.schedule, self.timezone)
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What a run makes: the exports of a pack, or the one that the definition is; each with its file's name."""
+        if self.exports:
+            return tuple(part.named(PACK_NAME) for part in self.exports)
+        own = {name: getattr(self, name) for name in Content.model_fields}
+        return (Part.model_construct(id=self.id, model=self.model or "", **own).named(NAME),)
+
+    @property
+    def name_template(self) -> str:
+        """The template of the run's name: that of the archive, of the manifest, or of the only file."""
+        return self.file.name or NAME
+
     def document(self) -> dict[str, Any]:
         """Return the definition as JSON values, without defaults; `load.from_document` reads it."""
         return self.model_dump(mode="json", exclude_defaults=True)
@@ -189,8 +195,19 @@ def version(definition: ExportDefinition) -> str:
 
     Not in it: description, owner, schedule, pause and delay, and the display name where no file bears it.
     """
-    keep = {"id", "model", "options", "timezone", "period", "as_of", "fields", "file", "targets"}
-    keep |= {"name"} if "{name}" in definition.file.name else set()
+    keep = {
+        *Content.model_fields,
+        "id",
+        "model",
+        "exports",
+        "bundle",
+        "timezone",
+        "period",
+        "as_of",
+        "targets",
+    }
+    templates = [definition.name_template, *(part.file.name or "" for part in definition.parts)]
+    keep |= {"name"} if any("{name}" in template for template in templates) else set()
     document = {key: value for key, value in definition.document().items() if key in keep}
     text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -200,7 +217,3 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a definition, as published in docs/reference."""
     schema = ExportDefinition.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def _twice(values: list[str]) -> str | None:
-    return next((value for index, value in enumerate(values) if value in values[:index]), None)

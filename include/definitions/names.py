@@ -40,3 +40,9 @@ Identifier = Annotated[
 Kind = Annotated[str, AfterValidator(_kind), Field(json_schema_extra={"pattern": f"^{KIND}$"})]
 Line = Annotated[str, AfterValidator(_line), Field(json_schema_extra={"minLength": 1, "maxLength": 200})]
 Options = Annotated[dict[str, JsonValue], Field(default_factory=dict)]
+FieldName = Line
+
+
+def repeated(values: list[str]) -> str | None:
+    """Return the first value that stands in the list twice."""
+    return next((value for index, value in enumerate(values) if value in values[:index]), None)

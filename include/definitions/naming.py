@@ -14,6 +14,7 @@ from include.errors import BadInput, Problem
 
 PLACEHOLDERS: Mapping[str, str] = MappingProxyType({
     "id": "id of the definition",
+    "export": "id of the export within a pack, else the id of the definition",
     "name": "name of the definition, with - for what a file name cannot hold",
     "period": "the period as `2026-01`, `2026-Q1`, `2026-01-05_2026-01-11`; without a period, as-of",
     "start": "start of the period, as `2026-01-05`, or `2026-01-05T0600` inside a day",

@@ -59,6 +59,7 @@ def name_values(
     occurrence: datetime,
     interval: Interval | None,
     as_of: datetime,
+    export: str | None = None,
     revision: int = 0,
     sequence: int = 0,
 ) -> Mapping[str, str]:
@@ -69,6 +70,7 @@ def name_values(
     start = interval.start if interval else None
     return {
         "id": definition.id,
+        "export": export or definition.id,
         "name": slug(definition.name),
         "period": label(interval, where) if interval else at,
         "start": point_label(start, where) if start else "beginning",

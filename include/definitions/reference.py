@@ -13,8 +13,9 @@ from typing import get_args
 
 from pydantic import BaseModel
 
+from include.definitions.content import FieldChoice, Part
 from include.definitions.file import File
-from include.definitions.model import AS_OF_WORDS, ExportDefinition, FieldChoice, Target, json_schema
+from include.definitions.model import AS_OF_WORDS, ExportDefinition, Target, json_schema
 from include.definitions.naming import PLACEHOLDERS
 from include.definitions.periods import MEANINGS, Period
 from include.definitions.schedule import BusinessDay, Daily, Monthly, Once, QuarterEnd, Weekly
@@ -40,6 +41,7 @@ def parts() -> dict[str, str]:
     """Return the generated parts by name, as Markdown."""
     return {
         "keys": _keys(ExportDefinition),
+        "part": _keys(Part),
         "field": _keys(FieldChoice),
         "file": _keys(File),
         "target": _keys(Target),

@@ -1,6 +1,6 @@
-"""The manifest beside every file: what is in it, where that came from, and which manifest came before.
+"""The manifest beside the files of a run: what is in them, where that came from, which manifest came before.
 
-It is delivered after its file, so a manifest that can be seen speaks of a file that is whole. Its bytes are
+It is delivered after its files, so a manifest that can be seen speaks of files that are whole. Its bytes are
 canonical: the same facts give the same bytes.
 """
 
@@ -53,16 +53,17 @@ class Origin(_Part):
 
 
 class ManifestColumn(_Part):
-    """One column of the file."""
+    """One column of a file."""
 
     name: str
     type: FieldType
 
 
 class ManifestFile(_Part):
-    """The file: its name, its bytes, and how it is written."""
+    """One file: its name, its bytes, how it is written, and what its rows add up to."""
 
     name: str
+    export: str | None = Field(None, description="Which export of a pack it is.")
     format: str
     options: dict[str, Any] = Field(
         description="All options of the format, also those left at their default."
@@ -73,14 +74,6 @@ class ManifestFile(_Part):
     sha256: str = Field(pattern=_HASH)
     uncompressed_bytes: int = Field(ge=0)
     uncompressed_sha256: str = Field(pattern=_HASH)
-
-
-class Manifest(_Part):
-    """All of it; `previous_manifest_sha256` is the hash of the bytes of the export's manifest before it."""
-
-    manifest: Literal[1] = 1
-    origin: Origin
-    file: ManifestFile
     columns: tuple[ManifestColumn, ...]
     rows: int = Field(ge=0)
     totals: dict[str, str] = Field(description="Exact sum of each points and money column.")
@@ -88,6 +81,32 @@ class Manifest(_Part):
     id_hash_total: str | None = Field(
         description="Sum of the 64-bit hashes of the ids, modulo 2**64, in hex."
     )
+
+    def written_columns(self) -> list[Column]:
+        """Return the columns as the format takes them."""
+        return [Column(column.name, column.type) for column in self.columns]
+
+    def file_options(self) -> FileOptions:
+        """Return how the file was written."""
+        return FileOptions(format=self.format, options=self.options, compression=self.compression)
+
+
+class Bundle(_Part):
+    """One archive that holds all files."""
+
+    name: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=_HASH)
+
+
+class Manifest(_Part):
+    """All of it; `previous_manifest_sha256` is the hash of the bytes of the export's manifest before it."""
+
+    manifest: Literal[2] = 2
+    name: str = Field(description="What the run is called; the name of its only file, where it has one.")
+    origin: Origin
+    files: tuple[ManifestFile, ...] = Field(min_length=1)
+    bundle: Bundle | None = Field(None, description="The archive that holds the files, where there is one.")
     sequence: int = Field(ge=1)
     previous_manifest_sha256: str | None = Field(None, pattern=_HASH)
 
@@ -100,54 +119,53 @@ class Manifest(_Part):
         """Return the hash that the next manifest names."""
         return hashlib.sha256(self.canonical()).hexdigest()
 
-    def written_columns(self) -> list[Column]:
-        """Return the columns as the format takes them."""
-        return [Column(column.name, column.type) for column in self.columns]
 
-    def file_options(self) -> FileOptions:
-        """Return how the file was written."""
-        return FileOptions(
-            format=self.file.format, options=self.file.options, compression=self.file.compression
-        )
-
-
-def manifest_of(
-    artefact: Artefact,
-    columns: Sequence[Column],
-    file: FileOptions,
-    origin: Origin,
-    *,
-    sequence: int,
-    previous: str | None,
-    name: str | None = None,
-) -> Manifest:
-    """Return the manifest of a file that will be delivered as `name` (by default the artefact's own name)."""
-    return Manifest(
-        origin=origin,
-        file=ManifestFile(
-            name=name or artefact.path.name,
-            format=file.format,
-            options=file.format_options().model_dump(mode="json"),
-            compression=file.compression,
-            media_type=file.media_type,
-            bytes=artefact.bytes,
-            sha256=artefact.sha256,
-            uncompressed_bytes=artefact.uncompressed_bytes,
-            uncompressed_sha256=artefact.uncompressed_sha256,
-        ),
+def file_entry(
+    artefact: Artefact, columns: Sequence[Column], file: FileOptions, *, export: str | None = None
+) -> ManifestFile:
+    """Return what the manifest says of a file; it will be delivered under the artefact's own name."""
+    return ManifestFile(
+        name=artefact.path.name,
+        export=export,
+        format=file.format,
+        options=file.format_options().model_dump(mode="json"),
+        compression=file.compression,
+        media_type=file.media_type,
+        bytes=artefact.bytes,
+        sha256=artefact.sha256,
+        uncompressed_bytes=artefact.uncompressed_bytes,
+        uncompressed_sha256=artefact.uncompressed_sha256,
         columns=tuple(ManifestColumn(name=column.name, type=column.type) for column in columns),
         rows=artefact.rows,
         totals=artefact.totals,
         id_column=artefact.id_column,
         id_hash_total=artefact.id_hash_total,
+    )
+
+
+def manifest_of(
+    files: Sequence[ManifestFile],
+    origin: Origin,
+    *,
+    sequence: int,
+    previous: str | None,
+    name: str | None = None,
+    bundle: Bundle | None = None,
+) -> Manifest:
+    """Return the manifest of these files; `name` may be left out where there is one."""
+    return Manifest(
+        name=name or files[0].name,
+        origin=origin,
+        files=tuple(files),
+        bundle=bundle,
         sequence=sequence,
         previous_manifest_sha256=previous,
     )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
-    """Write the manifest into `folder` under its file's name and SUFFIX, whole or not at all."""
-    path = folder / (manifest.file.name + SUFFIX)
+    """Write the manifest into `folder` under its name and SUFFIX, whole or not at all."""
+    path = folder / (manifest.name + SUFFIX)
     write_whole(path, [manifest.canonical()])
     return path
 

@@ -1,4 +1,4 @@
-"""`loyalty verify`: is this the file that its manifest speaks of, row by row, and does the chain hold?
+"""`loyalty verify`: are these the files that their manifest speaks of, row by row, and does the chain hold?
 
 Nothing is taken from the writer: the file is hashed, unpacked and parsed by the standard library, its rows
 are counted, and its totals are added up from its own text.
@@ -9,19 +9,21 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import shutil
 import zipfile
 import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, BinaryIO, cast
 
 import pyarrow as pa
 
 from include.errors import BadInput, Problem
 from include.formats.hashes import file_sha256
-from include.formats.manifest import SUFFIX, Manifest, read_manifest
+from include.formats.manifest import SUFFIX, Bundle, Manifest, ManifestFile, read_manifest
 from include.ledger.catalog import FieldType
 from include.ledger.hashing import text_hashes
 
@@ -29,32 +31,56 @@ _IDS_AT_ONCE = 65_536
 
 
 def verify(manifest_path: Path) -> list[Problem]:
-    """Return everything in which file, manifest and chain disagree; empty when all is well."""
+    """Return everything in which files, manifest and chain disagree; empty when all is well."""
     try:
         manifest = read_manifest(manifest_path)
     except BadInput as error:
         return list(error.problems)
     problems = []
-    if manifest_path.name != manifest.file.name + SUFFIX:
-        right = f"a manifest of {manifest.file.name} is named {manifest.file.name}{SUFFIX}"
+    if manifest_path.name != manifest.name + SUFFIX:
+        right = f"the manifest of {manifest.name} is named {manifest.name}{SUFFIX}"
         problems.append(Problem(str(manifest_path), manifest_path.name, right, "manifest_name"))
     if manifest_path.read_bytes() != manifest.canonical():
         right = "the bytes are not those that the product writes; it was edited"
         problems.append(Problem(str(manifest_path), manifest_path.name, right, "manifest_edited"))
-    return [*problems, *_file_problems(manifest_path, manifest), *_chain_problems(manifest_path, manifest)]
+    with TemporaryDirectory(prefix="verify-") as scratch:
+        folder = manifest_path.parent
+        if manifest.bundle is not None:
+            problems += _unpack(folder, manifest.bundle, Path(scratch))
+            folder = Path(scratch)
+        for stated in manifest.files:
+            problems += _file_problems(folder, stated)
+    return [*problems, *_chain_problems(manifest_path, manifest)]
 
 
-def _file_problems(manifest_path: Path, manifest: Manifest) -> list[Problem]:
-    stated = manifest.file
-    path = manifest_path.parent / Path(stated.name).name
+def _unpack(folder: Path, bundle: Bundle, scratch: Path) -> list[Problem]:
+    """Lay the files of an archive into scratch; return in what it is not the archive that was written."""
+    path = folder / Path(bundle.name).name
+    if path.name != bundle.name or not path.is_file():
+        return [Problem(str(path), bundle.name, "the archive is not beside its manifest", "file_missing")]
+    found = _Found(str(path))
+    found.compare("bytes", path.stat().st_size, bundle.bytes)
+    found.compare("sha256", file_sha256(path), bundle.sha256)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                with archive.open(entry) as source, (scratch / Path(entry.filename).name).open("wb") as out:
+                    shutil.copyfileobj(source, out, 1 << 20)
+    except (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+        found.problems.append(Problem(str(path), bundle.name, f"cannot be read: {error}", "file_damaged"))
+    return found.problems
+
+
+def _file_problems(folder: Path, stated: ManifestFile) -> list[Problem]:
+    path = folder / Path(stated.name).name
     if path.name != stated.name or not path.is_file():
         return [Problem(str(path), stated.name, "the file is not beside its manifest", "file_missing")]
     found = _Found(str(path))
     found.compare("bytes", path.stat().st_size, stated.bytes)
     found.compare("sha256", file_sha256(path), stated.sha256)
     try:
-        with _Content(path, manifest) as content:
-            _compare_rows(manifest, content, found)
+        with _Content(path, stated) as content:
+            _compare_rows(stated, content, found)
             content.drain()
             found.compare("uncompressed_bytes", content.bytes, stated.uncompressed_bytes)
             found.compare("uncompressed_sha256", content.hash.hexdigest(), stated.uncompressed_sha256)
@@ -65,9 +91,9 @@ def _file_problems(manifest_path: Path, manifest: Manifest) -> list[Problem]:
     return found.problems
 
 
-def _compare_rows(manifest: Manifest, content: _Content, found: _Found) -> None:
+def _compare_rows(stated: ManifestFile, content: _Content, found: _Found) -> None:
     """Count the rows of the file and add up its totals, from its text alone."""
-    file, columns = manifest.file_options(), manifest.written_columns()
+    file, columns = stated.file_options(), stated.written_columns()
     summed = [
         (index, column.name)
         for index, column in enumerate(columns)
@@ -75,7 +101,7 @@ def _compare_rows(manifest: Manifest, content: _Content, found: _Found) -> None:
     ]
     sums = {name: Decimal(0) for _, name in summed}
     names = [column.name for column in columns]
-    id_index = names.index(manifest.id_column) if manifest.id_column in names else None
+    id_index = names.index(stated.id_column) if stated.id_column in names else None
     ids: list[str] = []
     hash_total = count = 0
     buffered = cast("BinaryIO", io.BufferedReader(content, 1 << 20))
@@ -90,13 +116,13 @@ def _compare_rows(manifest: Manifest, content: _Content, found: _Found) -> None:
                 hash_total += _hash_total(ids)
                 ids = []
     hash_total += _hash_total(ids)
-    found.compare("rows", count, manifest.rows)
-    stated = {name: manifest.totals.get(name) for name in sums}
+    found.compare("rows", count, stated.rows)
+    totals = {name: stated.totals.get(name) for name in sums}
     for name, total in sums.items():
-        same = stated[name] is not None and Decimal(stated[name] or 0) == total
-        found.compare(f"totals.{name}", format(total, "f"), format(total, "f") if same else stated[name])
-    if manifest.id_column is not None:
-        found.compare("id_hash_total", f"{hash_total % 2**64:016x}", manifest.id_hash_total)
+        same = totals[name] is not None and Decimal(totals[name] or 0) == total
+        found.compare(f"totals.{name}", format(total, "f"), format(total, "f") if same else totals[name])
+    if stated.id_column is not None:
+        found.compare("id_hash_total", f"{hash_total % 2**64:016x}", stated.id_hash_total)
 
 
 def _decimal(cell: str, row: int, column: str) -> Decimal:
@@ -154,14 +180,14 @@ class _Found:
 class _Content(io.RawIOBase):
     """The unpacked bytes of a file, hashed as they are read."""
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    def __init__(self, path: Path, stated: ManifestFile) -> None:
         self._stack = ExitStack()
         self._source: IO[bytes] = self._stack.enter_context(path.open("rb"))
         self.hash = hashlib.sha256()
         self.bytes = 0
-        if manifest.file.compression == "gzip":
+        if stated.compression == "gzip":
             self._enter(cast("IO[bytes]", gzip.GzipFile(fileobj=self._source)))
-        elif manifest.file.compression == "zip":
+        elif stated.compression == "zip":
             archive = self._stack.enter_context(zipfile.ZipFile(self._source))
             names = archive.namelist()
             if len(names) != 1:

@@ -101,7 +101,7 @@ def _start(running: Running, definitions: dict[str, ExportDefinition]) -> Iterat
     reports: dict[str, ExportDefinition] = {}
     for one in usable:
         if weekly is None or one.model != weekly.model:
-            reports.setdefault(one.model, one)
+            reports.setdefault(one.model or one.id, one)
     if weekly:
         # First, while Airflow is quiet: its backfills take several steps, and SQLite has one writer at a time.
         occurrences = _last(weekly, BACKFILLED)

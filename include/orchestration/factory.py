@@ -93,7 +93,7 @@ def build(definition: ExportDefinition) -> DAG:
 
 def tags(definition: ExportDefinition) -> list[str]:
     """Return what the DAG list can be filtered by: that it is an export, its report, its kinds of target."""
-    words = {TAG, definition.model, *(target.kind for target in definition.targets)}
+    words = {TAG, *(part.model for part in definition.parts), *(target.kind for target in definition.targets)}
     return sorted(words | ({"paused"} if definition.paused else set()))
 
 
@@ -103,10 +103,11 @@ def documentation(definition: ExportDefinition) -> str:
 
     when = definition.recurrence.describe() if definition.recurrence else "by hand"
     places = ", ".join(target.label for target in definition.targets)
+    models = ", ".join(part.model for part in definition.parts)
     document = yaml.safe_dump(definition.document(), sort_keys=False, allow_unicode=True)
     return (
         f"### {definition.name}\n\n{definition.description}\n\n"
-        f"**Model** {definition.model} · **when** {when} · **to** {places} "
+        f"**Model** {models} · **when** {when} · **to** {places} "
         f"· **owner** {definition.owner}\n\n"
         f"```yaml\n{document}```\n"
     )
@@ -117,7 +118,10 @@ def known_kinds(definition: ExportDefinition, where: str) -> list[Problem]:
 
     Only names: the kinds themselves are too heavy for parsing. The first task checks their options.
     """
-    asked = [(reports, "model", definition.model), (formats, "file.format", definition.file.format)]
+    asked = []
+    for index, part in enumerate(definition.parts):
+        place = f"exports[{index}]." if definition.exports else ""
+        asked += [(reports, f"{place}model", part.model), (formats, f"{place}file.format", part.file.format)]
     asked += [(targets, f"targets[{at}].kind", one.kind) for at, one in enumerate(definition.targets)]
     found = []
     for package, field, name in asked:

@@ -36,7 +36,9 @@ def main() -> int:
             sample.load(settings.ledger_url, Plan(customers=40, transactions=1000))
             context = pipeline.Context(settings)
             definitions = load_definitions(settings.exports).values()
-            for definition in {(one.model, one.file.format): one for one in definitions}.values():
+            for definition in {
+                tuple((part.model, part.file.format) for part in one.parts): one for one in definitions
+            }.values():
                 occurrence = definition.recurrence and definition.recurrence.previous_before(END)
                 run = pipeline.pin(context, definition, occurrence=occurrence or END, dry_run=True)
                 pipeline.snapshot(context, run.run_key)

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from include import kinds, reports, targets
-from include.definitions.load import column_problems, load, load_all
+from include.definitions.content import Part
+from include.definitions.load import load, load_all
 from include.definitions.model import ExportDefinition
 from include.definitions.problems import problems_of
 from include.errors import BadInput, Problem
@@ -23,14 +24,9 @@ from include.formats.options import file_problems
 def check(definition: ExportDefinition, where: str) -> list[Problem]:
     """Return every problem of kinds, options, period and columns."""
     problems: list[Problem] = []
-    module = _kind(reports, definition.model, f"{where}: model", problems)
-    if module is not None:
-        options = _options(module, definition.options, f"{where}: options", problems)
-        problems += _period_problems(definition, module, where)
-        if options is not None:
-            names = [column.name for column in module.columns(options)]
-            problems += column_problems(definition, names, where)
-    problems += file_problems(definition.file.model_dump(exclude={"name"}), f"{where}: file")
+    for index, part in enumerate(definition.parts):
+        place = f"{where}: exports[{index}]." if definition.exports else f"{where}: "
+        problems += _part_problems(definition, part, place)
     for index, target in enumerate(definition.targets):
         place = f"{where}: targets[{index}]"
         target_module = _kind(targets, target.kind, f"{place}.kind", problems)
@@ -49,10 +45,10 @@ def load_definitions(folder: Path) -> dict[str, ExportDefinition]:
     return load_all(folder, check=check)
 
 
-def report_of(definition: ExportDefinition) -> tuple[ModuleType, BaseModel]:
-    """Return the report module and its options; BadInput when either is wrong."""
-    module = kinds.load(reports, definition.model, where=f"{definition.id}: model")
-    return module, options_of(module, definition.options, f"{definition.id}: options")
+def model_of(part: Part) -> tuple[ModuleType, BaseModel]:
+    """Return the module of the model and its options; BadInput when either is wrong."""
+    module = kinds.load(reports, part.model, where=f"{part.id}: model")
+    return module, options_of(module, part.options, f"{part.id}: options")
 
 
 def options_of(module: ModuleType, document: Mapping[str, Any], where: str) -> BaseModel:
@@ -62,6 +58,26 @@ def options_of(module: ModuleType, document: Mapping[str, Any], where: str) -> B
     if options is None:
         raise BadInput(problems)
     return options
+
+
+def _part_problems(definition: ExportDefinition, part: Part, place: str) -> list[Problem]:
+    problems: list[Problem] = []
+    module = _kind(reports, part.model, f"{place}model", problems)
+    if module is not None:
+        options = _options(module, part.options, f"{place}options", problems)
+        problems += _period_problems(definition, part, module, place)
+        if options is not None:
+            problems += _field_problems(part, [column.name for column in module.columns(options)], place)
+    return problems + file_problems(part.file.model_dump(exclude={"name"}), f"{place}file")
+
+
+def _field_problems(part: Part, known: list[str], place: str) -> list[Problem]:
+    right = f"{part.model} has no such column; it has {', '.join(known)}"
+    return [
+        Problem(f"{place}fields[{index}].field", choice.field, right, "unknown_field")
+        for index, choice in enumerate(part.fields or [])
+        if choice.field not in known
+    ]
 
 
 def _kind(package: ModuleType, name: str, where: str, problems: list[Problem]) -> ModuleType | None:
@@ -83,11 +99,14 @@ def _options(
         return None
 
 
-def _period_problems(definition: ExportDefinition, module: ModuleType, where: str) -> list[Problem]:
+def _period_problems(
+    definition: ExportDefinition, part: Part, module: ModuleType, place: str
+) -> list[Problem]:
+    """In a pack, what is about one instant is about the period's end."""
     if module.PERIOD == "required" and definition.period is None:
-        right = f"{definition.model} needs a period, such as previous_month"
-        return [Problem(f"{where}: period", "", right, "period_missing")]
-    if module.PERIOD == "none" and definition.period is not None:
+        right = f"{part.model} needs a period, such as previous_month"
+        return [Problem(f"{place}period", "", right, "period_missing")]
+    if module.PERIOD == "none" and definition.period is not None and not definition.exports:
         right = f"{definition.model} is about one instant: use as_of, such as end_of_previous_month"
-        return [Problem(f"{where}: period", definition.period.kind, right, "period_not_possible")]
+        return [Problem(f"{place}period", definition.period.kind, right, "period_not_possible")]
     return []

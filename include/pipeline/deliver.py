@@ -48,13 +48,21 @@ def deliver(context: Context, run_key: str, target_index: int, progress: Progres
         raise NeedsPerson(f"{target.label}: {claim.message}")
     with _recorded(context, claim), Heartbeat(lambda: deliveries.renew(claim), CLAIM / 3) as beat:
         with _parcel(context, run, key) as parcel:
-            data = run.artefacts[0]
-            deliveries.ready(claim, sha256=data["sha256"], rows=data["rows"], totals=data["totals"])
+            deliveries.ready(claim, **_figures(run.artefacts))
             receipt = _send(context, claim, target, parcel, progress)
         beat.check()
     written: dict[str, Any] = receipt.model_dump(mode="json")
     deliveries.confirmed(claim, written)
     return written
+
+
+def _figures(artefacts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the record says of the files: of one its own figures, of several their sums and their manifest."""
+    *data, manifest = artefacts
+    if len(data) == 1:
+        return {name: data[0][name] for name in ("sha256", "rows", "totals")}
+    totals = {f"{each['name']}: {name}": total for each in data for name, total in each["totals"].items()}
+    return {"sha256": manifest["sha256"], "rows": sum(each["rows"] for each in data), "totals": totals}
 
 
 def targets_of(run: RunRecord) -> list[Target]:

@@ -8,7 +8,7 @@ from include.definitions.model import ExportDefinition, version
 from include.definitions.occasion import as_of_for, interval_for
 from include.definitions.periods import Interval
 from include.errors import BadInput, NotYet, Problem
-from include.pipeline.checks import check, report_of
+from include.pipeline.checks import check, model_of
 from include.pipeline.context import Context, settle_delay
 from include.state.identity import request_key
 from include.state.runs import RunRecord, RunStatus
@@ -98,10 +98,9 @@ def _when(
     backfill: bool,
 ) -> tuple[Interval | None, datetime]:
     """Return the reporting interval, where there is one, and T."""
-    module, _ = report_of(definition)
-    if module.PERIOD == "none":
+    if all(model_of(part)[0].PERIOD == "none" for part in definition.parts):
         if end is not None:
-            right = f"{definition.model} is about one instant: give an as-of instead"
+            right = f"{definition.parts[0].model} is about one instant: give an as-of instead"
             raise BadInput([Problem("end", end.isoformat(), right, "period_not_possible")])
         return None, (as_of or as_of_for(definition, occurrence)).astimezone(UTC)
     if end is not None:

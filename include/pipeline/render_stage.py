@@ -1,31 +1,23 @@
-"""What `render` does in a process of its own: snapshot to rows, rows to file, file and manifest into the store."""
+"""What `render` does in a process of its own: snapshot to rows, rows to files, files and manifest into the store."""
 
 from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from include.definitions.model import ExportDefinition
-from include.definitions.naming import file_name
-from include.definitions.occasion import name_values
-from include.definitions.periods import Interval
 from include.errors import Permanent, Transient
-from include.formats import artefact
-from include.formats.artefact import Artefact
+from include.formats import bundle as bundle_format
+from include.formats.bundle import write_bundle
 from include.formats.hashes import file_sha256
-from include.formats.manifest import SUFFIX, Manifest, Origin, manifest_of, write_manifest
-from include.formats.options import FileOptions, file_options
-from include.ledger.columns import Column
-from include.pipeline.checks import report_of
+from include.formats.manifest import SUFFIX, Bundle, Manifest, Origin, manifest_of, write_manifest
+from include.pipeline.contents import Prepared, Written, prepare, run_name
 from include.pipeline.context import Context, Progress
-from include.reports.model import Asked, LocalSnapshot
-from include.reports.render import Job, Notes
+from include.reports.model import LocalSnapshot
+from include.reports.render import Notes
 from include.reports.render import render as render_jobs
 from include.settings import Settings
 from include.snapshots import registry
@@ -34,7 +26,6 @@ from include.snapshots.manifest import SnapshotManifest
 from include.state import StaleFence
 from include.state.identity import code_version
 from include.state.runs import RunRecord
-from include.state.tables import microseconds
 
 FOLDER = "artefacts"
 
@@ -46,78 +37,54 @@ def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict
         return earlier
     definition = ExportDefinition.model_validate(run.definition)
     scratch = settings.scratch / f"render-{run.run_key[:24]}-{uuid.uuid4().hex[:8]}"
-    scratch.mkdir(parents=True)
+    files = scratch / "files"
+    files.mkdir(parents=True)
     try:
         read = registry.load(context.store, context.state, run.snapshot_id or "")
-        file = file_options(definition.file.model_dump(exclude={"name"}))
-        module, options = report_of(definition)
-        columns, places = chosen(definition, module.columns(options))
-        path = scratch / final_name(run, definition, file)
-
-        def sink(batches: Iterator[pa.RecordBatch]) -> Artefact:
-            return artefact.write(path, columns, _arranged(batches, columns, places), file)
-
-        others = tuple(name for name in module.needs(options) if name != "transactions")
-        folder = scratch / "snapshot"
-        files = local(context.store, read, ["transactions"], folder, before=run.as_of, state=context.state)
-        files |= local(context.store, read, others, folder, state=context.state)
+        prepared = prepare(definition, run, files)
+        snapshot = _local(context, run, read, prepared, scratch / "snapshot")
         notes = Notes()
-        job = Job(module, asked(run, definition, options), sink)
-        (written,) = render_jobs(
-            [job], LocalSnapshot(files, read.columns()), scratch, progress=progress, notes=notes
-        )
+        jobs = [each.job() for each in prepared]
+        parts = render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes)
+        written = [file for part in parts for file in part]
+        bundle = _bundle(definition, run, written, scratch)
+        several = len(written) > 1 and bundle is None
+        name = run_name(definition, run, "") if several else bundle.name if bundle else written[0].path.name
 
         def draft(sequence: int, previous: str | None) -> Manifest:
+            entries = [each.entry for each in written]
             origin = _origin(run, read, notes)
-            return manifest_of(written, columns, file, origin, sequence=sequence, previous=previous)
+            return manifest_of(
+                entries, origin, sequence=sequence, previous=previous, name=name, bundle=bundle
+            )
 
-        data = _entry(run, path, file.media_type)
-        context.store.put_new(data["key"], path)
-        beside = _manifest(context, run, draft, scratch)
-        return [data | _figures(beside), _manifest_entry(run, beside)]
+        for path in [scratch / bundle.name] if bundle else [each.path for each in written]:
+            context.store.put_new(_key(run, file_sha256(path), path.name), path)
+        return _entries(run, _manifest(context, run, draft, scratch))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def asked(run: RunRecord, definition: ExportDefinition, options: Any) -> Asked:
-    """Return what the run asks of its report, in microseconds."""
-    return Asked(
-        start=_micros(run.start),
-        end=_micros(run.end),
-        as_of=microseconds(run.as_of),
-        known_at=microseconds(run.known_at),
-        options=options,
-        timezone=definition.timezone,
-    )
+def _local(
+    context: Context, run: RunRecord, read: SnapshotManifest, prepared: list[Prepared], folder: Path
+) -> LocalSnapshot:
+    """Bring the relations that the run reads to this machine."""
+    names = {name for each in prepared for name in each.needs}
+    files = {}
+    if "transactions" in names:
+        files = local(context.store, read, ["transactions"], folder, before=run.as_of, state=context.state)
+    others = tuple(sorted(names - {"transactions"}))
+    files |= local(context.store, read, others, folder, state=context.state)
+    return LocalSnapshot(files, read.columns())
 
 
-def final_name(run: RunRecord, definition: ExportDefinition, file: FileOptions) -> str:
-    """Return the file's final name; the sequence is the revision's, since a name must not depend on the chain."""
-    values = name_values(
-        definition,
-        occurrence=run.occurrence or run.as_of,
-        interval=Interval(run.start, run.end) if run.end else None,
-        as_of=run.as_of,
-        revision=run.revision,
-    )
-    return file_name(definition.file.name, values, file.extension)
-
-
-def chosen(definition: ExportDefinition, given: tuple[Column, ...]) -> tuple[list[Column], list[int]]:
-    """Return the columns of the file, in its order and with its headers, and their places in the report."""
-    if definition.fields is None:
-        return list(given), list(range(len(given)))
-    places = {column.name: index for index, column in enumerate(given)}
-    picked = [(choice.title, places[choice.field]) for choice in definition.fields]
-    return [Column(title, given[place].type) for title, place in picked], [place for _, place in picked]
-
-
-def _arranged(
-    batches: Iterable[pa.RecordBatch], columns: list[Column], places: list[int]
-) -> Iterator[pa.RecordBatch]:
-    names = [column.name for column in columns]
-    for batch in batches:
-        yield pa.RecordBatch.from_arrays([batch.column(place) for place in places], names=names)
+def _bundle(
+    definition: ExportDefinition, run: RunRecord, written: list[Written], scratch: Path
+) -> Bundle | None:
+    if definition.bundle == "none":
+        return None
+    path = scratch / run_name(definition, run, bundle_format.EXTENSION)
+    return write_bundle(path, [each.path for each in written])
 
 
 def _made_earlier(context: Context, run: RunRecord) -> list[dict[str, Any]] | None:
@@ -126,11 +93,9 @@ def _made_earlier(context: Context, run: RunRecord) -> list[dict[str, Any]] | No
     if link is None or run.dry_run:
         return None
     for each in context.store.list(f"{FOLDER}/{run.run_key}/{link.manifest_sha256}"):
-        made = Manifest.model_validate_json(context.store.read(each.key))
-        key = _key(run, made.file.sha256, made.file.name)
-        if context.store.exists(key):
-            data = {name: getattr(made.file, name) for name in ("name", "sha256", "bytes", "media_type")}
-            return [data | {"key": key} | _figures(made), _manifest_entry(run, made)]
+        entries = _entries(run, Manifest.model_validate_json(context.store.read(each.key)))
+        if all(context.store.exists(entry["key"]) for entry in entries):
+            return entries
     raise Permanent(
         f"{run.definition_id}: the files of run {run.run_key[:12]} are gone from {context.store.url}, and their "
         f"manifest is number {link.sequence} of the chain; make a restatement (a higher revision)"
@@ -147,7 +112,7 @@ def _manifest(
     while True:
         sequence, previous = context.state.chain.next(run.definition_id)
         made = draft(sequence, previous)
-        context.store.put_new(_manifest_entry(run, made)["key"], write_manifest(scratch, made))
+        context.store.put_new(_manifest_key(run, made), write_manifest(scratch, made))
         if run.dry_run:
             return made
         try:
@@ -183,26 +148,30 @@ def _origin(run: RunRecord, read: SnapshotManifest, seen: Notes) -> Origin:
     )
 
 
-def _entry(run: RunRecord, path: Path, media_type: str) -> dict[str, Any]:
-    sha256 = file_sha256(path)
-    about = {"name": path.name, "sha256": sha256, "bytes": path.stat().st_size, "media_type": media_type}
-    return about | {"key": _key(run, sha256, path.name)}
+def _entries(run: RunRecord, made: Manifest) -> list[dict[str, Any]]:
+    """Return the run's files as its record holds them: data with rows and totals, the manifest last."""
+    notes = list(made.origin.notes)
+    entries: list[dict[str, Any]] = []
+    for file in made.files:
+        about = {"name": file.name, "sha256": file.sha256, "bytes": file.bytes, "media_type": file.media_type}
+        figures = {"rows": file.rows, "totals": file.totals, "notes": notes}
+        entries.append(about | {"key": _key(run, file.sha256, file.name), "export": file.export} | figures)
+    if made.bundle is not None:
+        totals = {
+            f"{each['name']}: {name}": total for each in entries for name, total in each["totals"].items()
+        }
+        figures = {"rows": sum(each["rows"] for each in entries), "totals": totals, "notes": notes}
+        about = made.bundle.model_dump() | {"media_type": bundle_format.MEDIA_TYPE, "export": None}
+        entries = [about | {"key": _key(run, made.bundle.sha256, made.bundle.name)} | figures]
+    content = made.canonical()
+    about = {"name": made.name + SUFFIX, "sha256": made.sha256(), "bytes": len(content)}
+    return [*entries, about | {"media_type": "application/json", "key": _manifest_key(run, made)}]
 
 
-def _manifest_entry(run: RunRecord, made: Manifest) -> dict[str, Any]:
-    name, sha256 = made.file.name + SUFFIX, made.sha256()
-    about = {"name": name, "sha256": sha256, "bytes": len(made.canonical()), "media_type": "application/json"}
-    return about | {"key": _key(run, sha256, name)}
-
-
-def _figures(made: Manifest) -> dict[str, Any]:
-    return {"rows": made.rows, "totals": made.totals, "notes": list(made.origin.notes)}
+def _manifest_key(run: RunRecord, made: Manifest) -> str:
+    return _key(run, made.sha256(), made.name + SUFFIX)
 
 
 def _key(run: RunRecord, sha256: str, name: str) -> str:
     """Return where a file is kept: under its hash, so that attempts which differ never meet."""
     return f"{FOLDER}/{run.run_key}/{sha256}/{name}"
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else microseconds(moment)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from include.definitions.load import scan
 from include.definitions.model import ExportDefinition
-from include.pipeline.checks import check, report_of
+from include.pipeline.checks import check, model_of
 from include.pipeline.context import Context, Progress, settle_delay
 from include.settings import Settings
 from include.snapshots import extract, registry
@@ -25,13 +26,12 @@ def take(settings: Settings, run: RunRecord, *, progress: Progress) -> SnapshotM
 def find(context: Context, run: RunRecord) -> SnapshotManifest | None:
     """Return a usable snapshot that covers what this run alone needs, or None; reads no ledger."""
     definition = ExportDefinition.model_validate(run.definition)
-    module, options = report_of(definition)
     source = Source.from_settings(context.settings)
     return registry.find(
         context.store,
         context.state,
         source_key(public_url(source.url), source.mapping_sha256),
-        needs=module.needs(options),
+        needs=_read_by([definition]),
         not_before=run.known_at,
         settle_delay=settle_delay(context.settings, definition),
         holder=run.run_key,
@@ -68,9 +68,13 @@ def _take(
 def needs(settings: Settings, *definitions: ExportDefinition) -> dict[str, tuple[str, ...]]:
     """Return the columns by relation that these and all enabled definitions read: one snapshot serves them all."""
     others = scan(settings.exports, check=check)[0].values() if settings.exports.is_dir() else ()
+    return _read_by((*definitions, *(other for other in others if other.enabled)))
+
+
+def _read_by(definitions: Iterable[ExportDefinition]) -> dict[str, tuple[str, ...]]:
     wanted: dict[str, dict[str, None]] = {}
-    for each in (*definitions, *(other for other in others if other.enabled)):
-        module, options = report_of(each)
+    for part in (part for definition in definitions for part in definition.parts):
+        module, options = model_of(part)
         for relation, columns in module.needs(options).items():
             wanted.setdefault(relation, {}).update(dict.fromkeys(columns))
     return {relation: tuple(columns) for relation, columns in wanted.items()}

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from include import formats, kinds
 from include.formats import artefact, parallel
-from include.formats.manifest import Origin, manifest_of, write_manifest
+from include.formats.manifest import Origin, file_entry, manifest_of, write_manifest
 from include.formats.options import FileOptions
 from include.formats.verify import verify
 from include.ledger.catalog import FieldType
@@ -124,7 +124,7 @@ def test_what_is_written_verifies(kind, compression, tmp_path):
     made = artefact.write(tmp_path / f"x{file.extension}", COLUMNS, batches, file)
     assert made.rows == len(ROWS) * 90
     origin = Origin(export_id="x", definition_version="v", run_key="k", snapshot_id="s", code_version="c")
-    manifest = manifest_of(made, COLUMNS, file, origin, sequence=1, previous=None)
+    manifest = manifest_of([file_entry(made, COLUMNS, file)], origin, sequence=1, previous=None)
     assert verify(write_manifest(tmp_path, manifest)) == []
 
 
@@ -133,7 +133,9 @@ def test_a_changed_file_does_not_verify(kind, tmp_path):
     file = FileOptions(format=kind, compression="none")
     made = artefact.write(tmp_path / f"x{file.extension}", COLUMNS, [table()], file)
     origin = Origin(export_id="x", definition_version="v", run_key="k", snapshot_id="s", code_version="c")
-    path = write_manifest(tmp_path, manifest_of(made, COLUMNS, file, origin, sequence=1, previous=None))
+    path = write_manifest(
+        tmp_path, manifest_of([file_entry(made, COLUMNS, file)], origin, sequence=1, previous=None)
+    )
     content = made.path.read_bytes()
     assert b"12.5" in content
     made.path.write_bytes(content.replace(b"12.5", b"13.5", 1))

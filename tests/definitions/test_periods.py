@@ -194,7 +194,7 @@ def test_name_values_speak_local_time():
         one, occurrence=at, interval=interval_for(one, at), as_of=as_of_for(one, at), sequence=42
     )
     assert values == {
-        "id": "x", "name": "X-y", "period": "2026-09", "start": "2026-09-01", "end": "2026-10-01", "as_of": "2026-10-01",
+        "id": "x", "export": "x", "name": "X-y", "period": "2026-09", "start": "2026-09-01", "end": "2026-10-01", "as_of": "2026-10-01",
         "date": "2026-10-08", "time": "0600", "revision": "0", "sequence": "000042",
     }  # fmt: skip
 

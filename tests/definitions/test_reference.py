@@ -104,7 +104,7 @@ def test_the_file_names_of_an_example_differ_from_run_to_run(path):
             interval=interval_for(one, occurrence),
             as_of=as_of_for(one, occurrence),
         )
-        names.append(file_name(one.file.name, values, ".csv"))
+        names.append(file_name(one.name_template, values, ".csv"))
     assert len(set(names)) == 30
 
 

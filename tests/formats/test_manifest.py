@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +13,15 @@ import pytest
 
 from include.errors import BadInput
 from include.formats import artefact
-from include.formats.manifest import Manifest, Origin, manifest_of, read_manifest, write_manifest
+from include.formats.manifest import (
+    Bundle,
+    Manifest,
+    Origin,
+    file_entry,
+    manifest_of,
+    read_manifest,
+    write_manifest,
+)
 from include.formats.options import FileOptions
 from include.formats.verify import verify
 from tests.formats.examples import COLUMNS, ROWS, table
@@ -29,7 +39,7 @@ def made(
     file = FileOptions()
     written = artefact.write(folder / name, COLUMNS, [table(rows)], file)
     origin = ORIGIN.model_copy(update=origin)
-    manifest = manifest_of(written, COLUMNS, file, origin, sequence=sequence, previous=previous)
+    manifest = manifest_of([file_entry(written, COLUMNS, file)], origin, sequence=sequence, previous=previous)
     return write_manifest(folder, manifest), manifest
 
 
@@ -41,11 +51,11 @@ def test_it_says_what_is_in_the_file_and_where_it_came_from(tmp_path):
     path, manifest = made(tmp_path)
     document = json.loads(path.read_bytes())
     assert path.name == "x.csv.gz.manifest.json"
-    assert document["rows"] == len(ROWS)
-    assert document["totals"]["points"] == "-92233720368547646.07"
+    assert document["files"][0]["rows"] == len(ROWS)
+    assert document["files"][0]["totals"]["points"] == "-92233720368547646.07"
     assert document["origin"]["as_of"] == "2026-03-01T00:00:00Z"
-    assert document["file"]["options"]["profile"] == "human"
-    assert document["file"]["compression"] == "gzip"
+    assert document["files"][0]["options"]["profile"] == "human"
+    assert document["files"][0]["compression"] == "gzip"
     assert read_manifest(path) == manifest
 
 
@@ -86,19 +96,19 @@ def rewritten(path: Path, change) -> Path:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (lambda m: m.update(rows=9), "rows_differ"),
-        (lambda m: m["totals"].update(points="1.00"), "totals_differ"),
-        (lambda m: m["totals"].pop("money"), "totals_differ"),
-        (lambda m: m.update(id_hash_total="0" * 16), "id_hash_total_differ"),
-        (lambda m: m["file"].update(sha256="0" * 64), "sha256_differ"),
-        (lambda m: m["file"].update(bytes=1), "bytes_differ"),
-        (lambda m: m["file"].update(uncompressed_bytes=1), "uncompressed_bytes_differ"),
-        (lambda m: m["file"].update(uncompressed_sha256="0" * 64), "uncompressed_sha256_differ"),
-        (lambda m: m["columns"].reverse(), "file_damaged"),
-        (lambda m: m["file"].update(compression="none"), "file_damaged"),
-        (lambda m: m["file"].update(compression="zip"), "file_damaged"),
-        (lambda m: m["file"].update(format="xls"), "unknown_format"),
-        (lambda m: m["file"].update(options={"nonsense": 1}), "file_damaged"),
+        (lambda m: m["files"][0].update(rows=9), "rows_differ"),
+        (lambda m: m["files"][0]["totals"].update(points="1.00"), "totals_differ"),
+        (lambda m: m["files"][0]["totals"].pop("money"), "totals_differ"),
+        (lambda m: m["files"][0].update(id_hash_total="0" * 16), "id_hash_total_differ"),
+        (lambda m: m["files"][0].update(sha256="0" * 64), "sha256_differ"),
+        (lambda m: m["files"][0].update(bytes=1), "bytes_differ"),
+        (lambda m: m["files"][0].update(uncompressed_bytes=1), "uncompressed_bytes_differ"),
+        (lambda m: m["files"][0].update(uncompressed_sha256="0" * 64), "uncompressed_sha256_differ"),
+        (lambda m: m["files"][0]["columns"].reverse(), "file_damaged"),
+        (lambda m: m["files"][0].update(compression="none"), "file_damaged"),
+        (lambda m: m["files"][0].update(compression="zip"), "file_damaged"),
+        (lambda m: m["files"][0].update(format="xls"), "unknown_format"),
+        (lambda m: m["files"][0].update(options={"nonsense": 1}), "file_damaged"),
     ],
 )
 def test_a_forged_figure_is_found(tmp_path, change, code):
@@ -154,5 +164,37 @@ def test_a_manifest_cannot_point_outside_its_folder(tmp_path):
     (tmp_path / "in").mkdir()
     path, _ = made(tmp_path / "in")
     made(tmp_path, "secret.csv.gz")
-    rewritten(path, lambda m: m["file"].update(name="../secret.csv.gz"))
+    rewritten(path, lambda m: m["files"][0].update(name="../secret.csv.gz"))
     assert "file_missing" in found(path)
+
+
+def several(folder: Path, names=("a.csv.gz", "b.csv.gz")) -> tuple[Path, Manifest]:
+    """One manifest of two files."""
+    file = FileOptions()
+    written = [artefact.write(folder / name, COLUMNS, [table()], file) for name in names]
+    entries = [file_entry(each, COLUMNS, file, export=each.path.name[0]) for each in written]
+    manifest = manifest_of(entries, ORIGIN, name="pack", sequence=1, previous=None)
+    return write_manifest(folder, manifest), manifest
+
+
+def test_several_files_have_one_manifest_and_each_is_looked_at(tmp_path):
+    path, manifest = several(tmp_path)
+    assert path.name == "pack.manifest.json"
+    assert [each.export for each in manifest.files] == ["a", "b"]
+    assert verify(path) == []
+    (tmp_path / "b.csv.gz").unlink()
+    assert found(path) == {"file_missing"}
+
+
+def test_files_in_an_archive_are_looked_at_inside_it(tmp_path):
+    _, manifest = several(tmp_path)
+    with zipfile.ZipFile(tmp_path / "pack.zip", "w") as archive:
+        for name in ("a.csv.gz", "b.csv.gz"):
+            archive.write(tmp_path / name, name)
+            (tmp_path / name).unlink()
+    content = (tmp_path / "pack.zip").read_bytes()
+    bundle = Bundle(name="pack.zip", bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    path = write_manifest(tmp_path, manifest.model_copy(update={"bundle": bundle}))
+    assert verify(path) == []
+    (tmp_path / "pack.zip").write_bytes(content[:-30])
+    assert {"bytes_differ", "sha256_differ", "file_damaged", "file_missing"} == found(path)

@@ -1,0 +1,116 @@
+"""A pack: several exports of one snapshot, delivered together with one manifest."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from include import pipeline
+from include.definitions.model import ExportDefinition, version
+from include.errors import BadInput
+from include.formats.manifest import read_manifest
+from include.formats.verify import verify
+from include.pipeline import Context
+from tests.pipeline.test_steps import whole
+
+AT = datetime(2026, 3, 2, 5, tzinfo=UTC)
+Define = Callable[..., ExportDefinition]
+EXPORTS = [
+    {"id": "balances", "model": "balance", "fields": ["customer_id", "active"]},
+    {"id": "history", "model": "history", "file": {"compression": "none"}},
+    {"id": "liability", "model": "liability", "file": {"format": "jsonl"}},
+]
+
+
+def pack(define: Define, **keys: object) -> ExportDefinition:
+    return define(
+        **{"id": "books", "model": None, "file": {}, "period": "previous_month", "exports": EXPORTS} | keys
+    )
+
+
+def delivered(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "delivered").iterdir())
+
+
+def test_its_files_come_from_one_snapshot_and_have_one_manifest(
+    context: Context, define: Define, tmp_path: Path, inline: None
+) -> None:
+    key, summary = whole(context, pack(define), occurrence=AT)
+    assert summary["status"] == "done"
+    names = [
+        "books_2026-02.manifest.json", "books_balances_2026-02.csv.gz", "books_history_2026-02.csv",
+        "books_liability_2026-02.jsonl.gz",
+    ]  # fmt: skip
+    assert delivered(tmp_path) == names
+    path = tmp_path / "delivered" / names[0]
+    assert verify(path) == []
+    manifest = read_manifest(path)
+    assert [file.export for file in manifest.files] == ["balances", "history", "liability"]
+    [record] = context.state.deliveries.list(run_key=key)
+    assert record.rows == sum(file.rows for file in manifest.files)
+    assert (record.receipt or {})["files"][-1]["name"] == names[0]
+    # What is about one instant is about the end of the period.
+    alone = define(id="alone", fields=["customer_id", "active"], as_of="2026-03-01T00:00:00+01:00")
+    whole(context, alone, occurrence=AT)
+    same = (tmp_path / "delivered" / names[1]).read_bytes()
+    assert (tmp_path / "delivered" / "alone_2026-03-01.csv.gz").read_bytes() == same
+
+
+def test_it_can_be_one_archive_with_the_same_bytes_each_time(
+    context: Context, define: Define, tmp_path: Path, inline: None
+) -> None:
+    whole(context, pack(define, bundle="zip"), occurrence=AT)
+    assert delivered(tmp_path) == ["books_2026-02.zip", "books_2026-02.zip.manifest.json"]
+    assert verify(tmp_path / "delivered" / "books_2026-02.zip.manifest.json") == []
+    first = (tmp_path / "delivered" / "books_2026-02.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "delivered" / "books_2026-02.zip") as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == 3
+    again = pipeline.pin(context, pack(define, bundle="zip"), occurrence=AT, dry_run=True).run_key
+    pipeline.snapshot(context, again)
+    assert context.store.read(pipeline.render(context, again)[0]["key"]) == first
+
+
+def test_an_attempt_that_died_after_the_chain_is_found(
+    context: Context, define: Define, inline: None
+) -> None:
+    from include.pipeline.render_stage import make
+
+    run = pipeline.pin(context, pack(define), occurrence=AT)
+    pipeline.snapshot(context, run.run_key)
+    run = context.state.runs.get(run.run_key)
+    made = make(context.settings, run, progress=lambda *_: None)
+    assert make(context.settings, run, progress=lambda *_: None) == made
+    assert [each["export"] for each in made[:-1]] == ["balances", "history", "liability"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"exports": []}, "needs a model to export, or a list of exports"),
+        ({"model": "balance"}, "a pack has these in its exports: model"),
+        ({"fields": ["active"], "file": {"compression": "zip"}}, "in its exports: fields, file.compression"),
+        ({"exports": [EXPORTS[0], EXPORTS[0]]}, "two exports are called balances"),
+        (
+            {"exports": [{"id": "a", "model": "balance", "fields": ["activ"]}]},
+            r"exports\[0\]\.fields\[0\]\.field: 'activ'",
+        ),
+        ({"period": None}, r"exports\[2\]\.period: '': liability needs a period"),
+        (
+            {"exports": [{"id": n, "model": "balance", "file": {"name": "x_{period}"}} for n in "ab"]},
+            "two exports make files of the name x_{period}",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(context: Context, define: Define, keys: dict, told: str) -> None:
+    with pytest.raises(BadInput, match=told):
+        pipeline.pin(context, pack(define, **keys), occurrence=AT)
+
+
+def test_its_version_changes_with_any_of_its_exports(define: Define) -> None:
+    fewer = pack(define, exports=EXPORTS[:2])
+    assert version(pack(define)) == version(pack(define)) != version(fewer)
