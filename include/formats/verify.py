@@ -6,24 +6,20 @@ are counted, and its totals are added up from its own text.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
 import shutil
 import zipfile
 import zlib
 from collections.abc import Sequence
-from contextlib import ExitStack
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, BinaryIO, cast
 
 import pyarrow as pa
 
 from include.errors import BadInput, Problem
 from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Bundle, Manifest, ManifestFile, read_manifest
+from include.formats.reading import Unpacked
 from include.ledger.catalog import FieldType
 from include.ledger.hashing import text_hashes
 
@@ -79,7 +75,7 @@ def _file_problems(folder: Path, stated: ManifestFile) -> list[Problem]:
     found.compare("bytes", path.stat().st_size, stated.bytes)
     found.compare("sha256", file_sha256(path), stated.sha256)
     try:
-        with _Content(path, stated) as content:
+        with Unpacked(path, stated) as content:
             _compare_rows(stated, content, found)
             content.drain()
             found.compare("uncompressed_bytes", content.bytes, stated.uncompressed_bytes)
@@ -91,9 +87,9 @@ def _file_problems(folder: Path, stated: ManifestFile) -> list[Problem]:
     return found.problems
 
 
-def _compare_rows(stated: ManifestFile, content: _Content, found: _Found) -> None:
+def _compare_rows(stated: ManifestFile, content: Unpacked, found: _Found) -> None:
     """Count the rows of the file and add up its totals, from its text alone."""
-    file, columns = stated.file_options(), stated.written_columns()
+    columns = stated.written_columns()
     summed = [
         (index, column.name)
         for index, column in enumerate(columns)
@@ -104,8 +100,7 @@ def _compare_rows(stated: ManifestFile, content: _Content, found: _Found) -> Non
     id_index = names.index(stated.id_column) if stated.id_column in names else None
     ids: list[str] = []
     hash_total = count = 0
-    buffered = cast("BinaryIO", io.BufferedReader(content, 1 << 20))
-    for count, row in enumerate(file.kind().read(buffered, columns, file.format_options()), 1):
+    for count, row in enumerate(content.rows(), 1):
         for index, name in summed:
             cell = row[index]
             if cell is not None:
@@ -175,47 +170,3 @@ class _Found:
             self.problems.append(
                 Problem(f"{self._where}: {what}", str(found), right, f"{what.partition('.')[0]}_differ")
             )
-
-
-class _Content(io.RawIOBase):
-    """The unpacked bytes of a file, hashed as they are read."""
-
-    def __init__(self, path: Path, stated: ManifestFile) -> None:
-        self._stack = ExitStack()
-        self._source: IO[bytes] = self._stack.enter_context(path.open("rb"))
-        self.hash = hashlib.sha256()
-        self.bytes = 0
-        if stated.compression == "gzip":
-            self._enter(cast("IO[bytes]", gzip.GzipFile(fileobj=self._source)))
-        elif stated.compression == "zip":
-            archive = self._stack.enter_context(zipfile.ZipFile(self._source))
-            names = archive.namelist()
-            if len(names) != 1:
-                raise ValueError(f"a zip of one entry has {len(names)}")
-            self._enter(archive.open(names[0]))
-
-    def _enter(self, source: IO[bytes]) -> None:
-        self._source = source
-        self._stack.callback(source.close)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        data = self._source.read(len(buffer))
-        buffer[: len(data)] = data
-        self.hash.update(data)
-        self.bytes += len(data)
-        return len(data)
-
-    def drain(self) -> None:
-        """Read what the parser left, so that the hash is that of the whole."""
-        while self.read(1 << 20):
-            pass
-
-    def close(self) -> None:
-        # The parser closes its stream at its end; the hash needs what comes after, so `__exit__` closes.
-        """Do nothing yet."""
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()

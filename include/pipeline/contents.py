@@ -20,6 +20,7 @@ from include.formats.manifest import ManifestFile, file_entry
 from include.formats.options import FileOptions, file_options
 from include.ledger.columns import Column
 from include.pipeline.checks import model_of
+from include.reports.agreement import Tally
 from include.reports.model import Asked, Needs
 from include.reports.render import Job
 from include.state.runs import RunRecord
@@ -44,6 +45,7 @@ class Prepared:
     file: FileOptions
     path: Path
     pack: bool
+    tally: Tally
 
     @property
     def needs(self) -> Needs:
@@ -56,7 +58,8 @@ class Prepared:
         columns, places = chosen(self.part, self.model.columns(self.asked.options))
 
         def sink(batches: Iterator[pa.RecordBatch]) -> list[Written]:
-            made = artefact.write(self.path, columns, _arranged(batches, columns, places), self.file)
+            rows = _arranged(self.tally.watch(batches), columns, places)
+            made = artefact.write(self.path, columns, rows, self.file)
             entry = file_entry(made, columns, self.file, export=self.part.id if self.pack else None)
             return [Written(self.path, entry)]
 
@@ -87,7 +90,8 @@ def _prepared(definition: ExportDefinition, part: Part, run: RunRecord, folder: 
         timezone=definition.timezone,
     )
     name = file_name(part.file.name or "", _values(definition, part.id, run), file.extension)
-    return Prepared(part, model, asked, file, folder / name, bool(definition.exports))
+    tally = Tally(part.id, part.model, asked)
+    return Prepared(part, model, asked, file, folder / name, bool(definition.exports), tally)
 
 
 def _values(definition: ExportDefinition, export: str, run: RunRecord) -> Any:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 
 from include import state as states
+from include.connections import Resolver, from_environment
 from include.definitions.model import ExportDefinition
 from include.errors import Transient
 from include.settings import Settings
@@ -33,11 +34,15 @@ class Context:
     """Where a run works. State and store are opened when first used."""
 
     settings: Settings
+    connections: Resolver = from_environment
+    """Gives a connection by its name; BadInput when there is none."""
 
     @classmethod
-    def from_settings(cls, settings: Settings | None = None) -> Context:
-        """Return the context of the given settings, by default those of the environment."""
-        return cls(settings or Settings.from_environment())
+    def from_settings(
+        cls, settings: Settings | None = None, connections: Resolver = from_environment
+    ) -> Context:
+        """Return the context of the given settings and connections, by default those of the environment."""
+        return cls(settings or Settings.from_environment(), connections)
 
     @cached_property
     def state(self) -> State:

@@ -1,6 +1,7 @@
 """Run a stage in a process of its own: allocators keep what a stage took, and a crash of one stays there.
 
 The process is a fresh interpreter that imports only the stage: neither Airflow nor the command line come with it.
+Secrets travel to it as a `Secrets` argument, through the pipe; its environment holds none of ours.
 """
 
 from __future__ import annotations
@@ -13,28 +14,31 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from include.errors import Transient
+from include.connections import Secrets
+from include.errors import BadInput, LoyaltyError, NotYet, Problem, Transient
 from include.pipeline.context import Progress
 from include.settings import ROOT
 
 # Allocators that give memory back, and one arena for all threads; read when a process starts.
 MEMORY = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
+# Variables that hold secrets, by how their names begin; a stage is given what it needs of them.
+WITHHELD = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "AIRFLOW__", "LOYALTY_LEDGER_URL", "LOYALTY_STATE_URL")
 
 
 def in_process(stage: str, *arguments: Any, progress: Progress) -> Any:
     """Return what the function `module:name` returns for `(*arguments, progress=...)`, computed in a new process.
 
-    Arguments, results and errors travel by pickle. Raises what the function raised, and Transient when the process
+    Arguments, results and errors travel by pickle, errors with the secrets in them hidden. Raises what the function raised, and Transient when the process
     was killed (out of memory, for example). The process ends when this one does.
     """
     ours, theirs = Pipe()
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     call = f"from {__name__} import child; child({theirs.fileno()}, {os.getpid()})"
-    environment = {**MEMORY, **os.environ, "PYTHONPATH": paths}
+    environment = {**MEMORY, **public_environment(os.environ), "PYTHONPATH": paths}
     with (
         subprocess.Popen([sys.executable, "-c", call], pass_fds=[theirs.fileno()], env=environment) as child,
         ours,
@@ -57,6 +61,11 @@ def in_process(stage: str, *arguments: Any, progress: Progress) -> Any:
             raise
 
 
+def public_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables that hold connections, databases and keys."""
+    return {name: value for name, value in environment.items() if not name.startswith(WITHHELD)}
+
+
 def child(descriptor: int, parent: int) -> None:
     """Be the new process: work for what comes through the pipe with this file descriptor."""
     _end_with(parent)
@@ -71,20 +80,41 @@ def child(descriptor: int, parent: int) -> None:
         work: Callable[..., Any] = getattr(importlib.import_module(module), name)
         result = work(*arguments, progress=report)
     except BaseException as error:  # noqa: BLE001 - it is raised again in the parent
-        pipe.send(("error", _portable(error)))
+        secrets = next((each for each in arguments if isinstance(each, Secrets)), None)
+        pipe.send(("error", _portable(error, secrets)))
     else:
         pipe.send(("result", result))
     pipe.close()
 
 
-def _portable(error: BaseException) -> BaseException:
-    """Return the error with its traceback as a note; one that pickle cannot carry becomes its text."""
-    error.add_note("".join(traceback.format_exception(error)))
+def _portable(error: BaseException, secrets: Secrets | None) -> BaseException:
+    """Return the error with its traceback as a note and its secrets hidden; what cannot travel becomes its text."""
+
+    def scrub(text: str) -> str:
+        return secrets.scrub(text) if secrets else text
+
+    note = scrub("".join(traceback.format_exception(error)))
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+        carried: BaseException = pickle.loads(pickle.dumps(_scrubbed(error, scrub)))  # noqa: S301 - our own bytes
     except Exception:  # noqa: BLE001 - any failure means that it cannot travel
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        carried = RuntimeError(scrub(f"{type(error).__name__}: {error}"))
+    carried.add_note(note)
+    return carried
+
+
+def _scrubbed(error: BaseException, scrub: Callable[[str], str]) -> BaseException:
+    """Return the error, or a text of its kind when what it says holds a secret."""
+    if isinstance(error, BadInput):
+        return BadInput([
+            Problem(each.where, scrub(each.value), scrub(each.right), each.code) for each in error.problems
+        ])  # fmt: skip
+    said = [str(error), repr(error.__dict__), *map(repr, error.args), *getattr(error, "__notes__", [])]
+    if all(scrub(text) == text for text in said):
+        return error
+    hidden = scrub(str(error))
+    if isinstance(error, NotYet):
+        return NotYet(hidden, error.until)
+    return type(error)(hidden) if isinstance(error, LoyaltyError) else RuntimeError(hidden)
 
 
 def _end_with(parent: int) -> None:

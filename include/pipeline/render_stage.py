@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from include.definitions.model import ExportDefinition
-from include.errors import Permanent, Transient
+from include.errors import LedgerViolation, Permanent, Transient
 from include.formats import bundle as bundle_format
 from include.formats.bundle import write_bundle
 from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Bundle, Manifest, Origin, manifest_of, write_manifest
 from include.pipeline.contents import Prepared, Written, prepare, run_name
 from include.pipeline.context import Context, Progress
+from include.reports.agreement import disagreements
 from include.reports.model import LocalSnapshot
 from include.reports.render import Notes
 from include.reports.render import render as render_jobs
@@ -46,6 +47,10 @@ def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict
         notes = Notes()
         jobs = [each.job() for each in prepared]
         parts = render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes)
+        if different := disagreements([each.tally for each in prepared]):
+            raise LedgerViolation(
+                f"{run.definition_id}: exports of one run disagree: " + "; ".join(different)
+            )
         written = [file for part in parts for file in part]
         bundle = _bundle(definition, run, written, scratch)
         several = len(written) > 1 and bundle is None
