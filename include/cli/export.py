@@ -146,6 +146,34 @@ def validate(
 
 
 @app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="Manifest of the earlier delivery.")],
+    after: Annotated[Path, typer.Argument(help="Manifest of the later one.")],
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="Column that tells rows apart; by default the first of ids. Repeatable."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for files of the rows that differ.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what changed between two deliveries of an export: rows added, removed and changed, totals that moved."""
+    from include.formats.diff import delivered
+
+    found = []
+    for name, difference in delivered(before, after, tuple(key or ())):
+        place = None if out is None else difference.write(out, f"{name}_changes")
+        counts = {x: getattr(difference, x) for x in ("added", "removed", "changed")}
+        found.append(
+            {"export": name, **counts, "sentence": difference.sentence(), "file": place and str(place)}
+        )
+    if as_json:
+        document(found)
+        return
+    for each in found:
+        typer.echo(f"{each['export']}: {each['sentence']}" + (f"\n  {each['file']}" if each["file"] else ""))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of a definition."""
     from include.definitions.model import json_schema

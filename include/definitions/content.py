@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from include.definitions.aggregation import Aggregation
 from include.definitions.base import Strict, refuse
+from include.definitions.conditions import Compare
 from include.definitions.file import File
+from include.definitions.filters import Filter
 from include.definitions.names import FieldName, Identifier, Kind, Line, Options, repeated
+from include.definitions.order import Order
+from include.definitions.privacy import Privacy
 
 
 def _field_alone(value: object) -> object:
@@ -39,10 +44,29 @@ class Content(Strict):
 
     options: Options
     """Options of the model."""
+    filters: Filter | None = None
+    """Which rows: a filter, or a list of filters that must all hold; left out, every row."""
     fields: list[Chosen] | None = Field(None, min_length=1)
-    """Columns in the order of the file: a column alone, or a mapping; left out, all of the model's."""
+    """Columns in the order of the file: a column alone, or a mapping; left out, all of the model's that are not personal
+    or that `privacy` protects."""
+    aggregation: Aggregation | None = None
+    """Instead of `fields`: columns of groups of rows, each with its function."""
+    order: Order | None = None
+    """Fields that decide the order of the rows, a leading - is descending; left out, the model's order."""
+    limit: int | None = Field(None, ge=1)
+    """At most so many rows, the first ones in that order."""
+    compare: Compare | None = None
+    """Compare each file with the one delivered last."""
+    privacy: Privacy | None = None
+    """What happens to personal data on its way into the file."""
     file: File = Field(default_factory=lambda: File.model_validate({}))
     """What the file is like."""
+
+    @model_validator(mode="after")
+    def _fields_or_aggregation(self) -> Self:
+        if self.fields is not None and self.aggregation is not None:
+            raise refuse("fields_and_aggregation", "an aggregation names its own fields: leave out fields")
+        return self
 
     @field_validator("fields")
     @classmethod

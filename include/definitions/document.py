@@ -17,7 +17,7 @@ import yaml
 from include.errors import BadInput, Problem
 
 MAX_BYTES = 256 * 1024
-MAX_DEPTH = 20
+MAX_DEPTH = 30
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)?\.[0-9]+|[-+]?(0|[1-9][0-9]*)\.", re.ASCII)

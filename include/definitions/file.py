@@ -1,4 +1,4 @@
-"""The file of an export: format, compression, name."""
+"""The file of an export: format, compression, encryption, name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ NAME = "{id}_{period}"
 PACK_NAME = "{id}_{export}_{period}"
 
 
+class FileEncryption(Strict):
+    """How the file is encrypted."""
+
+    kind: Kind
+    """Kind of encryption."""
+    options: Options
+    """Options of the kind: recipients, signature, where a password is."""
+
+
 class File(Strict):
     """What the file is like."""
 
@@ -23,6 +32,8 @@ class File(Strict):
     """Options of the format."""
     compression: Literal["none", "gzip", "zip"] = "gzip"
     """How the file is compressed."""
+    encryption: FileEncryption | None = None
+    """How the file is encrypted, after compression; left out, not at all."""
     name: str | None = None
     """Template of its name, by default `{id}_{period}`, in a pack `{id}_{export}_{period}`; the extension is added."""
 

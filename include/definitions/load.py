@@ -102,7 +102,7 @@ def _name_shapes(definition: ExportDefinition) -> set[tuple[str, str]]:
     """Return what tells apart the names of the files that a definition makes."""
     known = {"{id}": definition.id, "{name}": slug(definition.name)}
     files = [
-        (part.file.name or "", part.id, f"{part.file.format} {part.file.compression}")
+        (part.file.name or "", part.id, f"{part.file.format} {part.file.compression} {part.file.encryption}")
         for part in definition.parts
     ]
     if definition.bundle != "none":

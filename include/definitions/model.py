@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from include.definitions.base import INSTANT_SCHEMA, Delay, Strict, instant_text, read_instant, refuse
+from include.definitions.conditions import Conditions
 from include.definitions.content import Content, Part
 from include.definitions.file import NAME, PACK_NAME
 from include.definitions.names import Identifier, Kind, Line, Options, repeated
@@ -107,6 +108,8 @@ class ExportDefinition(Content):
     """When it runs; left out, by hand only."""
     targets: list[Target] = Field(min_length=1, max_length=20)
     """Where the file goes."""
+    conditions: Conditions = Field(default_factory=Conditions)
+    """When the files are sent, and when somebody should look."""
     settle_delay: Delay | None = None
     """How long after T a run waits for late rows; left out, as the installation says (5 minutes)."""
 
@@ -179,6 +182,13 @@ class ExportDefinition(Content):
             return tuple(part.named(PACK_NAME) for part in self.exports)
         own = {name: getattr(self, name) for name in Content.model_fields}
         return (Part.model_construct(id=self.id, model=self.model or "", **own).named(NAME),)
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether a run depends on what was delivered before it: then runs go one after another."""
+        since = self.period is not None and self.period.kind == "since_last_delivery"
+        conditions = bool(self.conditions.only_when_changed or self.conditions.alerts)
+        return since or conditions or any(part.compare is not None for part in self.parts)
 
     @property
     def name_template(self) -> str:

@@ -13,12 +13,18 @@ from typing import get_args
 
 from pydantic import BaseModel
 
+from include.definitions import aggregation
+from include.definitions.aggregation import Aggregated
+from include.definitions.conditions import Alert, Compare, Conditions
 from include.definitions.content import FieldChoice, Part
 from include.definitions.file import File
 from include.definitions.model import AS_OF_WORDS, ExportDefinition, Target, json_schema
 from include.definitions.naming import PLACEHOLDERS
+from include.definitions.operators import OPERATORS, words_for
 from include.definitions.periods import MEANINGS, Period
 from include.definitions.schedule import BusinessDay, Daily, Monthly, Once, QuarterEnd, Weekly
+from include.definitions.segments import SEGMENTS
+from include.ledger.fields import FieldType
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 SCHEMA = FOLDER / "export-definition.schema.json"
@@ -43,6 +49,14 @@ def parts() -> dict[str, str]:
         "keys": _keys(ExportDefinition),
         "part": _keys(Part),
         "field": _keys(FieldChoice),
+        "compare": _keys(Compare),
+        "conditions": _keys(Conditions),
+        "alert": _keys(Alert),
+        "operators": _table(("operator", "keeps a row whose field"), _operators()),
+        "operator_types": _table(("type", "operators"), _words()),
+        "segments": _table(("segment", "keeps members with"), _segments()),
+        "aggregated": _keys(Aggregated),
+        "functions": _table(("function", "gives"), _functions()),
         "file": _keys(File),
         "target": _keys(Target),
         "period": _keys(Period),
@@ -76,6 +90,34 @@ def _schedule(model: type[BaseModel]) -> str:
     [kind] = get_args(model.model_fields["kind"].annotation)
     text = " ".join((model.__doc__ or "").split())
     return f"**`{kind}`** {text}\n\n{_table(('key', 'meaning'), (row for row in _rows(model) if row[0] != 'kind'))}\n"
+
+
+def _operators() -> Iterator[tuple[str, str]]:
+    for word, operator in OPERATORS.items():
+        several = "" if operator.most == 1 else f"; up to {operator.most:,} values"
+        yield word, operator.meaning + several
+
+
+def _words() -> Iterator[tuple[str, str]]:
+    for kind in FieldType:
+        yield kind.value, ", ".join(f"`{word}`" for word in words_for(kind))
+
+
+def _segments() -> Iterator[tuple[str, str]]:
+    for name, kind in SEGMENTS.items():
+        fields = " or ".join(f"`{field}`" for field in kind.fields)
+        yield name, f"{kind.meaning}. As `{kind.example}`. Needs {fields}."
+
+
+def _functions() -> Iterator[tuple[str, str]]:
+    for function, meaning in aggregation.MEANINGS.items():
+        types = aggregation.TYPES[function]
+        of = (
+            "any field"
+            if len(types) == len(FieldType)
+            else ", ".join(x.value for x in FieldType if x in types)
+        )
+        yield function, f"{meaning}. Of {of}."
 
 
 def _table(head: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:

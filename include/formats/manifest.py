@@ -59,11 +59,23 @@ class ManifestColumn(_Part):
     type: FieldType
 
 
+class Changes(_Part):
+    """What changed in an export since the delivery before, whose manifest has the hash `against`."""
+
+    against: str = Field(pattern=_HASH)
+    added: int = Field(ge=0)
+    removed: int = Field(ge=0)
+    changed: int = Field(ge=0)
+    sentence: str
+
+
 class ManifestFile(_Part):
     """One file: its name, its bytes, how it is written, and what its rows add up to."""
 
     name: str
     export: str | None = Field(None, description="Which export of a pack it is.")
+    holds: Literal["rows", "changes"] = "rows"
+    changes: Changes | None = Field(None, description="Of the whole export, where its definition compares.")
     format: str
     options: dict[str, Any] = Field(
         description="All options of the format, also those left at their default."
@@ -107,6 +119,7 @@ class Manifest(_Part):
     origin: Origin
     files: tuple[ManifestFile, ...] = Field(min_length=1)
     bundle: Bundle | None = Field(None, description="The archive that holds the files, where there is one.")
+    alerts: tuple[str, ...] = Field((), description="Totals that moved further than the definition allows.")
     sequence: int = Field(ge=1)
     previous_manifest_sha256: str | None = Field(None, pattern=_HASH)
 
@@ -151,6 +164,7 @@ def manifest_of(
     previous: str | None,
     name: str | None = None,
     bundle: Bundle | None = None,
+    alerts: Sequence[str] = (),
 ) -> Manifest:
     """Return the manifest of these files; `name` may be left out where there is one."""
     return Manifest(
@@ -158,6 +172,7 @@ def manifest_of(
         origin=origin,
         files=tuple(files),
         bundle=bundle,
+        alerts=tuple(alerts),
         sequence=sequence,
         previous_manifest_sha256=previous,
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from include.formats import zstd
 from include.formats.manifest import ManifestFile
 
 
@@ -48,9 +50,11 @@ class Unpacked(io.RawIOBase):
         return file.kind().read(buffered, self._stated.written_columns(), file.format_options())
 
     def readable(self) -> bool:
+        """Return that it can be read."""
         return True
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        """Fill the buffer; return how many bytes came, 0 at the end."""
         data = self._source.read(len(buffer))
         buffer[: len(data)] = data
         self.hash.update(data)
@@ -68,3 +72,11 @@ class Unpacked(io.RawIOBase):
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+
+def unpack_bundle(path: Path, folder: Path) -> None:
+    """Lay the files of an archive into a folder, under their bare names. Raises zipfile's errors and OSError."""
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            with archive.open(entry) as source, (folder / Path(entry.filename).name).open("wb") as out:
+                shutil.copyfileobj(source, out, 1 << 20)

@@ -6,7 +6,6 @@ are counted, and its totals are added up from its own text.
 
 from __future__ import annotations
 
-import shutil
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ import pyarrow as pa
 from include.errors import BadInput, Problem
 from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Bundle, Manifest, ManifestFile, read_manifest
-from include.formats.reading import Unpacked
+from include.formats.reading import Unpacked, unpack_bundle
 from include.ledger.catalog import FieldType
 from include.ledger.hashing import text_hashes
 
@@ -58,10 +57,7 @@ def _unpack(folder: Path, bundle: Bundle, scratch: Path) -> list[Problem]:
     found.compare("bytes", path.stat().st_size, bundle.bytes)
     found.compare("sha256", file_sha256(path), bundle.sha256)
     try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                with archive.open(entry) as source, (scratch / Path(entry.filename).name).open("wb") as out:
-                    shutil.copyfileobj(source, out, 1 << 20)
+        unpack_bundle(path, scratch)
     except (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
         found.problems.append(Problem(str(path), bundle.name, f"cannot be read: {error}", "file_damaged"))
     return found.problems

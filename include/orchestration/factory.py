@@ -55,7 +55,7 @@ def build(definition: ExportDefinition) -> DAG:
         start_date=FIRST_DAY,
         catchup=False,
         is_paused_upon_creation=False,
-        max_active_runs=1 if _follows_deliveries(definition) else RUNS_AT_ONCE,
+        max_active_runs=1 if definition.looks_back else RUNS_AT_ONCE,
         params=parameters(definition),
         tags=tags(definition),
         default_args={"owner": definition.owner, **ATTEMPTS},
@@ -141,10 +141,6 @@ def _timetable(definition: ExportDefinition) -> LoyaltyTimetable | None:
     if definition.schedule is None or definition.paused:
         return None
     return LoyaltyTimetable(definition.schedule, definition.timezone)
-
-
-def _follows_deliveries(definition: ExportDefinition) -> bool:
-    return definition.period is not None and definition.period.kind == "since_last_delivery"
 
 
 def _alone(folder: Path, definition_id: str) -> ExportDefinition | None:

@@ -1,4 +1,4 @@
-"""What the tasks of an export's DAG do: read the run's circumstances, call the pipeline's step, say little.
+"""What the tasks of our DAGs do: read the run's circumstances, call the pipeline's step, say little.
 
 XCom carries a run's key, target names and counts, never rows. Heavy imports stay inside the functions: this
 module is imported whenever a DAG file is parsed.
@@ -76,13 +76,17 @@ def render(run_key: str, airflow: Mapping[str, Any]) -> Any:
 def deliver(run_key: str, target: Mapping[str, Any], airflow: Mapping[str, Any]) -> Any:
     """Deliver the files to one target; return its receipt."""
     from airflow.sdk import get_current_context
+    from airflow.sdk.exceptions import AirflowSkipException
 
     from include import pipeline
 
     current: Any = get_current_context()
     current["target_name"] = target["name"]  # the label of this task in the grid
     with waiting_when_early():
-        return pipeline.deliver(_context(), run_key, int(target["position"]), _progress(airflow))
+        receipt = pipeline.deliver(_context(), run_key, int(target["position"]), _progress(airflow))
+    if "skipped" in receipt:
+        raise AirflowSkipException(receipt["skipped"])
+    return receipt
 
 
 def settle(airflow: Mapping[str, Any]) -> Any:
@@ -103,6 +107,13 @@ def settle(airflow: Mapping[str, Any]) -> Any:
         # The pipeline judges by its own records; this task may have died before it could write any.
         raise Permanent(f"failed: {', '.join(failed)}; their logs say why")
     return summary
+
+
+def upkeep() -> Any:
+    """Keep the installation small; return what was done."""
+    from include import pipeline
+
+    return pipeline.upkeep(_context())
 
 
 def stage_states(airflow: Mapping[str, Any]) -> dict[str, str]:

@@ -10,11 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from include.connections import Secrets
 from include.definitions.content import Part
 from include.definitions.model import ExportDefinition
 from include.definitions.naming import file_name
 from include.definitions.occasion import name_values
 from include.definitions.periods import Interval
+from include.definitions.privacy import Privacy, minimum
 from include.formats import artefact
 from include.formats.manifest import ManifestFile, file_entry
 from include.formats.options import FileOptions, file_options
@@ -23,6 +25,7 @@ from include.pipeline.checks import model_of
 from include.reports.agreement import Tally
 from include.reports.model import Asked, Needs
 from include.reports.render import Job
+from include.shaping.privacy import Protector
 from include.state.runs import RunRecord
 from include.state.tables import microseconds
 
@@ -46,6 +49,12 @@ class Prepared:
     path: Path
     pack: bool
     tally: Tally
+    secrets: Secrets
+
+    @property
+    def export(self) -> str | None:
+        """Return what the manifest calls it: its id within a pack."""
+        return self.part.id if self.pack else None
 
     @property
     def needs(self) -> Needs:
@@ -55,20 +64,24 @@ class Prepared:
 
     def job(self) -> Job[list[Written]]:
         """Return the job whose sink writes the file."""
-        columns, places = chosen(self.part, self.model.columns(self.asked.options))
+        given = self.model.columns(self.asked.options)
+        plain, places = chosen(self.part, given)
+        names = [given[place].name for place in places]
+        protect = Protector(self.part.privacy or Privacy(), plain, self.secrets, names)
+        columns = protect.columns
 
         def sink(batches: Iterator[pa.RecordBatch]) -> list[Written]:
-            rows = _arranged(self.tally.watch(batches), columns, places)
-            made = artefact.write(self.path, columns, rows, self.file)
-            entry = file_entry(made, columns, self.file, export=self.part.id if self.pack else None)
+            rows = map(protect, _arranged(self.tally.watch(batches), plain, places))
+            made = artefact.write(self.path, columns, rows, self.file, self.secrets)
+            entry = file_entry(made, columns, self.file, export=self.export)
             return [Written(self.path, entry)]
 
         return Job(self.model, self.asked, sink)
 
 
-def prepare(definition: ExportDefinition, run: RunRecord, folder: Path) -> list[Prepared]:
+def prepare(definition: ExportDefinition, run: RunRecord, folder: Path, secrets: Secrets) -> list[Prepared]:
     """Return the run's exports in the order of the definition; their files will lie in `folder`."""
-    return [_prepared(definition, part, run, folder) for part in definition.parts]
+    return [_prepared(definition, part, run, folder, secrets) for part in definition.parts]
 
 
 def run_name(definition: ExportDefinition, run: RunRecord, extension: str) -> str:
@@ -76,7 +89,9 @@ def run_name(definition: ExportDefinition, run: RunRecord, extension: str) -> st
     return file_name(definition.name_template, _values(definition, definition.id, run), extension)
 
 
-def _prepared(definition: ExportDefinition, part: Part, run: RunRecord, folder: Path) -> Prepared:
+def _prepared(
+    definition: ExportDefinition, part: Part, run: RunRecord, folder: Path, secrets: Secrets
+) -> Prepared:
     model, options = model_of(part)
     file = file_options(part.file.model_dump(exclude={"name"}))
     # In a pack, what is about one instant is about the end of the pack's period.
@@ -91,7 +106,7 @@ def _prepared(definition: ExportDefinition, part: Part, run: RunRecord, folder: 
     )
     name = file_name(part.file.name or "", _values(definition, part.id, run), file.extension)
     tally = Tally(part.id, part.model, asked)
-    return Prepared(part, model, asked, file, folder / name, bool(definition.exports), tally)
+    return Prepared(part, model, asked, file, folder / name, bool(definition.exports), tally, secrets)
 
 
 def _values(definition: ExportDefinition, export: str, run: RunRecord) -> Any:
@@ -108,11 +123,12 @@ def _values(definition: ExportDefinition, export: str, run: RunRecord) -> Any:
 
 def chosen(part: Part, given: tuple[Column, ...]) -> tuple[list[Column], list[int]]:
     """Return the columns of the file, in its order and with its headers, and their places in the model."""
-    if part.fields is None:
-        return list(given), list(range(len(given)))
     places = {column.name: index for index, column in enumerate(given)}
+    if part.fields is None:
+        kept = minimum(given, part.privacy)
+        return list(kept), [places[column.name] for column in kept]
     picked = [(choice.title, places[choice.field]) for choice in part.fields]
-    return [Column(title, given[place].type) for title, place in picked], [place for _, place in picked]
+    return [given[place]._replace(name=title) for title, place in picked], [place for _, place in picked]
 
 
 def _arranged(

@@ -30,11 +30,14 @@ CLAIM = timedelta(minutes=2)
 def deliver(context: Context, run_key: str, target_index: int, progress: Progress = silent) -> dict[str, Any]:
     """Return the receipt of the target at this place in the definition; the recorded one when it was delivered before.
 
-    Raises NotYet while another attempt delivers, NeedsPerson for a conflict, and what the target raises.
+    A run that has nothing to send has no receipt: `{"skipped": why}`. Raises NotYet while another attempt
+    delivers, NeedsPerson for a conflict, and what the target raises.
     """
     run = context.state.runs.get(run_key)
     target = targets_of(run)[target_index]
-    if run.dry_run or not run.artefacts:
+    if run.skipped:
+        return {"skipped": run.skipped}
+    if run.dry_run or not run.files:
         raise BadInput(
             [Problem("run", run_key, "a run with files, which is not a dry run", "nothing_to_deliver")]
         )
@@ -48,7 +51,7 @@ def deliver(context: Context, run_key: str, target_index: int, progress: Progres
         raise NeedsPerson(f"{target.label}: {claim.message}")
     with _recorded(context, claim), Heartbeat(lambda: deliveries.renew(claim), CLAIM / 3) as beat:
         with _parcel(context, run, key) as parcel:
-            deliveries.ready(claim, **_figures(run.artefacts))
+            deliveries.ready(claim, **_figures(run.files))
             receipt = _send(context, claim, target, parcel, progress)
         beat.check()
     written: dict[str, Any] = receipt.model_dump(mode="json")
@@ -104,7 +107,7 @@ def _parcel(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
     scratch = context.settings.scratch / f"deliver-{key[:24]}-{uuid.uuid4().hex[:8]}"
     try:
         files = []
-        for each in run.artefacts or []:
+        for each in run.files:
             path = context.store.path(each["key"]) or context.store.get_to(
                 each["key"], scratch / each["name"]
             )

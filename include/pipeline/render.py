@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from include.definitions.model import ExportDefinition
 from include.pipeline import process
 from include.pipeline.context import Context, Progress, silent
+from include.pipeline.privacy import secrets_of
 from include.pipeline.snapshot import snapshot
 from include.snapshots.local import Damaged
 
@@ -13,21 +15,22 @@ from include.snapshots.local import Damaged
 def render(context: Context, run_key: str, progress: Progress = silent) -> list[dict[str, Any]]:
     """Return the run's files: name, store key, sha256, bytes, media type; first the data with its rows and totals.
 
-    Made once: a second call finds them. Raises LedgerViolation, and then nothing is kept.
+    None where the definition's conditions say that nothing is sent; the run's record says why.
+    Made once: a second call finds them. Raises LedgerViolation, and BadInput for connections and keys; then
+    nothing is kept.
     """
     run = context.state.runs.get(run_key)
-    if run.artefacts and all(context.store.exists(each["key"]) for each in run.artefacts):
-        return run.artefacts
+    if run.artefacts and all(context.store.exists(each["key"]) for each in run.files):
+        return run.files
+    secrets = secrets_of(context, ExportDefinition.model_validate(run.definition))
     progress = context.recorded(run_key, progress)
     stage = "include.pipeline.render_stage:make"
     made: list[dict[str, Any]]
     try:
-        made = process.in_process(stage, context.settings, run, progress=progress)
+        made = process.in_process(stage, context.settings, run, secrets, progress=progress)
     except Damaged:
         # The snapshot is out of use now; another one answers the same for this T and K.
         snapshot(context, run_key, progress)
         run = context.state.runs.get(run_key)
-        made = process.in_process(stage, context.settings, run, progress=progress)
-    kept = context.state.runs.pin_artefacts(run_key, made)
-    assert kept.artefacts is not None
-    return kept.artefacts
+        made = process.in_process(stage, context.settings, run, secrets, progress=progress)
+    return context.state.runs.pin_artefacts(run_key, made).files

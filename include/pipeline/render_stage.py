@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from include.connections import Secrets
 from include.definitions.model import ExportDefinition
 from include.errors import LedgerViolation, Permanent, Transient
 from include.formats import bundle as bundle_format
 from include.formats.bundle import write_bundle
 from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Bundle, Manifest, Origin, manifest_of, write_manifest
+from include.pipeline import changes
 from include.pipeline.contents import Prepared, Written, prepare, run_name
 from include.pipeline.context import Context, Progress
 from include.reports.agreement import disagreements
@@ -31,8 +33,13 @@ from include.state.runs import RunRecord
 FOLDER = "artefacts"
 
 
-def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict[str, Any]]:
-    """Render into scratch, then into the store; runs in a process of its own."""
+def make(
+    settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Progress
+) -> list[dict[str, Any]]:
+    """Render into scratch, then into the store; runs in a process of its own.
+
+    Returns the run's files, or one entry `{"skipped": why}` where the definition's conditions send nothing.
+    """
     context = Context(settings)
     if earlier := _made_earlier(context, run):
         return earlier
@@ -42,7 +49,7 @@ def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict
     files.mkdir(parents=True)
     try:
         read = registry.load(context.store, context.state, run.snapshot_id or "")
-        prepared = prepare(definition, run, files)
+        prepared = prepare(definition, run, files, secrets)
         snapshot = _local(context, run, read, prepared, scratch / "snapshot")
         notes = Notes()
         jobs = [each.job() for each in prepared]
@@ -52,6 +59,12 @@ def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict
                 f"{run.definition_id}: exports of one run disagree: " + "; ".join(different)
             )
         written = [file for part in parts for file in part]
+        last = changes.earlier(context, run) if definition.looks_back else None
+        rows = [each.entry for each in written]
+        if reason := changes.reason_to_skip(definition.conditions, rows, last):
+            return [{"skipped": reason}]
+        alerts = changes.alerts(definition, rows, last)
+        written = list(changes.compared(prepared, written, last, scratch))
         bundle = _bundle(definition, run, written, scratch)
         several = len(written) > 1 and bundle is None
         name = run_name(definition, run, "") if several else bundle.name if bundle else written[0].path.name
@@ -60,7 +73,7 @@ def make(settings: Settings, run: RunRecord, *, progress: Progress) -> list[dict
             entries = [each.entry for each in written]
             origin = _origin(run, read, notes)
             return manifest_of(
-                entries, origin, sequence=sequence, previous=previous, name=name, bundle=bundle
+                entries, origin, sequence=sequence, previous=previous, name=name, bundle=bundle, alerts=alerts
             )
 
         for path in [scratch / bundle.name] if bundle else [each.path for each in written]:

@@ -25,7 +25,7 @@ def settle(
     run = context.state.runs.get(run_key)
     deliveries: dict[str, dict[str, Any]] = {}
     for index, target in enumerate(targets_of(run)):
-        if run.dry_run or (targets is not None and index not in targets):
+        if run.dry_run or run.skipped or (targets is not None and index not in targets):
             continue
         record = context.state.deliveries.get(delivery_key(run_key, target.label))
         deliveries[target.label] = {
@@ -38,7 +38,8 @@ def settle(
     status = RunStatus.FAILED if failure or missing or not rendered else RunStatus.DONE
     summary = {
         "status": status.value,
-        "files": run.artefacts or [],
+        "files": run.files,
+        "skipped": run.skipped,
         "deliveries": deliveries,
         "failure": failure,
     }

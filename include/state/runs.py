@@ -29,7 +29,8 @@ class RunStatus(StrEnum):
 class RunRecord(BaseModel):
     """One run. `as_of` is T, `known_at` is K; `[start, end)` is the reporting period where there is one.
 
-    Keys left empty are computed when the run is pinned. `artefacts` are the rendered files; `rows_done` of
+    Keys left empty are computed when the run is pinned. `artefacts` are the rendered files, or one entry that
+    says why there are none to send; `rows_done` of
     `rows_total` belong to `stage`.
     """
 
@@ -56,6 +57,17 @@ class RunRecord(BaseModel):
     summary: dict[str, Any] | None = None
     created_at: AwareDatetime | None = None
     updated_at: AwareDatetime | None = None
+
+    @property
+    def skipped(self) -> str | None:
+        """Why nothing was sent, None where there are files or none yet."""
+        reasons = [each["skipped"] for each in self.artefacts or [] if "skipped" in each]
+        return str(reasons[0]) if reasons else None
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The rendered files, the manifest last; empty where there are none."""
+        return [] if self.skipped else list(self.artefacts or [])
 
 
 class Runs:

@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from include import sample
 from include.cli import main
 from include.snapshots import canonical
+from tests.snapshots.ledgers import NEEDS, Desk
+from tests.snapshots.ledgers import ledger as small_ledger
 
 DEFINITION = """
 id: balances
@@ -138,6 +140,25 @@ def test_definitions_are_listed_shown_and_validated(loyalty: Loyalty, home: Path
     assert json.loads(loyalty("export", "schema").out)["title"] == "ExportDefinition"
 
 
+def test_two_deliveries_are_compared(loyalty: Loyalty, home: Path) -> None:
+    for day in ("2026-03-01", "2026-03-31"):
+        done = loyalty("export", "run", "balances", "--as-of", f"{day}T00:00:00Z", "--out", str(home / day))
+        assert done.code == 0, done.error
+    manifests = [str(next((home / day).glob("*.manifest.json"))) for day in ("2026-03-01", "2026-03-31")]
+    told = loyalty(
+        "export", "diff", *manifests, "--key", "holder_id", "--key", "subledger_id", "--out", str(home)
+    )
+    assert told.code == 0, told.error
+    assert "balances: " in told.out
+    assert " changed (" in told.out
+    [found] = json.loads(loyalty("export", "diff", *manifests, "--json").out)
+    rows = gzip.decompress((home / "balances_changes.csv.gz").read_bytes()).decode().splitlines()
+    assert len(rows) - 1 == found["added"] + found["removed"] + 2 * found["changed"] > 0
+    wrong = loyalty("export", "diff", manifests[0], manifests[1].replace("manifest", "manifst"))
+    assert wrong.code == 2
+    assert "cannot be read" in wrong.error
+
+
 def test_a_ledger_is_made_filled_and_checked(loyalty: Loyalty, home: Path) -> None:
     url = f"sqlite:///{home / 'new' / 'ledger.sqlite'}"
     assert loyalty("ledger", "init", "--url", url).code == 0
@@ -255,3 +276,18 @@ def test_a_full_disk_leaves_nothing_half_written(home: Path) -> None:
     again = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert len(files(home / "delivered")) == 2
+
+
+def test_upkeep_retires_old_snapshots_and_says_which(
+    loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_ledger(f"sqlite:///{home / 'small.sqlite'}", 10)
+    desk = Desk(home, f"sqlite:///{home / 'small.sqlite'}")
+    first, _ = desk.take(), desk.take(needs={**NEEDS, "rewards": ("reward_id",)})
+    assert json.loads(loyalty("upkeep", "--json").out) == {"retired_snapshots": []}
+    monkeypatch.setenv("LOYALTY_SNAPSHOT_DAYS", "0")
+    assert first.id in loyalty("upkeep").out
+    assert json.loads(loyalty("upkeep", "--json").out) == {"retired_snapshots": []}
+    monkeypatch.setenv("LOYALTY_SNAPSHOT_DAYS", "soon")
+    refused = loyalty("upkeep")
+    assert (refused.code, "LOYALTY_SNAPSHOT_DAYS" in refused.error) == (2, True)

@@ -1,0 +1,249 @@
+"""What changed between two files of one export: rows added, removed and changed, by key; exact, from their texts.
+
+The rows of both go through DuckDB with bounded memory, so the order of rows does not matter and files may be
+larger than memory. Two rows of one key are told apart by their order in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Self
+
+import pyarrow as pa
+
+from include.errors import BadInput, Problem
+from include.formats import artefact
+from include.formats.manifest import Manifest, ManifestFile, read_manifest
+from include.formats.reading import Unpacked, unpack_bundle
+from include.ledger.catalog import ARROW_TYPES, FieldType
+from include.ledger.columns import Column
+from include.shaping.engine import Engine
+
+CHANGE = Column("change", FieldType.ENUM)
+KINDS = ("added", "removed", "before", "after")
+_ROWS_AT_ONCE = 20_000
+_SUMMED = {FieldType.POINTS, FieldType.MONEY}
+# How the texts of numbers become what a format takes.
+_CASTS = {
+    FieldType.POINTS: "CAST(CAST({} AS DECIMAL(38, 2)) * 100 AS BIGINT)",
+    FieldType.MONEY: "CAST({} AS DECIMAL(18, 4))",
+    FieldType.RATE: "CAST({} AS DECIMAL(18, 8))",
+    FieldType.INTEGER: "CAST({} AS BIGINT)",
+}
+
+
+@dataclass(frozen=True)
+class Side:
+    """The files that one run made of one export; several when they were split. All have the same columns."""
+
+    files: Sequence[tuple[Path, ManifestFile]]
+
+    @property
+    def columns(self) -> list[Column]:
+        """Return the columns of the files."""
+        return self.files[0][1].written_columns()
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows they have."""
+        return sum(entry.rows for _, entry in self.files)
+
+    def total(self, column: str) -> Decimal:
+        """Return the exact sum of a column."""
+        return sum((Decimal(entry.totals[column]) for _, entry in self.files), Decimal(0))
+
+    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows as texts, numbered in their order."""
+        done = 0
+        schema = _schema(len(names))
+        for path, entry in self.files:
+            places = [[column.name for column in entry.columns].index(name) for name in names]
+            with Unpacked(path, entry) as content:
+                rows = content.rows()
+                while some := list(islice(rows, _ROWS_AT_ONCE)):
+                    cells = [pa.array([row[place] for row in some], pa.string()) for place in places]
+                    numbers = pa.array(range(done, done + len(some)), pa.int64())
+                    yield pa.RecordBatch.from_arrays([*cells, numbers], schema=schema)
+                    done += len(some)
+
+
+def delivered(before: Path, after: Path, key: Sequence[str] = ()) -> Iterator[tuple[str, Difference]]:
+    """Yield each export that both manifests speak of, by id, with what changed; the difference is closed behind.
+
+    The files lie beside their manifests. Raises BadInput for manifests that are none, or have no export in common.
+    """
+    one, other = read_manifest(before), read_manifest(after)
+    names = [name for name in _exports(one) if name in _exports(other)]
+    if not names:
+        right = f"must be of the same exports as {before.name}: {', '.join(_exports(one))}"
+        raise BadInput([Problem(str(after), ", ".join(_exports(other)), right, "exports_differ")])
+    with TemporaryDirectory(prefix="diff-") as scratch:
+        for name in names:
+            sides = []
+            for path, manifest in ((before, one), (after, other)):
+                folder = path.parent
+                if manifest.bundle is not None:
+                    folder = Path(mkdtemp(dir=scratch))
+                    unpack_bundle(path.parent / manifest.bundle.name, folder)
+                sides.append(Side([(folder / file.name, file) for file in _exports(manifest)[name]]))
+            with Difference(sides[0], sides[1], key, Path(scratch)) as difference:
+                yield name, difference
+
+
+def _exports(manifest: Manifest) -> dict[str, list[ManifestFile]]:
+    found: dict[str, list[ManifestFile]] = {}
+    for file in manifest.files:
+        if file.holds == "rows":
+            found.setdefault(file.export or manifest.origin.export_id, []).append(file)
+    return found
+
+
+class Difference:
+    """Two sides compared. Close it, or use it as a context manager.
+
+    Raises BadInput where the columns differ, or the key is not among them.
+    """
+
+    def __init__(self, before: Side, after: Side, key: Sequence[str], scratch: Path) -> None:
+        self._before, self._after = before, after
+        self.columns = after.columns
+        self._names = [column.name for column in self.columns]
+        self.key = list(key) or [column.name for column in self.columns if column.type is FieldType.ID][:1]
+        self._check()
+        self._engine = Engine(scratch)
+        try:
+            for name, side in (("then_rows", before), ("now_rows", after)):
+                self._load(name, side)
+            self.added, self.removed, self.changed = self._counts()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what DuckDB holds."""
+        self._engine.close()
+
+    @property
+    def same(self) -> bool:
+        """Return whether both have the same rows, in whatever order."""
+        return not (self.added or self.removed or self.changed)
+
+    def sentence(self) -> str:
+        """Return it in words, with the totals that moved."""
+        head = "no row changed" if self.same else (
+            f"{self.added:,} added, {self.removed:,} removed, {self.changed:,} changed"
+        )  # fmt: skip
+        moved = []
+        for column in self.columns:
+            if column.type in _SUMMED:
+                then, now = self._before.total(column.name), self._after.total(column.name)
+                if then != now:
+                    moved.append(f"{column.name} {then:,f} -> {now:,f}")
+        rows = f"{self._before.rows:,} -> {self._after.rows:,} rows"
+        return "; ".join([f"{head} ({rows})", *moved])
+
+    @property
+    def written(self) -> tuple[Column, ...]:
+        """Return the columns of `batches`: the kind of change, then the file's; all but numbers are texts."""
+        return (
+            CHANGE,
+            *(x if x.type in _CASTS else Column(x.name, FieldType.TEXT, x.pii) for x in self.columns),
+        )
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield every row that differs, by key: added, removed, or `before` with its `after` right behind it."""
+        schema = pa.schema([pa.field(column.name, ARROW_TYPES[column.type]) for column in self.written])
+        cells = [_CASTS.get(column.type, "{}") for column in self.columns]
+        names = [f"v{at}" for at in range(len(cells))]
+        keys = [f"coalesce(a.{each}, b.{each}) AS k{at}" for at, each in enumerate(self._keys())]
+        order = ", ".join(f"k{at}" for at in range(len(keys)))
+        sides = [
+            f"""
+            SELECT CASE WHEN {other}.row IS NULL THEN '{alone}' ELSE '{paired}' END AS kind, {place} AS place,
+                   coalesce(a.row, b.row) AS row, {", ".join(keys)}, {_named(cells, side)}
+            FROM paired WHERE {side}.row IS NOT NULL
+            """
+            for side, other, alone, paired, place in (
+                ("a", "b", "added", "after", 1), ("b", "a", "removed", "before", 0)
+            )
+        ]  # fmt: skip
+        columns = ", ".join([f'kind AS "{CHANGE.name}"', *names])
+        query = f"""
+            WITH paired AS ({self._paired()})
+            SELECT {columns} FROM ({" UNION ALL ".join(sides)}) ORDER BY {order}, row, place
+        """
+        plain = pa.schema(
+            [pa.field(name, field.type) for name, field in zip([CHANGE.name, *names], schema, strict=True)]
+        )
+        for batch in self._engine.run(query, plain):
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+    def write(self, folder: Path, stem: str) -> Path:
+        """Write the rows that differ into a folder, like the later file; return where."""
+        file = self._after.files[0][1].file_options()
+        path = folder / f"{stem}{file.extension}"
+        return artefact.write(path, self.written, self.batches(), file).path
+
+    def _check(self) -> None:
+        then = [column.name for column in self._before.columns]
+        if then != self._names:
+            right = f"must be the columns of the other file: {', '.join(self._names)}"
+            raise BadInput([Problem("columns", ", ".join(then), right, "columns_differ")])
+        wrong = [name for name in self.key if name not in self._names]
+        if wrong or not self.key:
+            right = f"must be columns of the file: {', '.join(self._names)}"
+            raise BadInput([Problem("key", name, right, "unknown_field") for name in wrong or [""]])
+
+    def _keys(self) -> list[str]:
+        return [f"c{self._names.index(each)}" for each in self.key]
+
+    def _load(self, name: str, side: Side) -> None:
+        reader = pa.RecordBatchReader.from_batches(_schema(len(self._names)), side.batches(self._names))
+        self._engine.add_reader("read", reader)
+        keys = ", ".join(self._keys())
+        number = f"row_number() OVER (PARTITION BY {keys} ORDER BY row)"
+        self._engine.execute(f"CREATE TABLE {name} AS SELECT *, {number} AS n FROM read")
+
+    def _paired(self) -> str:
+        """Return the query of the pairs of rows (b, a) that differ; one of the two is all null for a row alone."""
+        on = " AND ".join(f"b.{key} IS NOT DISTINCT FROM a.{key}" for key in [*self._keys(), "n"])
+        differ = " OR ".join(f"a.c{at} IS DISTINCT FROM b.c{at}" for at in range(len(self._names)))
+        return (
+            f"SELECT a, b FROM then_rows AS b FULL JOIN now_rows AS a ON {on} "
+            f"WHERE a.row IS NULL OR b.row IS NULL OR {differ}"
+        )
+
+    def _counts(self) -> tuple[int, int, int]:
+        names = ("added", "removed", "changed")
+        query = f"""
+            WITH paired AS ({self._paired()})
+            SELECT count(*) FILTER (b.row IS NULL) AS added, count(*) FILTER (a.row IS NULL) AS removed,
+                   count(*) FILTER (a.row IS NOT NULL AND b.row IS NOT NULL) AS changed FROM paired
+        """
+        [found] = [
+            row
+            for batch in self._engine.run(query, pa.schema([(x, pa.int64()) for x in names]))
+            for row in batch.to_pylist()
+        ]
+        return found["added"], found["removed"], found["changed"]
+
+
+def _schema(count: int) -> pa.Schema:
+    return pa.schema([*((f"c{at}", pa.string()) for at in range(count)), ("row", pa.int64())])
+
+
+def _named(casts: Sequence[str], side: str) -> str:
+    return ", ".join(f"{cast.format(f'{side}.c{at}')} AS v{at}" for at, cast in enumerate(casts))

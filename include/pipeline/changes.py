@@ -1,0 +1,159 @@
+"""A run against what was delivered last: is it worth sending, what changed, and did a total move too far?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from include.definitions.conditions import Alert, Conditions
+from include.definitions.model import ExportDefinition
+from include.errors import Permanent
+from include.formats import artefact
+from include.formats.diff import Difference, Side
+from include.formats.manifest import SUFFIX, Changes, Manifest, ManifestFile, file_entry
+from include.formats.reading import unpack_bundle
+from include.pipeline.contents import Prepared, Written
+from include.pipeline.context import Context
+from include.state.runs import RunRecord, RunStatus
+
+_RUNS_LOOKED_AT = 1000
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What was delivered last: its manifest, and where its files are kept."""
+
+    context: Context
+    run: RunRecord
+    manifest: Manifest
+
+    def entries(self, export: str | None) -> list[ManifestFile]:
+        """Return the files of one export that hold its rows."""
+        return [file for file in self.manifest.files if file.export == export and file.holds == "rows"]
+
+    def side(self, export: str | None, folder: Path) -> Side | None:
+        """Bring the files of one export to this machine; None where there are none."""
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [(folder / entry.name, entry) for entry in self.entries(export)]
+        kept = {each["name"]: each["key"] for each in self.run.files}
+        if self.manifest.bundle is None:
+            for path, entry in files:
+                self.context.store.get_to(kept[entry.name], path)
+        elif files:
+            archive = folder / self.manifest.bundle.name
+            unpack_bundle(self.context.store.get_to(kept[archive.name], archive), folder)
+        return Side(files) if files else None
+
+
+def earlier(context: Context, run: RunRecord) -> Earlier | None:
+    """Return the newest run of the definition before this one that was delivered; its files may be gone: then None."""
+    done = context.state.runs.list(
+        definition_id=run.definition_id, status=RunStatus.DONE, limit=_RUNS_LOOKED_AT
+    )
+    before = [
+        each
+        for each in done
+        if each.files and not each.dry_run and (each.as_of, each.revision) < (run.as_of, run.revision)
+    ]
+    if not before:
+        return None
+    newest = max(before, key=lambda each: (each.as_of, each.revision))
+    if not all(context.store.exists(each["key"]) for each in newest.files):
+        return None
+    [kept] = [each for each in newest.files if each["name"].endswith(SUFFIX)]
+    return Earlier(context, newest, Manifest.model_validate_json(context.store.read(kept["key"])))
+
+
+def reason_to_skip(
+    conditions: Conditions, entries: Sequence[ManifestFile], last: Earlier | None
+) -> str | None:
+    """Return why nothing is sent, None where the files are; raise Permanent where an empty run is a failure."""
+    if not any(entry.rows for entry in entries):
+        if conditions.when_empty == "fail":
+            raise Permanent("no file of this run has a row, and the definition says when_empty: fail")
+        if conditions.when_empty == "skip":
+            return "no file of this run has a row"
+    if conditions.only_when_changed and last is not None:
+        now, then = ([(x.export, x.uncompressed_sha256) for x in some] for some in (entries, _rows_of(last)))
+        if list(now) == list(then):
+            return f"nothing changed since {last.manifest.name} was delivered"
+    return None
+
+
+def _rows_of(last: Earlier) -> list[ManifestFile]:
+    return [file for file in last.manifest.files if file.holds == "rows"]
+
+
+def compared(
+    prepared: Sequence[Prepared], written: Sequence[Written], last: Earlier | None, scratch: Path
+) -> Iterator[Written]:
+    """Yield the files with what changed in each export since the last delivery, and the files of changes asked for."""
+    with ExitStack() as stack:
+        for part in prepared:
+            own = [each for each in written if each.entry.export == part.export]
+            asked = part.part.compare
+            before = last.side(part.export, scratch / f"last-{part.part.id}") if asked and last else None
+            if asked is None or before is None or not own:
+                yield from own
+                continue
+            after = Side([(each.path, each.entry) for each in own])
+            difference = stack.enter_context(Difference(before, after, asked.key, scratch))
+            told = Changes(
+                against=last.manifest.sha256() if last else "",
+                added=difference.added,
+                removed=difference.removed,
+                changed=difference.changed,
+                sentence=difference.sentence(),
+            )
+            for each in own:
+                yield Written(each.path, each.entry.model_copy(update={"changes": told}))
+            if asked.file:
+                yield _changes_file(part, difference)
+
+
+def _changes_file(part: Prepared, difference: Difference) -> Written:
+    stem = part.path.name.removesuffix(part.file.extension)
+    path = part.path.with_name(f"{stem}_changes{part.file.extension}")
+    made = artefact.write(path, difference.written, difference.batches(), part.file)
+    entry = file_entry(made, difference.written, part.file, export=part.export)
+    return Written(path, entry.model_copy(update={"holds": "changes"}))
+
+
+def alerts(
+    definition: ExportDefinition, entries: Sequence[ManifestFile], last: Earlier | None
+) -> tuple[str, ...]:
+    """Return a sentence for every total that moved further than its alert allows."""
+    if last is None:
+        return ()
+    found = []
+    for alert in definition.conditions.alerts:
+        for export in dict.fromkeys(entry.export for entry in entries):
+            if alert.export in (None, export):
+                found += _moved(alert, export, entries, _rows_of(last))
+    return tuple(found)
+
+
+def _moved(
+    alert: Alert, export: str | None, entries: Sequence[ManifestFile], last: Sequence[ManifestFile]
+) -> list[str]:
+    now, then = (_total(some, export, alert.column) for some in (entries, last))
+    if now is None or then is None or now == then:
+        return []
+    moved = abs(now - then) * 100
+    if moved <= abs(then) * alert.moved_more_than:
+        return []
+    name = f"{export}: {alert.column}" if export else alert.column
+    percent = f"by {moved / abs(then):,.1f} %" if then else "from nothing"
+    return [f"{name} moved {percent}, from {then:,f} to {now:,f} (alert above {alert.moved_more_than} %)"]
+
+
+def _total(entries: Sequence[ManifestFile], export: str | None, column: str) -> Decimal | None:
+    totals = [
+        Decimal(entry.totals[column])
+        for entry in entries
+        if entry.export == export and entry.holds == "rows" and column in entry.totals
+    ]
+    return sum(totals, Decimal(0)) if totals else None
