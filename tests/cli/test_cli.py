@@ -151,7 +151,7 @@ def test_two_deliveries_are_compared(loyalty: Loyalty, home: Path) -> None:
     assert told.code == 0, told.error
     assert "balances: " in told.out
     assert " changed (" in told.out
-    [found] = json.loads(loyalty("export", "diff", *manifests, "--json").out)
+    [found] = json.loads(loyalty(*asked, "--json").out)
     rows = gzip.decompress((home / "balances_changes.csv.gz").read_bytes()).decode().splitlines()
     assert len(rows) - 1 == found["added"] + found["removed"] + 2 * found["changed"] > 0
     wrong = loyalty("export", "diff", manifests[0], manifests[1].replace("manifest", "manifst"))
