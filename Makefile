@@ -9,8 +9,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Two workers. What starts servers or processes runs after them, alone: there is one server of each kind.
+FAST := -m "not slow and not servers" -n 2
 
-.PHONY: help setup demo up test lint format requirements bench screenshots clean
+.PHONY: help setup demo up test fast lint format requirements bench screenshots clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 16
@@ -26,7 +28,12 @@ up: setup ## Airflow in the foreground, for the browser
 
 test: setup lint ## lint, types, layers and every test
 	@scripts/programs.sh
-	$(BIN)/python -m pytest
+	scripts/node_programs.sh
+	$(BIN)/python -m pytest $(FAST) --hypothesis-profile=thorough
+	$(BIN)/python -m pytest -m "slow or servers" --hypothesis-profile=thorough
+
+fast: setup ## the tests that start no process and no server: under a minute
+	@$(BIN)/python -m pytest $(FAST) -q
 
 lint: setup ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .

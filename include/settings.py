@@ -23,7 +23,9 @@ class Settings:
     store_url: str
     scratch: Path
     exports: Path
+    keys: Path
     settle_delay: timedelta
+    keep_snapshots: timedelta = timedelta(days=35)
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -37,15 +39,22 @@ class Settings:
             store_url=environment.get("LOYALTY_STORE", f"file://{home / 'store'}"),
             scratch=Path(environment.get("LOYALTY_SCRATCH", str(home / "scratch"))),
             exports=Path(environment.get("LOYALTY_EXPORTS", str(ROOT / "include" / "exports"))),
-            settle_delay=_seconds("LOYALTY_SETTLE_SECONDS", environment.get("LOYALTY_SETTLE_SECONDS", "300")),
+            keys=Path(environment.get("LOYALTY_KEYS", str(home / "keys"))),
+            settle_delay=timedelta(
+                seconds=_number(environment, "LOYALTY_SETTLE_SECONDS", 300, most=7 * 86_400)
+            ),
+            keep_snapshots=timedelta(days=_number(environment, "LOYALTY_SNAPSHOT_DAYS", 35, most=36_525)),
         )
 
 
-def _seconds(name: str, text: str) -> timedelta:
+def _number(environment: Mapping[str, str], name: str, default: float, *, most: float) -> float:
+    text = environment.get(name, str(default))
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 7 * 86_400:
-        raise BadInput([Problem(name, text, "must be a number of seconds, at most a week", "bad_setting")])
-    return timedelta(seconds=seconds)
+        number = -1.0
+    if not 0 <= number <= most:
+        unit = name.rsplit("_", 1)[-1].lower()
+        right = f"must be a number of {unit} from 0 to {most}"
+        raise BadInput([Problem(name, text, right, "bad_setting")])
+    return number

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install the Debian programs that the server tests start, where that is possible; else say what is skipped.
+# Install the Debian programs that the tests start, where that is possible; else say what is skipped.
 # Set LOYALTY_NO_APT=1 to leave the system alone.
 set -euo pipefail
 
@@ -16,6 +16,13 @@ want '/usr/lib/postgresql/*/bin/postgres' postgresql "tests on PostgreSQL"
 want mariadbd mariadb-server "tests on MariaDB"
 want sshd openssh-server "tests on OpenSSH"
 want chromium chromium "tests in a browser"
+want gpg gnupg "tests of OpenPGP"
+want age age "tests with the age program"
+want 7zz 7zip "tests with 7-Zip"
+want node nodejs "tests on Azure"
+want npm npm "tests on Azure"
+want soffice libreoffice-calc "tests that LibreOffice opens our files"
+want xmllint libxml2-utils "tests of the schema of XML"
 [[ ${#packages[@]} -eq 0 ]] && exit 0
 
 as_root=()

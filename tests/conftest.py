@@ -14,11 +14,13 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 
+from tests.examples import THOROUGH
 from tests.servers.running import find, mariadb_server, postgres_server
 
 # A busy machine is no failure; what is slow is measured in benchmarks.
-hypothesis.settings.register_profile("loyalty", deadline=None)
-hypothesis.settings.load_profile("loyalty")
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=40)
+hypothesis.settings.register_profile(THOROUGH, deadline=None, max_examples=100)
+hypothesis.settings.load_profile("fast")
 
 _NUMBERS = count(1)
 

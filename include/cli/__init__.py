@@ -21,6 +21,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(export.app, name="export")
 app.add_typer(deliveries.app, name="deliveries")
 app.command("snapshot")(files.snapshot)
+app.command("upkeep")(files.upkeep)
 app.command("verify")(files.verify)
 app.command("runs")(deliveries.runs)
 

@@ -128,21 +128,27 @@ def validate(
         list[Path] | None, typer.Argument(help="YAML files; by default all of LOYALTY_EXPORTS.")
     ] = None,
 ) -> None:
-    """Say everything that is wrong with definitions; exit code 2 if anything is."""
+    """Say everything that is wrong with definitions, their connections and keys; exit code 2 if anything is."""
+    from include.pipeline import Context
     from include.pipeline.checks import load_definition
+    from include.pipeline.privacy import secrets_of
 
-    if not paths:
-        typer.echo(f"{len(_all())} definitions are right")
-        return
+    context = Context.from_settings()
     problems: list[Problem] = []
-    for path in paths:
+    for path in paths or ():
         try:
-            load_definition(path)
+            secrets_of(context, load_definition(path))
+        except BadInput as error:
+            problems += error.problems
+    found = _all() if not paths else {}
+    for definition in found.values():
+        try:
+            secrets_of(context, definition)
         except BadInput as error:
             problems += error.problems
     if problems:
         raise BadInput(problems)
-    typer.echo(f"{len(paths)} definitions are right")
+    typer.echo(f"{len(paths or found)} definitions are right")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`loyalty snapshot` and `loyalty verify`."""
+"""`loyalty snapshot`, `loyalty upkeep` and `loyalty verify`."""
 
 from __future__ import annotations
 
@@ -31,6 +31,18 @@ def snapshot(
         for name, each in made.relations.items()
     ]
     table(["relation", "rows", "files", "bytes"], rows, f"Snapshot {made.id}, read at {made.read_at}")
+
+
+def upkeep(as_json: Json = False) -> None:
+    """Retire old snapshots that no run needs, clear away dead uploads; Airflow does it every day."""
+    from include import pipeline
+
+    done = pipeline.upkeep(pipeline.Context.from_settings())
+    if as_json:
+        document(done)
+        return
+    table(["retired snapshot"], [[snapshot_id] for snapshot_id in done["retired_snapshots"]])
+    typer.echo(f"{done['cleared_uploads']} uploads of dead writers cleared away")
 
 
 def verify(

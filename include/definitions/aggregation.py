@@ -57,6 +57,11 @@ class Aggregated(Strict):
         default = self.field if self.function == "group" else f"{self.function} of {self.field}"
         return self.header or default
 
+    @property
+    def shows_values(self) -> bool:
+        """Whether values of the field stand in the file, and not only what was computed of them."""
+        return self.function in ("group", "min", "max")
+
 
 def _rules(fields: list[Aggregated]) -> list[Aggregated]:
     if not any(field.function == "group" for field in fields):

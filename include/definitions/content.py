@@ -12,7 +12,7 @@ from include.definitions.base import Strict, refuse
 from include.definitions.conditions import Compare
 from include.definitions.file import File
 from include.definitions.filters import Filter
-from include.definitions.names import FieldName, Identifier, Kind, Line, Options, repeated
+from include.definitions.names import FieldName, Identifier, Kind, LayoutName, Line, Options, repeated
 from include.definitions.order import Order
 from include.definitions.privacy import Privacy
 
@@ -46,9 +46,11 @@ class Content(Strict):
     """Options of the model."""
     filters: Filter | None = None
     """Which rows: a filter, or a list of filters that must all hold; left out, every row."""
+    layout: LayoutName | None = None
+    """The columns of an existing system, by name, such as `voucherify.customer`."""
     fields: list[Chosen] | None = Field(None, min_length=1)
-    """Columns in the order of the file: a column alone, or a mapping; left out, all of the model's that are not personal
-    or that `privacy` protects."""
+    """Columns in the order of the file: a column alone, or a mapping; left out, those of the layout, else all of the
+    model's that are not personal or that `privacy` protects."""
     aggregation: Aggregation | None = None
     """Instead of `fields`: columns of groups of rows, each with its function."""
     order: Order | None = None
@@ -61,6 +63,13 @@ class Content(Strict):
     """What happens to personal data on its way into the file."""
     file: File = Field(default_factory=lambda: File.model_validate({}))
     """What the file is like."""
+
+    @property
+    def named_fields(self) -> list[str] | None:
+        """The fields whose values stand in the file by the author's word, None where neither list is given."""
+        if self.aggregation is not None:
+            return [chosen.field for chosen in self.aggregation if chosen.shows_values]
+        return None if self.fields is None else [choice.field for choice in self.fields]
 
     @model_validator(mode="after")
     def _fields_or_aggregation(self) -> Self:

@@ -11,6 +11,7 @@ from include.definitions.base import refuse
 
 IDENTIFIER = r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?"
 KIND = r"[a-z][a-z0-9_]{0,62}"
+LAYOUT = r"[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}"
 
 
 def _identifier(value: str) -> str:
@@ -23,6 +24,12 @@ def _identifier(value: str) -> str:
 def _kind(value: str) -> str:
     if not re.fullmatch(KIND, value):
         raise refuse("bad_kind", "must be a name of lower-case letters, digits and _")
+    return value
+
+
+def _layout(value: str) -> str:
+    if not re.fullmatch(LAYOUT, value):
+        raise refuse("bad_layout", "must be a system and a layout of it, such as voucherify.customer")
     return value
 
 
@@ -41,6 +48,7 @@ Kind = Annotated[str, AfterValidator(_kind), Field(json_schema_extra={"pattern":
 Line = Annotated[str, AfterValidator(_line), Field(json_schema_extra={"minLength": 1, "maxLength": 200})]
 Options = Annotated[dict[str, JsonValue], Field(default_factory=dict)]
 FieldName = Line
+LayoutName = Annotated[str, AfterValidator(_layout), Field(json_schema_extra={"pattern": f"^{LAYOUT}$"})]
 
 
 def repeated(values: list[str]) -> str | None:

@@ -24,6 +24,8 @@ PLACEHOLDERS: Mapping[str, str] = MappingProxyType({
     "time": "local time of the occurrence, as `0600`",
     "revision": "0 for the first delivery of a period, then 1, 2, ...",
     "sequence": "number of the delivery in the definition's chain, as `000042`",
+    "part": "of a split export, the number of the file as `0001`, or the value of the field, with - for what a "
+    "file name cannot hold; `_{part}` is added to a name without it",
 })  # fmt: skip
 TELLS_PERIOD = ("period", "start", "end", "as_of", "date")
 # 255 bytes is the limit of most file systems; a temporary name adds `.part-` and a key of 64 digits.
@@ -133,6 +135,16 @@ def file_name(
     if problems:
         raise BadInput([Problem(where, template, right, code) for code, right in problems])
     return name
+
+
+def part_template(template: str, extension: str) -> str:
+    """Return the template of a split export's names: `_{part}` is added, before an extension, where it is missing."""
+    if "{part}" in template:
+        return template
+    ending = extension
+    while ending and not template.endswith(ending):
+        ending = ending[: ending.rindex(".")]
+    return template.removesuffix(ending) + "_{part}" + ending
 
 
 def _with_extension(name: str, extension: str) -> str:

@@ -17,11 +17,12 @@ from include.definitions import aggregation
 from include.definitions.aggregation import Aggregated
 from include.definitions.conditions import Alert, Compare, Conditions
 from include.definitions.content import FieldChoice, Part
-from include.definitions.file import File
+from include.definitions.file import File, FileEncryption
 from include.definitions.model import AS_OF_WORDS, ExportDefinition, Target, json_schema
 from include.definitions.naming import PLACEHOLDERS
 from include.definitions.operators import OPERATORS, words_for
 from include.definitions.periods import MEANINGS, Period
+from include.definitions.privacy import Privacy, Protection
 from include.definitions.schedule import BusinessDay, Daily, Monthly, Once, QuarterEnd, Weekly
 from include.definitions.segments import SEGMENTS
 from include.ledger.fields import FieldType
@@ -57,7 +58,10 @@ def parts() -> dict[str, str]:
         "segments": _table(("segment", "keeps members with"), _segments()),
         "aggregated": _keys(Aggregated),
         "functions": _table(("function", "gives"), _functions()),
+        "privacy": _keys(Privacy),
+        "protection": _keys(Protection),
         "file": _keys(File),
+        "encryption": _keys(FileEncryption),
         "target": _keys(Target),
         "period": _keys(Period),
         "periods": _table(("kind", "the interval"), MEANINGS.items()),

@@ -92,7 +92,8 @@ SEGMENTS = {
     ),
     "never_redeemed": Kind(_REDEEMED, "nothing", "never_redeemed", "nothing redeemed so far", _never),
     "new": Kind(
-        ("registered_at",), "period or days", "new", "joined in the run's period; without one, or with a number, in the last 30 days or as many", _new
+        ("registered_at",), "period or days", "new",
+        "joined in the run's period; without a period in the last 30 days, or in as many as given", _new,
     ),
     "returning": Kind(
         ("registered_at",), "period or days", "returning", "joined before that",

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.connections import Secrets
 from include.errors import Permanent
 from include.formats import compression
 from include.formats.options import FileOptions
@@ -33,7 +34,8 @@ class Artefact:
 
     totals: the sum of each points and money column, exact, as text. id_hash_total: the sum of the 64-bit
     hashes of the column `id_column`, modulo 2**64, as 16 hexadecimal digits (it sees a lost, doubled or
-    changed id, not a change of order); both None where no column holds ids.
+    changed id, not a change of order); both None where no column holds ids. plain: the file before encryption,
+    the file itself where it is not encrypted.
     """
 
     path: Path
@@ -42,6 +44,8 @@ class Artefact:
     sha256: str
     uncompressed_bytes: int
     uncompressed_sha256: str
+    plain_bytes: int
+    plain_sha256: str
     totals: dict[str, str]
     id_column: str | None
     id_hash_total: str | None
@@ -96,27 +100,39 @@ class Totals:
 
 
 def write(
-    path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], file: FileOptions
+    path: Path,
+    columns: Sequence[Column],
+    batches: Iterable[pa.RecordBatch],
+    file: FileOptions,
+    secrets: Secrets | None = None,
 ) -> Artefact:
     """Write the rows into `path`, which appears whole and durable or not at all.
 
-    Memory does not grow with the rows. The bytes depend on the rows, the columns and `file` alone.
-    Raises Permanent for a full disk or a missing right, and whatever the batches or the format raise; nothing
-    is left then.
+    Memory does not grow with the rows. The bytes depend on the rows, the columns and `file` alone, until they are
+    encrypted: that gives others every time. `secrets` is needed where `file` is encrypted.
+    Raises BadInput for keys that must not be used, Permanent for a full disk or a missing right, and whatever the
+    batches or the format raise; nothing is left then.
     """
     module, options = file.kind(), file.format_options()
     totals = Totals(columns)
     plain, packed = _Hash(), _Hash()
-    entry = path.name.removesuffix(compression.EXTENSIONS[file.compression])
+    sealed_end = file.encryption.module().EXTENSION if file.encryption else ""
+    packed_name = path.name.removesuffix(sealed_end)
     content = plain.watch(module.encode(columns, totals.watch(batches), options))
     if file.compression == "none":
         packed = plain
-        write_whole(path, content)
     else:
-        write_whole(path, packed.watch(compression.compress(file.compression, content, entry)))
+        entry = packed_name.removesuffix(compression.EXTENSIONS[file.compression])
+        content = packed.watch(compression.compress(file.compression, content, entry))
+    sealed = packed
+    if file.encryption is not None:
+        sealed = _Hash()
+        assert secrets is not None
+        content = sealed.watch(file.encryption.encrypt(content, packed_name, secrets))
+    write_whole(path, content)
     return Artefact(
-        path, totals.rows, packed.bytes, packed.hex(), plain.bytes, plain.hex(), totals.sums,
-        totals.id_column, totals.id_hash_total,
+        path, totals.rows, sealed.bytes, sealed.hex(), plain.bytes, plain.hex(), packed.bytes, packed.hex(),
+        totals.sums, totals.id_column, totals.id_hash_total,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ integers of its smallest unit, so no float is ever made.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import numba
@@ -15,9 +16,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.formats.instants import write_iso_instants
+
 MICROSECONDS_PER_DAY = 86_400_000_000
 # A pattern is a list of codes: below 256 a byte as it stands, above one of these parts.
 YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, MICROSECOND, FRACTION, ZONE = range(256, 265)
+ISO_INSTANT = "%Y-%m-%dT%H:%M:%S%F%z"
 _PARTS = {"Y": YEAR, "m": MONTH, "d": DAY, "H": HOUR, "M": MINUTE, "S": SECOND, "f": MICROSECOND, "z": ZONE}
 _WIDEST_NUMBER = 24
 _WIDEST_PART = 7  # a fraction with its point; a year beyond 9999 has 6 digits
@@ -70,6 +74,7 @@ NO_NULLS: Nulls = _fixed(np.zeros(0, dtype=np.bool_))
 IN_PLACE: Offsets = _fixed(np.zeros(0, dtype=np.int32))
 
 
+@cache
 def pattern_codes(pattern: str) -> npt.NDArray[np.int16]:
     """Return the codes of a date pattern: %Y %m %d %H %M %S %f %z %%, and %F for a fraction if there is one.
 
@@ -90,7 +95,7 @@ def pattern_codes(pattern: str) -> npt.NDArray[np.int16]:
             codes.append(_PARTS[part])
         else:
             raise ValueError(f"%{part}")
-    return np.array(codes, dtype=np.int16)
+    return _fixed(np.array(codes, dtype=np.int16))
 
 
 def text_cells(array: pa.Array) -> Cells:
@@ -107,7 +112,7 @@ def text_cells(array: pa.Array) -> Cells:
 
 def coded_cells(array: pa.DictionaryArray, values: Cells) -> Cells:
     """Return the cells of a dictionary column, of whose dictionary `values` are the cells."""
-    indices = array.indices.cast(pa.int32())
+    indices = array.indices if array.indices.type == pa.int32() else array.indices.cast(pa.int32())
     places = np.frombuffer(indices.buffers()[1], dtype=np.int32)[indices.offset : indices.offset + len(array)]
     nulls = _nulls(indices)
     if len(values.nulls):
@@ -155,7 +160,11 @@ def time_cells(array: pa.Array, codes: npt.NDArray[np.int16], zone: str = "UTC")
     widest = int(np.where(codes < YEAR, 1, _WIDEST_PART).sum())
     out = np.empty(len(values) * widest, dtype=np.uint8)
     offsets = np.empty(len(values) + 1, dtype=np.int32)
-    used = _write_times(values, shifts, nulls, codes, out, offsets)
+    used = -1
+    if zone == "UTC" and codes is pattern_codes(ISO_INSTANT):
+        used = write_iso_instants(values, nulls, out, offsets)
+    if used < 0:
+        used = _write_times(values, shifts, nulls, codes, out, offsets)
     return Cells(_fixed(offsets), _fixed(out[:used]), nulls, IN_PLACE)
 
 

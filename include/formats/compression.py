@@ -1,29 +1,35 @@
-"""Compression: none, gzip, zip. The bytes depend on the content alone: no time, no name, no thread count.
+"""Compression: none, gzip, zip, zstd. The bytes depend on the content alone: no time, no name, no thread count.
 
-gzip is one member. Its stream is cut into blocks of one size, compressed apart from each other by ISA-L on
-threads, each ending at a byte boundary, and joined; the checksum is that of the whole. zip holds one entry
-dated 1980-01-01, with ZIP64 fields from the start, since a stream does not know how long it will be.
-(ISA-L may choose other matches on another processor family: the manifest therefore also holds the hash of
-the content before compression, which depends on nothing.)
+gzip is one member. Its stream is cut into blocks of one size, deflated apart from each other on threads by
+`deflate`, which gives the same bytes on every processor, each ending at a byte boundary, and joined; the checksum
+is that of the whole. zip holds one entry dated 1980-01-01, with ZIP64 fields from the start, since a stream does
+not know how long it will be.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+import numpy as np
 from isal import isal_zlib
 
+from include.formats import zstd
+from include.formats.deflate import STREAM_END, deflate, room
 from include.formats.parallel import ordered_map
 
-Kind = Literal["none", "gzip", "zip"]
-EXTENSIONS: dict[Kind, str] = {"none": "", "gzip": ".gz", "zip": ".zip"}
-MEDIA_TYPES: dict[Kind, str | None] = {"none": None, "gzip": "application/gzip", "zip": "application/zip"}
+Kind = Literal["none", "gzip", "zip", "zstd"]
+EXTENSIONS: dict[Kind, str] = {"none": "", "gzip": ".gz", "zip": ".zip", "zstd": ".zst"}
+MEDIA_TYPES: dict[Kind, str | None] = {
+    "none": None,
+    "gzip": "application/gzip",
+    "zip": "application/zip",
+    "zstd": "application/zstd",
+}
 BLOCK_BYTES = 1 << 20
-LEVEL = 2
 _GZIP_HEADER = bytes([31, 139, 8, 0, 0, 0, 0, 0, 0, 255])  # deflate, no name, time 0, system unknown
-_LAST_BLOCK = b"\x03\x00"  # an empty final block
 _ZIP_VERSION, _ZIP_FLAGS, _ZIP_METHOD, _ZIP_TIME, _ZIP_DATE = 45, 0x0808, 8, 0, 0x21
 _MAX32 = 0xFFFFFFFF
 
@@ -34,27 +40,28 @@ def compress(kind: Kind, chunks: Iterable[bytes], entry_name: str) -> Iterator[b
         return iter(chunks)
     if kind == "gzip":
         return _gzip(chunks)
+    if kind == "zstd":
+        return zstd.compressed(b"".join(parts) for parts in _blocks(chunks))
     return _zip(chunks, entry_name)
 
 
-def blocks(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Yield the same bytes in blocks of `size`, the last one shorter; nothing when there are no bytes."""
+def _blocks(chunks: Iterable[bytes]) -> Iterator[Sequence[memoryview]]:
+    """Yield the same bytes in blocks of BLOCK_BYTES, the last one shorter, each in the parts that it came in."""
     held: list[memoryview] = []
-    held_bytes = 0
+    free = BLOCK_BYTES
     for chunk in chunks:
         view = memoryview(chunk)
-        while held_bytes + len(view) >= size:
-            taken = size - held_bytes
-            yield b"".join([*held, view[:taken]])
-            view, held, held_bytes = view[taken:], [], 0
+        while len(view) >= free:
+            yield [*held, view[:free]]
+            view, held, free = view[free:], [], BLOCK_BYTES
         if len(view):
             held.append(view)
-            held_bytes += len(view)
+            free -= len(view)
     if held:
-        yield b"".join(held)
+        yield held
 
 
-class _Sum:
+class Deflated:
     """The checksum and length of everything deflated so far."""
 
     crc32 = 0
@@ -62,38 +69,54 @@ class _Sum:
     deflated_bytes = 0
 
 
-def _deflate_block(block: bytes) -> tuple[bytes, int, int]:
-    stream = isal_zlib.compressobj(LEVEL, wbits=-15)
-    return stream.compress(block) + stream.flush(isal_zlib.Z_FULL_FLUSH), isal_zlib.crc32(block), len(block)
+class _Workplace(threading.local):
+    """What a thread deflates in, made once."""
+
+    def __init__(self) -> None:
+        self.content = np.empty(BLOCK_BYTES, np.uint8)
+        self.room = room(BLOCK_BYTES)
 
 
-def _deflate(chunks: Iterable[bytes], total: _Sum) -> Iterator[bytes]:
-    for deflated, crc32, size in ordered_map(_deflate_block, blocks(chunks, BLOCK_BYTES)):
+_workplace = _Workplace()
+
+
+def _deflate_block(parts: Sequence[memoryview]) -> tuple[bytes, int, int]:
+    place, size = _workplace, 0
+    for part in parts:
+        place.content[size : size + len(part)] = np.frombuffer(part, np.uint8)
+        size += len(part)
+    content = place.content[:size]
+    return deflate(content, place.room), isal_zlib.crc32(content), size
+
+
+def deflated(chunks: Iterable[bytes], total: Deflated) -> Iterator[bytes]:
+    """Yield a whole deflate stream; `total` is right when it has ended."""
+    for piece, crc32, size in ordered_map(_deflate_block, _blocks(chunks)):
         total.crc32 = isal_zlib.crc32_combine(total.crc32, crc32, size)
         total.bytes += size
-        total.deflated_bytes += len(deflated)
-        yield deflated
-    total.deflated_bytes += len(_LAST_BLOCK)
-    yield _LAST_BLOCK
+        total.deflated_bytes += len(piece)
+        yield piece
+    total.deflated_bytes += len(STREAM_END)
+    yield STREAM_END
 
 
 def _gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    total = _Sum()
+    total = Deflated()
     yield _GZIP_HEADER
-    yield from _deflate(chunks, total)
+    yield from deflated(chunks, total)
     yield struct.pack("<II", total.crc32, total.bytes & _MAX32)
 
 
 def _zip(chunks: Iterable[bytes], entry_name: str) -> Iterator[bytes]:
     name = entry_name.encode()
-    total = _Sum()
+    total = Deflated()
     # Sizes and checksum follow the data (flag 8); the empty ZIP64 field says that they have 8 bytes each.
     common = struct.pack("<HHHHH", _ZIP_VERSION, _ZIP_FLAGS, _ZIP_METHOD, _ZIP_TIME, _ZIP_DATE)
     local_extra = struct.pack("<HHQQ", 1, 16, 0, 0)
     header = b"PK\x03\x04" + common + struct.pack("<IIIHH", 0, _MAX32, _MAX32, len(name), len(local_extra))
     header += name + local_extra
     yield header
-    yield from _deflate(chunks, total)
+    yield from deflated(chunks, total)
     sizes = struct.pack("<QQ", total.deflated_bytes, total.bytes)
     descriptor = b"PK\x07\x08" + struct.pack("<I", total.crc32) + sizes
     yield descriptor

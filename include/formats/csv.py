@@ -39,14 +39,14 @@ def _one_byte(text: str) -> str:
     return text
 
 
-_Mark = Annotated[str, AfterValidator(_one_byte)]
+Mark = Annotated[str, AfterValidator(_one_byte)]
 
 
 class Options(styles.TextStyle):
     """The dialect of a CSV file."""
 
-    delimiter: _Mark = Field(",", description="What separates fields: , ; | or a TAB.")
-    enclosure: _Mark = Field('"', description="The quote character; inside quotes it is doubled.")
+    delimiter: Mark = Field(",", description="What separates fields: , ; | or a TAB.")
+    enclosure: Mark = Field('"', description="The quote character; inside quotes it is doubled.")
     quoting: Literal["minimal", "text", "all", "none"] = Field(
         "minimal",
         description="minimal: where needed. text: every text that is not null. all: everything. none: never; "

@@ -84,6 +84,9 @@ class ManifestFile(_Part):
     media_type: str
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=_HASH)
+    encryption: str | None = Field(None, description="How it is encrypted; the bytes differ each time.")
+    plain_bytes: int | None = Field(None, ge=0, description="Before encryption, where it is encrypted.")
+    plain_sha256: str | None = Field(None, pattern=_HASH)
     uncompressed_bytes: int = Field(ge=0)
     uncompressed_sha256: str = Field(pattern=_HASH)
     columns: tuple[ManifestColumn, ...]
@@ -146,6 +149,9 @@ def file_entry(
         media_type=file.media_type,
         bytes=artefact.bytes,
         sha256=artefact.sha256,
+        encryption=file.encryption.kind if file.encryption else None,
+        plain_bytes=artefact.plain_bytes if file.encryption else None,
+        plain_sha256=artefact.plain_sha256 if file.encryption else None,
         uncompressed_bytes=artefact.uncompressed_bytes,
         uncompressed_sha256=artefact.uncompressed_sha256,
         columns=tuple(ManifestColumn(name=column.name, type=column.type) for column in columns),

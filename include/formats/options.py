@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Protocol, cast
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from include import formats, kinds
 from include.errors import BadInput, Problem
 from include.formats import compression
 from include.formats.compression import Kind
+from include.formats.encryption import EncryptionOptions
 from include.ledger.columns import Column
+
+PACKED = frozenset({"parquet", "xlsx"})  # formats that compress their content themselves
 
 
 class Format(Protocol):
@@ -43,7 +46,17 @@ class FileOptions(BaseModel):
 
     format: str = "csv"
     options: Mapping[str, Any] = Field(default_factory=dict)
-    compression: Kind = "gzip"
+    compression: Kind = Field(
+        "gzip", description="gzip, but none for a format that compresses its content itself."
+    )
+    encryption: EncryptionOptions | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default(cls, document: Any) -> Any:
+        if not isinstance(document, Mapping) or document.get("compression") is not None:
+            return document
+        return {**document, "compression": "none" if document.get("format") in PACKED else "gzip"}
 
     def kind(self) -> Format:
         """Return the module of the format."""
@@ -55,19 +68,22 @@ class FileOptions(BaseModel):
 
     @property
     def extension(self) -> str:
-        """The end of the file's name: `.csv.gz`."""
-        return self.kind().EXTENSION + compression.EXTENSIONS[self.compression]
+        """The end of the file's name: `.csv.gz`, `.csv.gz.gpg`."""
+        sealed = self.encryption.module().EXTENSION if self.encryption else ""
+        return self.kind().EXTENSION + compression.EXTENSIONS[self.compression] + sealed
 
     @property
     def media_type(self) -> str:
         """The media type of the file as it is delivered."""
+        if self.encryption is not None:
+            return self.encryption.module().MEDIA_TYPE
         return compression.MEDIA_TYPES[self.compression] or self.kind().MEDIA_TYPE
 
 
 def file_problems(document: object, where: str = "file") -> list[Problem]:
     """Return everything that is wrong with the `file` part of a definition; empty when it can be used."""
-    if isinstance(document, Mapping):  # the name's template is the definition's business
-        document = {key: value for key, value in document.items() if key != "name"}
+    if isinstance(document, Mapping):
+        document = _of_one_file(document)
     try:
         file = FileOptions.model_validate(document)
     except ValidationError as error:
@@ -77,15 +93,19 @@ def file_problems(document: object, where: str = "file") -> list[Problem]:
         # The rest is wrong in its own right; the format's options can be told in the same breath.
         inner = {key: document[key] for key in ("format", "options") if key in document}
         return [*found, *_option_problems(inner, where)]
-    return _option_problems(file.model_dump(), where)
+    return [*_option_problems(file.model_dump(), where), *_encryption_problems(file.encryption, where)]
 
 
 def file_options(document: object, where: str = "file") -> FileOptions:
     """Return the checked options; raise BadInput with all problems."""
     if problems := file_problems(document, where):
         raise BadInput(problems)
-    known = {key: value for key, value in dict(document).items() if key != "name"}  # type: ignore[call-overload]
-    return FileOptions.model_validate(known)
+    return FileOptions.model_validate(_of_one_file(dict(document)))  # type: ignore[call-overload]
+
+
+def _of_one_file(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is about one file: its name, and into how many it is split, are the definition's business."""
+    return {key: value for key, value in document.items() if key not in {"name", "split"}}
 
 
 def _option_problems(document: Mapping[str, Any], where: str) -> list[Problem]:
@@ -100,6 +120,22 @@ def _option_problems(document: Mapping[str, Any], where: str) -> list[Problem]:
         module.Options.model_validate(dict(document.get("options", {})))
     except ValidationError as error:
         return _problems(error, f"{where}.options", tuple(module.Options.model_fields))
+    return []
+
+
+def _encryption_problems(encryption: EncryptionOptions | None, where: str) -> list[Problem]:
+    if encryption is None:
+        return []
+    try:
+        model = encryption.module().Options
+    except BadInput as error:
+        return [
+            Problem(f"{where}.encryption.kind", each.value, each.right, each.code) for each in error.problems
+        ]
+    try:
+        model.model_validate(dict(encryption.options))
+    except ValidationError as error:
+        return _problems(error, f"{where}.encryption.options", tuple(model.model_fields))
     return []
 
 

@@ -1,11 +1,16 @@
-"""Work on threads, with results in order and bounded memory; compiled code releases the lock."""
+"""Work on threads, with results in order and bounded memory; compiled code releases the lock.
+
+All files of a process share one pool, so that however many are written at once, no more threads work than there
+are processors. What is given to it must therefore never wait for other work of the pool.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -13,8 +18,14 @@ Result = TypeVar("Result")
 
 
 def threads() -> int:
-    """Return how many threads a format may use: the processors of this process, 8 at most."""
+    """Return how many threads the formats may use: the processors of this process, 8 at most."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+
+
+@cache
+def _pool(count: int, _process: int) -> ThreadPoolExecutor:
+    """Return the pool of this process: threads do not outlive a fork."""
+    return ThreadPoolExecutor(count, thread_name_prefix="format")
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -22,16 +33,16 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item]) -> It
 
     An error of an item is raised at its place; what is still running then is waited for, not started anew.
     """
-    ahead = threads() + 1
+    pool, ahead = _pool(threads(), os.getpid()), threads() + 1
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads(), thread_name_prefix="format") as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        wait(waiting)

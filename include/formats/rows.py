@@ -6,18 +6,20 @@ A row depends on nothing but itself, so the same rows give the same bytes howeve
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from include.formats.cells import Bytes, Cells, Nulls, Offsets
+from include.ledger.compiled import compiled
 
 NEVER_QUOTE, QUOTE_WHEN_NEEDED, QUOTE_ALWAYS, BARE = 0, 1, 2, 3  # NEVER refuses a cell that needs quotes
 _ASKS_FOR_QUOTES = 128  # bit in `costs`; the lower bits count the bytes that escaping adds
-_QUOTED, _NEUTRALISED, _ESCAPED = 1, 2, 4
+_LARGE = 1 << 23  # bytes of rows that no thread keeps room for
+_WORD, _HALF = np.uint64(8), np.uint64(4)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,24 @@ def calm(cells: Cells, cell: Cell, escapes: Escapes) -> Cell:
     return replace(cell, scanned=False, neutralised=False)
 
 
+class _Sheet(threading.local):
+    """What a thread writes rows on before they leave as bytes: memory that is in use already costs no page faults."""
+
+    def __init__(self) -> None:
+        self._held: Bytes = np.empty(1 << 20, dtype=np.uint8)
+
+    def of(self, size: int) -> Bytes:
+        """Return room for `size` bytes, which holds whatever it held."""
+        if size > _LARGE:
+            return np.empty(size, dtype=np.uint8)
+        if size > len(self._held):
+            self._held = np.empty(size, dtype=np.uint8)
+        return self._held[:size]
+
+
+_sheet = _Sheet()
+
+
 def join(columns: Sequence[Cells], layout: Sequence[Cell], escapes: Escapes, end: Bytes) -> bytes:
     """Return the rows as bytes. Raises NeedsQuotes where `quoting` forbids what a cell needs."""
     rows = columns[0].rows
@@ -91,7 +111,7 @@ def join(columns: Sequence[Cells], layout: Sequence[Cell], escapes: Escapes, end
             raise NeedsQuotes(failed, index)
     ends = np.cumsum(widths)
     cursor = ends - widths
-    out = np.empty(int(ends[-1]) if rows else 0, dtype=np.uint8)
+    out = _sheet.of(int(ends[-1]) if rows else 0)
     for index, (cells, cell) in enumerate(zip(columns, layout, strict=True)):
         _put(
             cells.offsets, cells.data, cells.nulls, cells.at, cell.prefix, cell.null, cell.quote, marks[index],
@@ -101,7 +121,7 @@ def join(columns: Sequence[Cells], layout: Sequence[Cell], escapes: Escapes, end
     return out.tobytes()
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _dangerous(data: Bytes, start: np.int64, stop: np.int64) -> bool:
     """Whether a spreadsheet could take the text for a formula (`csv` has the rule in words)."""
     at = start
@@ -129,11 +149,11 @@ def _dangerous(data: Bytes, start: np.int64, stop: np.int64) -> bool:
             # The full-width = + - @ are the only other beginnings.
             if at + 2 >= stop or byte != 0xEF or data[at + 1] != 0xBC:
                 return False
-            return data[at + 2] in {0x9D, 0x8B, 0x8D, 0xA0}
+            return data[at + 2] in (0x9D, 0x8B, 0x8D, 0xA0)
     return False
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _has_special(data: Bytes, start: int, stop: int, quote: int, other: int, control: int) -> bool:
     """Whether any byte of a column is one that the row scan must look at: a vector loop, 20 GB/s."""
     seen = False
@@ -144,7 +164,7 @@ def _has_special(data: Bytes, start: int, stop: int, quote: int, other: int, con
     return seen
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _asks_for_care(
     offsets: Offsets, data: Bytes, scanned: bool, neutralised: bool, specials: tuple[int, int, int]
 ) -> bool:
@@ -157,7 +177,7 @@ def _asks_for_care(
     return False
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _measure(
     offsets: Offsets,
     data: Bytes,
@@ -220,7 +240,48 @@ def _measure(
     return -1
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
+def _copy(data: Bytes, start: np.uint64, stop: np.uint64, out: Bytes, position: np.uint64) -> None:
+    """Copy a text, mostly a short one, in words that may overlap and never leave it."""
+    width = stop - start
+    if width >= _WORD:
+        last = width - _WORD
+        for word in range(np.uint64(0), last, _WORD):
+            _copy_word(data, start + word, out, position + word, _WORD)
+        _copy_word(data, start + last, out, position + last, _WORD)
+    elif width >= _HALF:
+        last = width - _HALF
+        _copy_word(data, start, out, position, _HALF)
+        _copy_word(data, start + last, out, position + last, _HALF)
+    else:
+        for byte in range(width):
+            out[position + byte] = data[start + byte]
+
+
+@compiled
+def _copy_word(data: Bytes, start: np.uint64, out: Bytes, position: np.uint64, width: np.uint64) -> None:
+    """Copy 4 or 8 bytes: one load and one store, once compiled."""
+    word = np.uint64(0)
+    for byte in range(width):
+        word |= np.uint64(data[start + byte]) << (byte << np.uint64(3))
+    for byte in range(width):
+        out[position + byte] = np.uint8(word >> (byte << np.uint64(3)))
+
+
+@compiled
+def _put_text(text: Bytes, out: Bytes, position: np.uint64) -> np.uint64:
+    """Write a prefix or what stands for null: mostly one byte, or none."""
+    one = np.uint64(1)
+    if len(text) == 1:
+        out[position] = text[0]
+        return position + one
+    for byte in text:
+        out[position] = byte
+        position += one
+    return position
+
+
+@compiled
 def _put(
     offsets: Offsets,
     data: Bytes,
@@ -239,15 +300,9 @@ def _put(
     # Positions are unsigned, so that no index can count from the end and the copies become vector code.
     one = np.uint64(1)
     for i in range(len(cursor)):
-        position = np.uint64(cursor[i])
-        for byte in prefix:
-            out[position] = byte
-            position += one
+        position = _put_text(prefix, out, np.uint64(cursor[i]))
         if len(nulls) and nulls[i]:
-            for byte in null:
-                out[position] = byte
-                position += one
-            cursor[i] = position
+            cursor[i] = _put_text(null, out, position)
             continue
         value = np.uint64(at[i]) if len(at) else np.uint64(i)
         start, stop = np.uint64(offsets[value]), np.uint64(offsets[value + np.uint64(1)])
@@ -262,17 +317,15 @@ def _put(
             for byte_at in range(start, stop):
                 position = _escape(data[byte_at], costs, short, lead, position, out)
         else:
-            width = stop - start
-            for byte_at in range(width):
-                out[position + byte_at] = data[start + byte_at]
-            position += width
+            _copy(data, start, stop, out, position)
+            position += stop - start
         if mark & 1:
             out[position] = quote
             position += one
         cursor[i] = position
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _escape(
     byte: np.uint8, costs: Bytes, short: Bytes, lead: int, position: np.uint64, out: Bytes
 ) -> np.uint64:
@@ -293,7 +346,7 @@ def _escape(
     return position + np.uint64(6)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _finish(end: Bytes, cursor: npt.NDArray[np.int64], out: Bytes) -> None:
     for i in range(len(cursor)):
         for byte_at in range(len(end)):

@@ -13,8 +13,18 @@ from include.formats.cells import Cells
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 
-NAMED_INSTANTS = {"iso8601": "%Y-%m-%dT%H:%M:%S%F%z", "excel": "%Y-%m-%d %H:%M:%S"}
-NAMED_DATES = {"iso8601": "%Y-%m-%d", "excel": "%Y-%m-%d"}
+NAMED_INSTANTS = {
+    "iso8601": "%Y-%m-%dT%H:%M:%S%F%z",
+    "excel": "%Y-%m-%d %H:%M:%S",  # as Talon.One calls it
+    "dd/mm/yyyy": "%d/%m/%Y %H:%M:%S",
+    "mm/dd/yyyy": "%m/%d/%Y %H:%M:%S",
+}
+NAMED_DATES = {
+    "iso8601": "%Y-%m-%d",
+    "excel": "%Y-%m-%d",
+    "dd/mm/yyyy": "%d/%m/%Y",  # Xero
+    "mm/dd/yyyy": "%m/%d/%Y",  # QuickBooks
+}
 TEXT_TYPES = frozenset({FieldType.ID, FieldType.TEXT, FieldType.ENUM, FieldType.JSON})
 
 NUMBER_TYPES = frozenset({FieldType.POINTS, FieldType.MONEY, FieldType.RATE, FieldType.INTEGER})
@@ -23,7 +33,7 @@ NUMBER_TYPES = frozenset({FieldType.POINTS, FieldType.MONEY, FieldType.RATE, Fie
 def _pattern(text: str) -> str:
     if text not in NAMED_INSTANTS:
         if "%" not in text:
-            raise ValueError("iso8601, excel, or a pattern such as %d/%m/%Y %H:%M")
+            raise ValueError(f"{', '.join(NAMED_INSTANTS)}, or a pattern such as %d.%m.%Y %H:%M")
         try:
             codes = cells.pattern_codes(text)
         except ValueError as error:
@@ -47,6 +57,9 @@ def _zone(name: str) -> str:
     return name
 
 
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
 class TextStyle(BaseModel):
     """How values become text. The defaults are exact, and the same everywhere in the world."""
 
@@ -59,15 +72,22 @@ class TextStyle(BaseModel):
     instants: Annotated[str, AfterValidator(_pattern)] = Field(
         "iso8601",
         description="iso8601: 2026-03-01T06:00:00Z, with six decimals of a second only when they are not all "
-        "zero. excel: 2026-03-01 06:00:00. Or a pattern of %Y %m %d %H %M %S, %f (microseconds), %F (a "
-        "fraction, when there is one), %z (offset).",
+        "zero. excel: 2026-03-01 06:00:00. dd/mm/yyyy: 01/03/2026 06:00:00. mm/dd/yyyy: 03/01/2026 06:00:00. "
+        "Or a pattern of %Y %m %d %H %M %S, %f (microseconds), %F (a fraction, when there is one), %z (offset).",
     )
     dates: Annotated[str, AfterValidator(_date_pattern)] = Field(
-        "iso8601", description="iso8601: 2026-03-01. Or a pattern of %Y, %m and %d."
+        "iso8601",
+        description="iso8601 and excel: 2026-03-01. dd/mm/yyyy: 01/03/2026. mm/dd/yyyy: 03/01/2026. Or a pattern "
+        "of %Y, %m and %d.",
     )
-    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+    timezone: Zone = Field(
         "UTC", description="The zone in which instants are shown; iso8601 shows its offset."
     )
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """Return a column's values one by one, also where it came as a dictionary."""
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def cells_of(column: Column, array: pa.Array, style: TextStyle, decimal_sign: str = ".") -> Cells:

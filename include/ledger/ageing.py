@@ -62,14 +62,14 @@ def month_text(number: int) -> str:
     return f"{number // 12:04d}-{number % 12 + 1:02d}"
 
 
-def months_of(instants: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+def months_of(instants: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int32]:
     """Return the month number of every instant, by the zone's month starts."""
     if instants.size == 0:
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int32)
     first = month_number(int(instants.min()), zone)
     last = month_number(int(instants.max()), zone)
     starts = np.array([month_start(number, zone) for number in range(first, last + 1)], np.int64)
-    return first + np.searchsorted(starts, instants, side="right") - 1
+    return (first - 1 + np.searchsorted(starts, instants, side="right")).astype(np.int32)
 
 
 def age_buckets(issued_at: NDArray[np.int64], at: int, zone: ZoneInfo) -> NDArray[np.int64]:

@@ -20,11 +20,13 @@ order that it wants. Where the rules leave a choice, this is ours:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from include.errors import LedgerViolation
 from include.ledger import booking_kernel as kernel
@@ -58,6 +60,9 @@ __all__ = [
     "sorted_accounts",
     "warm",
 ]
+
+# Gives arrays of so many zeros: np.zeros, or one whose arrays do not stay in memory.
+Room: TypeAlias = Callable[[int, DTypeLike], NDArray[Any]]
 
 ALLOCATED_AT_DEBIT, ALLOCATED_AS_REPAYMENT, ALLOCATED_AS_EXPIRY = (
     kernel.AT_DEBIT,
@@ -93,6 +98,7 @@ class Booked:
     points_change: Ints
     balance_after: Ints
     left: Ints
+    lapsed: Ints  # of a lot: what of it expired, by itself or by a posted expiry; else 0
     problem: NDArray[np.uint16]
     # per account
     active: Ints
@@ -151,48 +157,52 @@ class Booked:
         return self.row_figures(0, len(self.rows)).debt_left
 
 
-def book(rows: Rows, at: int, *, allocations: bool) -> Booked:
+def book(rows: Rows, at: int, *, allocations: bool, room: Room = np.zeros) -> Booked:
     """Replays the rows, and the expiries and activations with instant <= at.
 
-    Every row must have `created_at < at < NEVER`. Raises ValueError for rows that break what `Rows`
-    promises (they were to be refused before), LedgerViolation for sums beyond 64 bits.
+    `room` gives the arrays that are as long as the rows. Every row must have `created_at < at < NEVER`.
+    Raises ValueError for rows that break what `Rows` promises (they were to be refused before),
+    LedgerViolation for sums beyond 64 bits.
     """
     ledger = _ledger(rows)
     count, accounts = ledger.points.size, ledger.account_start.size - 1
     most_lots, all_lots = _inspected(ledger, at)
-    # np.zeros and np.empty take memory only where they are written: an upper bound costs nothing.
+    # Zeros take memory only where they are written: an upper bound costs nothing.
     kept = count if allocations else 0
     work = kernel.Work(
-        points_change=np.empty(count, np.int64),
-        balance_after=np.empty(count, np.int64),
-        left=np.zeros(count, np.int64),
-        problem=np.zeros(count, np.uint16),
-        expiry_lot=np.empty(all_lots, np.int64),
-        expiry_points=np.empty(all_lots, np.int64),
-        expiry_balance_after=np.empty(all_lots, np.int64),
-        expiry_before_row=np.empty(all_lots, np.int64),
-        expiry_unposted=np.empty(all_lots, np.int64),
-        allocation_debit=np.empty(kept, np.int64),
-        allocation_lot=np.empty(kept, np.int64),
-        allocation_points=np.empty(kept, np.int64),
-        allocation_at=np.empty(kept, np.int64),
-        allocation_kind=np.empty(kept, np.uint8),
+        points_change=room(count, np.int64),
+        balance_after=room(count, np.int64),
+        left=room(count, np.int64),
+        problem=room(count, np.uint16),
+        expiry_lot=room(all_lots, np.int64),
+        expiry_points=room(all_lots, np.int64),
+        expiry_balance_after=room(all_lots, np.int64),
+        expiry_before_row=room(all_lots, np.int64),
+        expiry_unposted=room(all_lots, np.int64),
+        allocation_debit=room(kept, np.int64),
+        allocation_lot=room(kept, np.int64),
+        allocation_points=room(kept, np.int64),
+        allocation_at=room(kept, np.int64),
+        allocation_kind=room(kept, np.uint8),
         usable=np.empty(most_lots, np.int32),
         waiting=np.empty(most_lots, np.int32),
-        reversed_points=np.zeros(count, np.int64),
-        lapsed=np.zeros(count, np.uint8),
+        reversed_points=room(count, np.int64),
+        lapsed=room(count, np.int64),
     )
     states = np.zeros(1, kernel.STATE)
     states["keep"] = allocations
     figures = np.empty((9, accounts), np.int64)
     expiries, allocated = kernel.book_accounts(ledger, at, work, figures, states)
     lots = work.expiry_lot[:expiries]
+    expiry_at = np.take(ledger.expires_at, lots, out=room(expiries, np.int64), mode="clip")
+    np.maximum(expiry_at, ledger.activates_at[lots], out=expiry_at)
     return Booked(
         rows=rows,
         at=at,
         points_change=work.points_change,
         balance_after=work.balance_after,
         left=work.left,
+        lapsed=work.lapsed,
         problem=work.problem,
         active=figures[0],
         pending=figures[1],
@@ -204,7 +214,7 @@ def book(rows: Rows, at: int, *, allocations: bool) -> Booked:
         posted=figures[7],
         last_activity_at=figures[8],
         expiry_lot=lots,
-        expiry_at=np.maximum(ledger.expires_at[lots], ledger.activates_at[lots]),
+        expiry_at=expiry_at,
         expiry_points=work.expiry_points[:expiries],
         expiry_balance_after=work.expiry_balance_after[:expiries],
         expiry_before_row=work.expiry_before_row[:expiries],

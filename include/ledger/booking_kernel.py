@@ -97,7 +97,7 @@ class Work(NamedTuple):
     usable: NDArray[np.int32]
     waiting: NDArray[np.int32]
     reversed_points: Ints  # of a lot: by the reversals that named it
-    lapsed: NDArray[np.uint8]  # of a lot: 1 when some of it expired
+    lapsed: Ints  # of a lot: what of it expired, by itself or by a posted expiry
 
 
 @compiled
@@ -125,7 +125,7 @@ def _allocate(work: Work, state: State, debit: int, lot: int, points: int, at: i
 def _expire(work: Work, state: State, lot: int, before_row: int) -> None:
     points = work.left[lot]
     work.left[lot] = 0
-    work.lapsed[lot] = 1
+    work.lapsed[lot] += points
     state.expired += points
     i = state.expiries
     work.expiry_lot[i] = lot
@@ -216,7 +216,7 @@ def _use_lots(ledger: Ledger, work: Work, state: State, row: int, demand: int, k
             demand -= points
             state.active -= points
             if kind == POSTED_EXPIRY:
-                work.lapsed[lot] = 1
+                work.lapsed[lot] += points
             _allocate(work, state, row, lot, points, ledger.created_at[row], kind)
         if work.left[lot] == 0:
             pop(work.usable, state.usable, ledger.expires_at, ledger.activates_at)
@@ -281,7 +281,7 @@ def _book_posted_expiry(ledger: Ledger, work: Work, state: State, row: int) -> i
                 demand -= excess
                 if excess > 0:
                     state.active -= excess
-                    work.lapsed[lot] = 1
+                    work.lapsed[lot] += excess
                     _allocate(work, state, row, lot, excess, ledger.created_at[row], POSTED_EXPIRY)
     if demand > 0:
         work.problem[row] |= _EXPIRED_TOO_MUCH
@@ -306,7 +306,7 @@ def _book_debit(ledger: Ledger, work: Work, state: State, row: int) -> None:
             if earlier > 0 and earlier + demand > ledger.points[lot]:
                 work.problem[row] |= _REVERSAL_TARGET_DOUBLED
             work.reversed_points[lot] = earlier + demand
-            if work.lapsed[lot] and work.left[lot] < demand:
+            if work.lapsed[lot] > 0 and work.left[lot] < demand:
                 work.problem[row] |= _REVERSAL_OF_EXPIRED
             points = min(work.left[lot], demand)
             if points > 0:

@@ -10,15 +10,24 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from include.ledger.fields import ARROW_TYPES, PLACES, Field, FieldType, Relation
-from include.ledger.relations import content, members, movements, orders, programs, rewards
+from include.ledger.fields import PLACES, Field, FieldType, Relation
+from include.ledger.relations import RELATIONS
 
 __all__ = ["ARROW_TYPES", "PLACES", "RELATIONS", "Field", "FieldType", "Relation", "arrow_schema"]
 
-_MODULES = (programs, members, movements, rewards, orders, content)
-
-RELATIONS: dict[str, Relation] = {
-    relation.name: relation for module in _MODULES for relation in module.RELATIONS
+# How each type of field travels.
+ARROW_TYPES: dict[FieldType, pa.DataType] = {
+    FieldType.ID: pa.string(),
+    FieldType.TEXT: pa.string(),
+    FieldType.ENUM: pa.string(),
+    FieldType.JSON: pa.string(),
+    FieldType.POINTS: pa.int64(),  # hundredths of a point
+    FieldType.MONEY: pa.decimal128(18, 4),
+    FieldType.RATE: pa.decimal128(18, 8),
+    FieldType.INSTANT: pa.timestamp("us", tz="UTC"),
+    FieldType.DATE: pa.date32(),
+    FieldType.INTEGER: pa.int64(),
+    FieldType.BOOLEAN: pa.bool_(),
 }
 
 

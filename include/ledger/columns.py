@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from include.ledger.catalog import FieldType
+from include.ledger.fields import FieldType
 
 
 class Column(NamedTuple):

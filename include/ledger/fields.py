@@ -1,15 +1,13 @@
-"""What a field and a relation of the ledger are, and how each type of field travels as Arrow."""
+"""What a field and a relation of the ledger are. It imports nothing heavy: DAG files need the names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-import pyarrow as pa
-
 
 class FieldType(StrEnum):
-    """What a field holds; `ARROW_TYPES` says how it travels."""
+    """What a field holds; `catalog.ARROW_TYPES` says how it travels."""
 
     ID = "id"
     TEXT = "text"
@@ -23,20 +21,6 @@ class FieldType(StrEnum):
     INTEGER = "integer"
     BOOLEAN = "boolean"
 
-
-ARROW_TYPES: dict[FieldType, pa.DataType] = {
-    FieldType.ID: pa.string(),
-    FieldType.TEXT: pa.string(),
-    FieldType.ENUM: pa.string(),
-    FieldType.JSON: pa.string(),
-    FieldType.POINTS: pa.int64(),  # hundredths of a point
-    FieldType.MONEY: pa.decimal128(18, 4),
-    FieldType.RATE: pa.decimal128(18, 8),
-    FieldType.INSTANT: pa.timestamp("us", tz="UTC"),
-    FieldType.DATE: pa.date32(),
-    FieldType.INTEGER: pa.int64(),
-    FieldType.BOOLEAN: pa.bool_(),
-}
 
 # Decimal places that a type keeps; what has more is a violation, never rounded.
 PLACES: dict[FieldType, int] = {FieldType.POINTS: 2, FieldType.MONEY: 4, FieldType.RATE: 8}
@@ -66,13 +50,17 @@ class Field:
 
 @dataclass(frozen=True)
 class Relation:
-    """One relation of the ledger; `key` names the fields that identify a row (a null counts as '')."""
+    """One relation of the ledger; `key` names the fields that identify a row (a null counts as '').
+
+    moment: the instant that says when a row came about, which periods go by; None where rows have none.
+    """
 
     name: str
     key: tuple[str, ...]
     fields: tuple[Field, ...]
     meaning: str
     required: bool = False
+    moment: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

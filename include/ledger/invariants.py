@@ -37,8 +37,8 @@ def identity_violations(booked: Booked) -> Ints:
     """Indices of the accounts whose figures do not add up; empty when all is well.
 
     sum(points of posted rows except type expired) - expired = active + pending - debt, to the hundredth;
-    active or debt is zero; the figures are the sums of what is left of each lot, owed of each debit, and
-    expired by each event; and what posted expiries confirm is what is no longer unposted.
+    active or debt is zero; the figures are the sums of what is left of each lot, owed of each debit, expired
+    by each event, and expired of each lot; and what posted expiries confirm is what is no longer unposted.
     """
     rows = booked.rows
     broken = np.zeros(rows.accounts_count, np.bool_)
@@ -48,6 +48,7 @@ def identity_violations(booked: Booked) -> Ints:
         read_only(rows.points, np.int64),
         read_only(booked.points_change, np.int64),
         read_only(booked.left, np.int64),
+        read_only(booked.lapsed, np.int64),
         read_only(booked.active, np.int64),
         read_only(booked.pending, np.int64),
         read_only(booked.expired, np.int64),
@@ -89,6 +90,7 @@ def _check_identity(
     points: Ints,
     change: Ints,
     left: Ints,
+    lapsed_of: Ints,
     active: Ints,
     pending: Ints,
     expired: Ints,
@@ -100,10 +102,12 @@ def _check_identity(
 ) -> None:
     expiry = 0
     for account in range(broken.size):
-        posted = outstanding = owed = lapsed = unconfirmed = 0
+        posted = outstanding = owed = lapsed = lapsed_lots = unconfirmed = 0
         sound = True
         for row in range(account_start[account], account_start[account + 1]):
             sound &= 0 <= left[row] <= abs(points[row])
+            sound &= 0 <= lapsed_of[row] <= max(points[row] - left[row], 0)
+            lapsed_lots += lapsed_of[row]
             if kind[row] == _EXPIRED:
                 lapsed -= change[row]
                 unconfirmed -= change[row] - points[row] - left[row]
@@ -122,7 +126,7 @@ def _check_identity(
             expiry += 1
         sound &= posted - expired[account] == active[account] + pending[account] - debt[account]
         sound &= outstanding == active[account] + pending[account]
-        sound &= owed == debt[account] and lapsed == expired[account]
+        sound &= owed == debt[account] and lapsed == expired[account] == lapsed_lots
         sound &= unconfirmed == 0
         sound &= active[account] == 0 or debt[account] == 0
         broken[account] = not sound

@@ -19,7 +19,7 @@ _DECIMALS = {
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
-_DECIMALS_OF = {code: places for places, codes in _DECIMALS.items() for code in codes.split()}
+MINOR_PLACES = {code: places for places, codes in _DECIMALS.items() for code in codes.split()}
 
 
 def money_step(currency: str, declared: Decimal | None = None) -> Decimal:
@@ -28,7 +28,7 @@ def money_step(currency: str, declared: Decimal | None = None) -> Decimal:
     Raises ValueError when a declared step is not positive.
     """
     if declared is None:
-        return Decimal(1).scaleb(-_DECIMALS_OF.get(currency, 2))
+        return Decimal(1).scaleb(-MINOR_PLACES.get(currency, 2))
     if declared <= 0:
         raise ValueError(f"a money step is greater than 0, not {declared}")
     return declared.normalize()

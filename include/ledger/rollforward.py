@@ -26,6 +26,7 @@ from include.ledger.rows import Ints, Rows, TransactionType
 from include.ledger.transfers import NO_ID, Halves, Transfers
 
 NONE = -1  # the cohort of debt
+_AT_ONCE = 250_000  # rows; what numpy makes on the way is as long
 Scalar = TypeVar("Scalar", bound=np.generic)
 Ids = Callable[[Ints], tuple[NDArray[np.uint64], NDArray[np.uint64]]]
 
@@ -42,10 +43,10 @@ class Attribution:
 
     group: Ints
     program: Ints
-    cohort: Ints
+    cohort: NDArray[np.integer[Any]]
     ids: Ids
-    lot_class: Ints | None = None
-    allocation_cohort: Ints | None = None
+    lot_class: NDArray[np.integer[Any]] | None = None
+    allocation_cohort: NDArray[np.integer[Any]] | None = None
 
 
 class Cohorts:
@@ -162,13 +163,22 @@ class _Codes:
         high = max((int(part.max()) for part in parts if part.size), default=0)
         seen = np.zeros(high - self._low + 1, bool)
         for part in parts:
-            seen[part - self._low] = True
+            for begin in range(0, part.size, _AT_ONCE):
+                seen[part[begin : begin + _AT_ONCE] - self._low] = True
         self._values = np.concatenate(([NONE], np.flatnonzero(seen) + self._low))
         self._codes = np.cumsum(seen, dtype=np.int32)
         self.count = self._values.size
-        self.rows = self._codes[attribution.cohort - self._low]
-        later_codes = np.full(booked.allocation_at.size, NONE, np.int32)
-        self.allocations = later_codes if later is None else self._codes[later - self._low]
+        self.rows = self._coded(attribution.cohort)
+        # Without development nobody looks at months of allocations: one value, in no memory, stands for all.
+        none = np.zeros(booked.allocation_at.size, np.int32)  # of NONE
+        self.allocations = none if later is None else self._coded(later)
+
+    def _coded(self, cohorts: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+        codes = np.empty(cohorts.size, np.int32)
+        for begin in range(0, cohorts.size, _AT_ONCE):
+            some = slice(begin, begin + _AT_ONCE)
+            codes[some] = self._codes[cohorts[some] - self._low]
+        return codes
 
     def cohort(self, code: int) -> int:
         return int(self._values[code])
@@ -249,7 +259,7 @@ def _halves(booked: Booked, attribution: Attribution, row: Ints) -> Halves:
         program=attribution.program[account],
         created_at=booked.rows.created_at[row],
         points=np.abs(booked.rows.points[row]),
-        cohort=attribution.cohort[row],
+        cohort=attribution.cohort[row].astype(np.int64),
     )
 
 

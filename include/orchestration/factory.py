@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.sdk import DAG, get_parsing_context, task
 
-from include import formats, kinds, reports, targets
+from include import formats, kinds, targets
 from include.definitions.load import load, scan
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Problem
@@ -20,6 +20,7 @@ from include.orchestration import tasks
 from include.orchestration.outcome import ATTEMPTS
 from include.orchestration.parameters import parameters
 from include.orchestration.timetable import LoyaltyTimetable
+from include.reports import models
 
 TAG = "export"
 # Before any loyalty programme that this could report on; no run begins here, since catchup is off.
@@ -114,23 +115,23 @@ def documentation(definition: ExportDefinition) -> str:
 
 
 def known_kinds(definition: ExportDefinition, where: str) -> list[Problem]:
-    """Return a problem for each report, format or target that does not exist.
+    """Return a problem for each model, format or target that does not exist.
 
     Only names: the kinds themselves are too heavy for parsing. The first task checks their options.
     """
-    asked = []
+    asked: list[tuple[str, str, str, tuple[str, ...]]] = []
+    known_models, known_formats, known_targets = models.names(), kinds.names(formats), kinds.names(targets)
     for index, part in enumerate(definition.parts):
         place = f"exports[{index}]." if definition.exports else ""
-        asked += [(reports, f"{place}model", part.model), (formats, f"{place}file.format", part.file.format)]
-    asked += [(targets, f"targets[{at}].kind", one.kind) for at, one in enumerate(definition.targets)]
-    found = []
-    for package, field, name in asked:
-        known = kinds.names(package)
-        if name not in known:
-            word = package.__name__.rsplit(".", 1)[-1].removesuffix("s")
-            right = f"known {word} kinds are {', '.join(known)}"
-            found.append(Problem(f"{where}: {field}", name, right, f"unknown_{word}"))
-    return found
+        asked.append(("model", f"{place}model", part.model, known_models))
+        asked.append(("format", f"{place}file.format", part.file.format, known_formats))
+    for index, target in enumerate(definition.targets):
+        asked.append(("target", f"targets[{index}].kind", target.kind, known_targets))
+    return [
+        Problem(f"{where}: {field}", name, f"known {word}s are {', '.join(known)}", f"unknown_{word}")
+        for word, field, name, known in asked
+        if name not in known
+    ]
 
 
 def _timetable(definition: ExportDefinition) -> LoyaltyTimetable | None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.errors import Permanent
+from include.orchestration.connections import airflow_connection
 from include.orchestration.ledger import ledger_environment
 from include.orchestration.outcome import waiting_when_early
 from include.orchestration.parameters import asked
@@ -131,7 +132,8 @@ def _context() -> Context:
     from include.pipeline import Context
     from include.settings import Settings
 
-    return Context.from_settings(Settings.from_environment(ledger_environment(os.environ)))
+    settings = Settings.from_environment(ledger_environment(os.environ))
+    return Context.from_settings(settings, airflow_connection)
 
 
 def _progress(airflow: Mapping[str, Any]) -> Progress:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import typer
 
@@ -20,13 +21,18 @@ def main() -> int:
     """Start, print address and login, wait for Ctrl-C, stop everything."""
     home = ROOT / "var" / "airflow"
     port = int(os.environ.get("LOYALTY_AIRFLOW_PORT", "8080"))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGINT):  # a shell that starts us in the background ignores SIGINT
+        signal.signal(ending, signal.default_int_handler)
     try:
         if "LOYALTY_LEDGER_URL" not in os.environ:
             ensure(Settings.from_environment().ledger_url)
         typer.echo("up: starting Airflow")
         with airflow(home, port=port) as running:
             typer.echo(f"up: {running.url}  user {USER}  password {password(home)}")
+            delivered = Path(os.environ.get("LOYALTY_HOME", ROOT / "var")) / "delivered"
+            typer.echo(
+                f"up: the exports that ship deliver into {delivered}; start one with its Trigger button"
+            )
             typer.echo(f"up: logs are in {home / 'logs'}; Ctrl-C stops all")
             while True:
                 time.sleep(3600)

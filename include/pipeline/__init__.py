@@ -11,5 +11,6 @@ from include.pipeline.pin import pin
 from include.pipeline.render import render
 from include.pipeline.settle import settle
 from include.pipeline.snapshot import snapshot
+from include.pipeline.upkeep import upkeep
 
-__all__ = ["Context", "deliver", "pin", "render", "settle", "snapshot"]
+__all__ = ["Context", "deliver", "pin", "render", "settle", "snapshot", "upkeep"]

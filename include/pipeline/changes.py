@@ -115,9 +115,8 @@ def compared(
 
 
 def _changes_file(part: Prepared, difference: Difference) -> Written:
-    stem = part.path.name.removesuffix(part.file.extension)
-    path = part.path.with_name(f"{stem}_changes{part.file.extension}")
-    made = artefact.write(path, difference.written, difference.batches(), part.file)
+    path = part.path("changes") if part.split else part.path(ending="_changes")
+    made = artefact.write(path, difference.written, difference.batches(), part.file, part.secrets)
     entry = file_entry(made, difference.written, part.file, export=part.export)
     return Written(path, entry.model_copy(update={"holds": "changes"}))
 

@@ -5,20 +5,33 @@ The definition model lies below reports, formats and targets, and cannot know th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from include import kinds, reports, targets
+from include import kinds, targets
 from include.definitions.content import Part
 from include.definitions.load import load, load_all
 from include.definitions.model import ExportDefinition
 from include.definitions.problems import problems_of
 from include.errors import BadInput, Problem
-from include.formats.options import file_problems
+from include.formats.options import file_options, file_problems
+from include.formats.splitting import split_problems
+from include.layouts import layout as layouts
+from include.layouts.layout import Layout
+from include.ledger.columns import Column
+from include.pipeline.privacy import privacy_problems
+from include.reports import models
+from include.reports.model import ReportModule
+from include.shaping.shape import Shape
+
+T = TypeVar("T")
+# What a shape is about does not matter to what is wrong with it.
+_ANY = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def check(definition: ExportDefinition, where: str) -> list[Problem]:
@@ -29,7 +42,7 @@ def check(definition: ExportDefinition, where: str) -> list[Problem]:
         problems += _part_problems(definition, part, place)
     for index, target in enumerate(definition.targets):
         place = f"{where}: targets[{index}]"
-        target_module = _kind(targets, target.kind, f"{place}.kind", problems)
+        target_module = _found(partial(kinds.load, targets), target.kind, f"{place}.kind", problems)
         if target_module is not None:
             _options(target_module, target.options, f"{place}.options", problems)
     return problems
@@ -45,13 +58,19 @@ def load_definitions(folder: Path) -> dict[str, ExportDefinition]:
     return load_all(folder, check=check)
 
 
-def model_of(part: Part) -> tuple[ModuleType, BaseModel]:
+def model_of(part: Part) -> tuple[ReportModule, BaseModel]:
     """Return the module of the model and its options; BadInput when either is wrong."""
-    module = kinds.load(reports, part.model, where=f"{part.id}: model")
-    return module, options_of(module, part.options, f"{part.id}: options")
+    module = models.load(part.model, where=f"{part.id}: model")
+    return module, options_of(module, _options_of(part), f"{part.id}: options")
 
 
-def options_of(module: ModuleType, document: Mapping[str, Any], where: str) -> BaseModel:
+def _options_of(part: Part) -> Mapping[str, Any]:
+    """Return the part's options over those that its layout needs."""
+    layout = layouts.layouts().get(part.layout or "")
+    return {**(layout.options if layout else {}), **part.options}
+
+
+def options_of(module: Any, document: Mapping[str, Any], where: str) -> BaseModel:
     """Return the options of a kind; BadInput with all problems."""
     problems: list[Problem] = []
     options = _options(module, document, where, problems)
@@ -62,34 +81,54 @@ def options_of(module: ModuleType, document: Mapping[str, Any], where: str) -> B
 
 def _part_problems(definition: ExportDefinition, part: Part, place: str) -> list[Problem]:
     problems: list[Problem] = []
-    module = _kind(reports, part.model, f"{place}model", problems)
+    module = _found(models.load, part.model, f"{place}model", problems)
     if module is not None:
-        options = _options(module, part.options, f"{place}options", problems)
+        options = _options(module, _options_of(part), f"{place}options", problems)
         problems += _period_problems(definition, part, module, place)
         if options is not None:
-            problems += _field_problems(part, [column.name for column in module.columns(options)], place)
+            problems += _shape_problems(definition, part, module.columns(options), place)
     return problems + file_problems(part.file.model_dump(exclude={"name"}), f"{place}file")
 
 
-def _field_problems(part: Part, known: list[str], place: str) -> list[Problem]:
-    right = f"{part.model} has no such column; it has {', '.join(known)}"
-    return [
-        Problem(f"{place}fields[{index}].field", choice.field, right, "unknown_field")
-        for index, choice in enumerate(part.fields or [])
-        if choice.field not in known
-    ]
+def _shape_problems(
+    definition: ExportDefinition, part: Part, given: tuple[Column, ...], place: str
+) -> list[Problem]:
+    """Return what is wrong with what a part makes of its model's rows."""
+    problems: list[Problem] = []
+    layout = _found(layouts.load, part.layout, f"{place}layout", problems) if part.layout else None
+    if layout is not None and layout.model != part.model:
+        right = f"is made of {layout.model}, and this export is of {part.model}"
+        problems.append(Problem(f"{place}layout", part.layout or "", right, "layout_of_other_model"))
+    if problems:
+        return problems
+    shape = Shape(part, given, at=_ANY, zone=definition.timezone, scratch=Path(), layout=layout, where=place)
+    problems += shape.problems
+    if problems:
+        return problems
+    split = part.file.split or (layout.split if layout else None)
+    file = part.file.model_dump(exclude={"name"})
+    if split is not None and not file_problems(file):
+        problems += split_problems(split, shape.columns, file_options(file), f"{place}file.split")
+    chosen = list(shape.fields) if layout is not None else part.named_fields
+    columns = given if layout is None else layout.columns
+    return problems + privacy_problems(definition, part, columns, chosen, place)
 
 
-def _kind(package: ModuleType, name: str, where: str, problems: list[Problem]) -> ModuleType | None:
+def layout_of(part: Part) -> Layout | None:
+    """Return the layout that a part names; BadInput when there is none of that name."""
+    return layouts.load(part.layout, where=f"{part.id}: layout") if part.layout else None
+
+
+def _found(load: Callable[..., T], name: str, where: str, problems: list[Problem]) -> T | None:
     try:
-        return kinds.load(package, name, where=where)
+        return load(name, where=where)
     except BadInput as error:
         problems += error.problems
         return None
 
 
 def _options(
-    module: ModuleType, document: Mapping[str, Any], where: str, problems: list[Problem]
+    module: Any, document: Mapping[str, Any], where: str, problems: list[Problem]
 ) -> BaseModel | None:
     model: type[BaseModel] = module.Options
     try:
@@ -100,7 +139,7 @@ def _options(
 
 
 def _period_problems(
-    definition: ExportDefinition, part: Part, module: ModuleType, place: str
+    definition: ExportDefinition, part: Part, module: ReportModule, place: str
 ) -> list[Problem]:
     """In a pack, what is about one instant is about the period's end."""
     if module.PERIOD == "required" and definition.period is None:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from include.connections import Secrets
 from include.definitions.content import Part
 from include.definitions.model import ExportDefinition
-from include.definitions.naming import file_name
+from include.definitions.naming import file_name, part_template
 from include.definitions.occasion import name_values
 from include.definitions.periods import Interval
-from include.definitions.privacy import Privacy, minimum
+from include.definitions.privacy import Privacy
+from include.definitions.split import Split
 from include.formats import artefact
 from include.formats.manifest import ManifestFile, file_entry
 from include.formats.options import FileOptions, file_options
+from include.formats.splitting import split
 from include.ledger.columns import Column
-from include.pipeline.checks import model_of
+from include.pipeline.checks import layout_of, model_of
 from include.reports.agreement import Tally
-from include.reports.model import Asked, Needs
+from include.reports.model import Asked, ReportModule
 from include.reports.render import Job
 from include.shaping.privacy import Protector
+from include.shaping.shape import Shape
 from include.state.runs import RunRecord
 from include.state.tables import microseconds
 
@@ -42,46 +44,60 @@ class Written:
 class Prepared:
     """A part of the definition with everything looked up that does not need the ledger."""
 
+    definition: ExportDefinition
     part: Part
-    model: Any
+    run: RunRecord
+    model: ReportModule
     asked: Asked
+    shape: Shape
     file: FileOptions
-    path: Path
-    pack: bool
+    split: Split | None
+    folder: Path
     tally: Tally
     secrets: Secrets
 
     @property
     def export(self) -> str | None:
         """Return what the manifest calls it: its id within a pack."""
-        return self.part.id if self.pack else None
+        return self.part.id if self.definition.exports else None
 
-    @property
-    def needs(self) -> Needs:
-        """Return the relations and columns that its model reads."""
-        needs: Needs = self.model.needs(self.asked.options)
-        return needs
+    def path(self, label: str | None = None, ending: str = "") -> Path:
+        """Return where a file of it is written: of a split export, the one with this label."""
+        template = self.part.file.name or ""
+        if label is not None:
+            template = part_template(template, self.file.extension)
+        values = _values(self.definition, self.part.id, self.run) | {"part": label or ""}
+        name = file_name(template, values, self.file.extension)
+        return self.folder / (name.removesuffix(self.file.extension) + ending + self.file.extension)
 
     def job(self) -> Job[list[Written]]:
-        """Return the job whose sink writes the file."""
-        given = self.model.columns(self.asked.options)
-        plain, places = chosen(self.part, given)
-        names = [given[place].name for place in places]
-        protect = Protector(self.part.privacy or Privacy(), plain, self.secrets, names)
-        columns = protect.columns
+        """Return the job whose sink writes the files."""
+        protect = Protector(
+            self.part.privacy or Privacy(), self.shape.columns, self.secrets, self.shape.fields
+        )
 
         def sink(batches: Iterator[pa.RecordBatch]) -> list[Written]:
-            rows = map(protect, _arranged(self.tally.watch(batches), plain, places))
-            made = artefact.write(self.path, columns, rows, self.file, self.secrets)
-            entry = file_entry(made, columns, self.file, export=self.export)
-            return [Written(self.path, entry)]
+            rows = map(protect, self.shape.apply(self.tally.watch(batches)))
+            if self.split is None:
+                return [self._written(self.path(), protect.columns, rows)]
+            parts = split(rows, protect.columns, self.split, self.file, self.folder)
+            return [self._written(self.path(label), protect.columns, some) for label, some in parts]
 
         return Job(self.model, self.asked, sink)
 
+    def _written(self, path: Path, columns: Sequence[Column], rows: Iterator[pa.RecordBatch]) -> Written:
+        made = artefact.write(path, columns, rows, self.file, self.secrets)
+        return Written(path, file_entry(made, columns, self.file, export=self.export))
 
-def prepare(definition: ExportDefinition, run: RunRecord, folder: Path, secrets: Secrets) -> list[Prepared]:
-    """Return the run's exports in the order of the definition; their files will lie in `folder`."""
-    return [_prepared(definition, part, run, folder, secrets) for part in definition.parts]
+
+def prepare(definition: ExportDefinition, run: RunRecord, scratch: Path, secrets: Secrets) -> list[Prepared]:
+    """Return the run's exports in the order of the definition; their files will lie in folders of `scratch`."""
+    prepared = []
+    for index, part in enumerate(definition.parts):
+        folder = scratch / f"export-{index}"
+        folder.mkdir()
+        prepared.append(_prepared(definition, part, run, folder, secrets))
+    return prepared
 
 
 def run_name(definition: ExportDefinition, run: RunRecord, extension: str) -> str:
@@ -93,25 +109,36 @@ def _prepared(
     definition: ExportDefinition, part: Part, run: RunRecord, folder: Path, secrets: Secrets
 ) -> Prepared:
     model, options = model_of(part)
-    file = file_options(part.file.model_dump(exclude={"name"}))
+    layout = layout_of(part)
     # In a pack, what is about one instant is about the end of the pack's period.
-    of_period = model.PERIOD != "none"
+    start, end = (run.start, run.end) if model.PERIOD != "none" else (None, None)
+    shape = Shape(
+        part, model.columns(options), at=run.as_of, start=run.start, zone=definition.timezone, scratch=folder,
+        layout=layout,
+    )  # fmt: skip
     asked = Asked(
-        start=_micros(run.start) if of_period else None,
-        end=_micros(run.end) if of_period else None,
+        start=_micros(start),
+        end=_micros(end),
         as_of=microseconds(run.as_of),
         known_at=microseconds(run.known_at),
         options=options,
         timezone=definition.timezone,
     )
-    name = file_name(part.file.name or "", _values(definition, part.id, run), file.extension)
     tally = Tally(part.id, part.model, asked)
-    return Prepared(part, model, asked, file, folder / name, bool(definition.exports), tally, secrets)
+    asked = replace(asked, wanted=shape.wanted | tally.reads, keep=part.filters)
+    return Prepared(
+        definition, part, run, model, asked, shape,
+        file=file_options(part.file.model_dump(exclude={"name"})),
+        split=part.file.split or (layout.split if layout else None),
+        folder=folder,
+        tally=tally,
+        secrets=secrets,
+    )  # fmt: skip
 
 
-def _values(definition: ExportDefinition, export: str, run: RunRecord) -> Any:
+def _values(definition: ExportDefinition, export: str, run: RunRecord) -> dict[str, str]:
     """Return the placeholders' values; the sequence is the revision's, since a name must not depend on the chain."""
-    return name_values(
+    values = name_values(
         definition,
         occurrence=run.occurrence or run.as_of,
         interval=Interval(run.start, run.end) if run.end else None,
@@ -119,24 +146,7 @@ def _values(definition: ExportDefinition, export: str, run: RunRecord) -> Any:
         export=export,
         revision=run.revision,
     )
-
-
-def chosen(part: Part, given: tuple[Column, ...]) -> tuple[list[Column], list[int]]:
-    """Return the columns of the file, in its order and with its headers, and their places in the model."""
-    places = {column.name: index for index, column in enumerate(given)}
-    if part.fields is None:
-        kept = minimum(given, part.privacy)
-        return list(kept), [places[column.name] for column in kept]
-    picked = [(choice.title, places[choice.field]) for choice in part.fields]
-    return [given[place]._replace(name=title) for title, place in picked], [place for _, place in picked]
-
-
-def _arranged(
-    batches: Iterator[pa.RecordBatch], columns: list[Column], places: list[int]
-) -> Iterator[pa.RecordBatch]:
-    names = [column.name for column in columns]
-    for batch in batches:
-        yield pa.RecordBatch.from_arrays([batch.column(place) for place in places], names=names)
+    return dict(values)
 
 
 def _micros(moment: datetime | None) -> int | None:

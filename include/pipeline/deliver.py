@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import uuid
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from include.errors import BadInput, LoyaltyError, NeedsPerson, Permanent, Probl
 from include.formats.hashes import file_sha256
 from include.pipeline.checks import options_of
 from include.pipeline.context import Context, Progress, silent
+from include.scratch import working_folder
 from include.state.deliveries import Claim, DeliveryState
 from include.state.identity import delivery_key
 from include.state.leases import Heartbeat, StaleFence
@@ -104,8 +104,7 @@ def _recorded(context: Context, claim: Claim) -> Iterator[None]:
 @contextmanager
 def _parcel(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
     """Bring the artefacts to this machine and check that they are what was rendered."""
-    scratch = context.settings.scratch / f"deliver-{key[:24]}-{uuid.uuid4().hex[:8]}"
-    try:
+    with working_folder(context.settings.scratch, f"deliver-{key[:24]}") as scratch:
         files = []
         for each in run.files:
             path = context.store.path(each["key"]) or context.store.get_to(
@@ -114,8 +113,6 @@ def _parcel(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
             _check(path, each)
             files.append(ParcelFile(path, each["name"], each["sha256"], each["bytes"], each["media_type"]))
         yield Parcel(files, key)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _check(path: Path, entry: dict[str, Any]) -> None:

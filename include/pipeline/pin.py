@@ -10,6 +10,7 @@ from include.definitions.periods import Interval
 from include.errors import BadInput, NotYet, Problem
 from include.pipeline.checks import check, model_of
 from include.pipeline.context import Context, settle_delay
+from include.pipeline.privacy import secrets_of
 from include.state.identity import request_key
 from include.state.runs import RunRecord, RunStatus
 
@@ -41,6 +42,7 @@ def pin(
     ]
     if problems:
         raise BadInput(problems)
+    secrets_of(context, definition)  # what it refuses, it refuses before anything is read
     if _follows_deliveries(definition) and occurrence is not None and as_of is None and end is None:
         # What was delivered last has moved on since this run was first made.
         pinned = context.state.runs.of_occurrence(

@@ -14,31 +14,30 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from include.connections import Secrets
+from include.connections import Secrets, public_environment
 from include.errors import BadInput, LoyaltyError, NotYet, Problem, Transient
 from include.pipeline.context import Progress
 from include.settings import ROOT
 
 # Allocators that give memory back, and one arena for all threads; read when a process starts.
 MEMORY = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
-# Variables that hold secrets, by how their names begin; a stage is given what it needs of them.
-WITHHELD = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "AIRFLOW__", "LOYALTY_LEDGER_URL", "LOYALTY_STATE_URL")
 
 
 def in_process(stage: str, *arguments: Any, progress: Progress) -> Any:
     """Return what the function `module:name` returns for `(*arguments, progress=...)`, computed in a new process.
 
-    Arguments, results and errors travel by pickle, errors with the secrets in them hidden. Raises what the function raised, and Transient when the process
-    was killed (out of memory, for example). The process ends when this one does.
+    Arguments, results and errors travel by pickle, errors with the secrets in them hidden. Raises what the function
+    raised, and Transient when the process was killed (out of memory, for example). The process ends when this one
+    does.
     """
     ours, theirs = Pipe()
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     call = f"from {__name__} import child; child({theirs.fileno()}, {os.getpid()})"
-    environment = {**MEMORY, **public_environment(os.environ), "PYTHONPATH": paths}
+    environment = {**MEMORY, **public_environment(), "PYTHONPATH": paths}
     with (
         subprocess.Popen([sys.executable, "-c", call], pass_fds=[theirs.fileno()], env=environment) as child,
         ours,
@@ -59,11 +58,6 @@ def in_process(stage: str, *arguments: Any, progress: Progress) -> Any:
         except BaseException:
             child.kill()
             raise
-
-
-def public_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without the variables that hold connections, databases and keys."""
-    return {name: value for name, value in environment.items() if not name.startswith(WITHHELD)}
 
 
 def child(descriptor: int, parent: int) -> None:

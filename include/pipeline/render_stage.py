@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,12 @@ from include.formats.manifest import SUFFIX, Bundle, Manifest, Origin, manifest_
 from include.pipeline import changes
 from include.pipeline.contents import Prepared, Written, prepare, run_name
 from include.pipeline.context import Context, Progress
+from include.reports import models
 from include.reports.agreement import disagreements
 from include.reports.model import LocalSnapshot
 from include.reports.render import Notes
 from include.reports.render import render as render_jobs
+from include.scratch import working_folder
 from include.settings import Settings
 from include.snapshots import registry
 from include.snapshots.local import local
@@ -29,13 +29,12 @@ from include.snapshots.manifest import SnapshotManifest
 from include.state import StaleFence
 from include.state.identity import code_version
 from include.state.runs import RunRecord
+from include.state.tables import instant
 
 FOLDER = "artefacts"
 
 
-def make(
-    settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Progress
-) -> list[dict[str, Any]]:
+def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Progress) -> list[dict[str, Any]]:
     """Render into scratch, then into the store; runs in a process of its own.
 
     Returns the run's files, or one entry `{"skipped": why}` where the definition's conditions send nothing.
@@ -44,13 +43,10 @@ def make(
     if earlier := _made_earlier(context, run):
         return earlier
     definition = ExportDefinition.model_validate(run.definition)
-    scratch = settings.scratch / f"render-{run.run_key[:24]}-{uuid.uuid4().hex[:8]}"
-    files = scratch / "files"
-    files.mkdir(parents=True)
-    try:
+    with working_folder(settings.scratch, f"render-{run.run_key[:24]}") as scratch:
         read = registry.load(context.store, context.state, run.snapshot_id or "")
-        prepared = prepare(definition, run, files, secrets)
-        snapshot = _local(context, run, read, prepared, scratch / "snapshot")
+        prepared = prepare(definition, run, scratch, secrets)
+        snapshot = _local(context, read, prepared, scratch / "snapshot")
         notes = Notes()
         jobs = [each.job() for each in prepared]
         parts = render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes)
@@ -79,20 +75,16 @@ def make(
         for path in [scratch / bundle.name] if bundle else [each.path for each in written]:
             context.store.put_new(_key(run, file_sha256(path), path.name), path)
         return _entries(run, _manifest(context, run, draft, scratch))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _local(
-    context: Context, run: RunRecord, read: SnapshotManifest, prepared: list[Prepared], folder: Path
-) -> LocalSnapshot:
-    """Bring the relations that the run reads to this machine."""
-    names = {name for each in prepared for name in each.needs}
-    files = {}
-    if "transactions" in names:
-        files = local(context.store, read, ["transactions"], folder, before=run.as_of, state=context.state)
-    others = tuple(sorted(names - {"transactions"}))
-    files |= local(context.store, read, others, folder, state=context.state)
+def _local(context: Context, read: SnapshotManifest, prepared: list[Prepared], folder: Path) -> LocalSnapshot:
+    """Bring the relations that the run reads to this machine, without files that nobody looks into."""
+    spans = models.spans((each.model, each.asked) for each in prepared)
+    files: dict[str, list[Path]] = {}
+    for span in set(spans.values()):
+        since, before = (None if moment is None else instant(moment) for moment in span)
+        names = [name for name, its_own in spans.items() if its_own == span]
+        files |= local(context.store, read, names, folder, since=since, before=before, state=context.state)
     return LocalSnapshot(files, read.columns())
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from include.errors import LedgerViolation
@@ -32,6 +33,8 @@ from include.reports.replay import BookedPartition
 KIND = "ageing"
 TITLE = "Ageing of points"
 PERIOD: Period = "none"
+
+_AT_ONCE = 250_000  # rows; what numpy makes on the way is as long
 
 _COLUMNS = (
     Column("program_id", FieldType.ID),
@@ -82,26 +85,36 @@ class _Ageing:
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         program = program_codes(partition, list(self._programs), complete=self._complete)
-        rows, booked = partition.rows, partition.booked
-        of_row = program[partition.row_account]
-        age = np.zeros(len(rows), np.int64)
-        expiry = np.zeros(len(rows), np.int64)
-        for i, known in enumerate(self._programs.values()):
-            own = of_row == i
-            age[own] = age_buckets(rows.created_at[own], self._at, known.zone)
-            expiry[own] = expiry_buckets(rows.expires_at[own], self._at, known.zone)
-            held = booked.active + booked.pending - booked.debt
+        booked = partition.booked
+        held = booked.active + booked.pending - booked.debt
+        for i in range(len(self._programs)):
             self._held[i] += int(held[program == i].sum())
+        age, lot_class = self._ages(partition, program)
         group = np.where(program < 0, len(self._programs), program)
         attribution = Attribution(
             group=group,
             program=group,
             cohort=age,
-            lot_class=2 * expiry + (rows.activates_at > self._at),
+            lot_class=lot_class,
             ids=ids_of(partition),
         )
         self._cohorts.add(booked, attribution)
         return ()
+
+    def _ages(self, partition: BookedPartition, program: Ints) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        """Return the bucket of age of each row, and the class of its lot: by expiry, then whether it waits."""
+        rows = partition.rows
+        age, lot_class = np.zeros(len(rows), np.int8), np.zeros(len(rows), np.int8)
+        for begin in range(0, len(rows), _AT_ONCE):
+            some = slice(begin, begin + _AT_ONCE)
+            of_row = program[partition.row_account[some]]
+            created_at, expires_at = rows.created_at[some], rows.expires_at[some]
+            for i, known in enumerate(self._programs.values()):
+                own = of_row == i
+                age[some][own] = age_buckets(created_at[own], self._at, known.zone)
+                lot_class[some][own] = 2 * expiry_buckets(expires_at[own], self._at, known.zone)
+            lot_class[some] += rows.activates_at[some] > self._at
+        return age, lot_class
 
     def finish(self) -> Iterator[pa.RecordBatch]:
         found = self._cohorts.figures()

@@ -36,11 +36,18 @@ class Tally:
     def __init__(self, export: str, model: str, asked: Asked) -> None:
         self.export = export
         self.programs: tuple[str, ...] = tuple(getattr(asked.options, "programs", ()))
-        self._columns = dict(_QUANTITIES.get(model, {}))
+        part_of_it = getattr(asked.options, "holders", "all") != "all"
+        self._columns = {} if part_of_it else dict(_QUANTITIES.get(model, {}))
         if asked.start is None and _MOVED in self._columns:
             # All that ever moved is what is held.
             self._columns[_HELD] = self._columns.pop(_MOVED)
         self.sums: dict[str, Counter[str]] = {name: Counter() for name in self._columns}
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Return the report's columns that are added up."""
+        figures = frozenset(name for signs in self._columns.values() for name in signs)
+        return figures | {"program_id"} if figures else figures
 
     def watch(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the report's batches as they come, whole, adding them up."""

@@ -6,6 +6,7 @@ docs/ledger.md sections 1 and 3. Of each lot, its points are the sum of its allo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from include.ledger.booking import ALLOCATED_AS_EXPIRY, ALLOCATED_AT_DEBIT, TransactionType
+from include.ledger.booking import ALLOCATED_AS_EXPIRY, ALLOCATED_AT_DEBIT, NEVER, TransactionType
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.reports import programs
@@ -42,6 +43,7 @@ _COLUMNS = (
 _KINDS = pa.array(["debit", "repayment", "posted_expiry", "expiry"])
 _DERIVED = 3
 _WORDS = pa.array([kind.word for kind in TransactionType])
+_AT_ONCE = 200_000  # allocations, or expiries, of one account: some 150 bytes each
 
 
 class Options(BaseModel):
@@ -76,12 +78,21 @@ class _Allocations:
         self._programs = options.programs
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
+        for allocations, expiries in _stretches(partition):
+            yield from self._stretch(partition, allocations, expiries)
+
+    def _stretch(
+        self, partition: BookedPartition, allocations: slice, expiries: slice
+    ) -> Iterator[pa.RecordBatch]:
         booked = partition.booked
-        debit = np.concatenate((booked.allocation_debit, np.full(booked.expiry_lot.size, -1)))
-        lot = np.concatenate((booked.allocation_lot, booked.expiry_lot))
-        points = np.concatenate((booked.allocation_points, booked.expiry_points))
-        at = np.concatenate((booked.allocation_at, booked.expiry_at))
-        kind = np.concatenate((booked.allocation_kind, np.full(booked.expiry_lot.size, _DERIVED, np.uint8)))
+        expired = booked.expiry_lot[expiries]
+        debit = np.concatenate((booked.allocation_debit[allocations], np.full(expired.size, -1)))
+        lot = np.concatenate((booked.allocation_lot[allocations], expired))
+        points = np.concatenate((booked.allocation_points[allocations], booked.expiry_points[expiries]))
+        at = np.concatenate((booked.allocation_at[allocations], booked.expiry_at[expiries]))
+        kind = np.concatenate(
+            (booked.allocation_kind[allocations], np.full(expired.size, _DERIVED, np.uint8))
+        )
         account = np.searchsorted(partition.rows.account_start, lot, side="right") - 1
         # At one instant what expires goes before debits and repayments (docs/ledger.md section 3).
         order = np.lexsort((kind != _DERIVED, at, account))
@@ -105,6 +116,19 @@ class _Allocations:
         if self._programs:
             mask &= programs.mask(partition.accounts, self._programs)[partition.row_account[lot]]
         return mask
+
+
+def _stretches(partition: BookedPartition) -> Iterator[tuple[slice, slice]]:
+    """Yield stretches of allocations and expiries: those of a large account, which stand by time, in several."""
+    booked = partition.booked
+    if partition.rows.accounts_count > 1:
+        yield slice(None), slice(None)
+        return
+    some = (booked.allocation_at[_AT_ONCE::_AT_ONCE], booked.expiry_at[_AT_ONCE::_AT_ONCE], [NEVER])
+    ends = np.unique(np.concatenate(some))
+    allocations, expiries = (np.searchsorted(of, ends) for of in (booked.allocation_at, booked.expiry_at))
+    for begin, end in pairwise(zip([0, *allocations.tolist()], [0, *expiries.tolist()], strict=True)):
+        yield slice(begin[0], end[0]), slice(begin[1], end[1])
 
 
 def _slice(

@@ -1,14 +1,15 @@
 """Balance: what every account, or every customer, holds as of an instant.
 
 docs/ledger.md section 4. A customer's figures are those of the customer's own accounts and owned cards; a card
-without an owner is a row of its own, so customers add up to accounts.
+without an owner is a row of its own, so customers add up to accounts. Rows of holders of one kind alone do not
+add up to the program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from include.ledger.balances import balances
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
-from include.reports import customers, files, programs, tiers
+from include.reports import files, owners, programs, tiers
 from include.reports.files import Spool
 from include.reports.joins import Batches, Side, chosen, left_join, relation
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
@@ -37,28 +38,36 @@ _COLUMNS = (
     Column("holder_kind", FieldType.ENUM),
     Column("holder_id", FieldType.ID),
     Column("customer_id", FieldType.ID),
-    Column("customer_name", FieldType.TEXT),
-    Column("email", FieldType.TEXT),
+    Column("customer_name", FieldType.TEXT, pii=True),
+    Column("email", FieldType.TEXT, pii=True),
     Column("tier", FieldType.TEXT),
     *(Column(name, FieldType.POINTS) for name in _POINTS),
     Column("registered_at", FieldType.INSTANT),
     Column("last_activity_at", FieldType.INSTANT),
     Column("stated_balance", FieldType.POINTS),
     Column("stated_difference", FieldType.POINTS),
+    Column("program_external_id", FieldType.INTEGER),
+    Column("card_status", FieldType.ENUM),
 )
 # What one grain cannot have: a customer has all purses of a program, and only customers and whole cards have a
 # balance that the ledger's owner states.
 _LEFT_OUT = {"customer": {"subledger_id"}, "account": {"stated_balance", "stated_difference"}}
 # Between purse and tier while accounts become customers: the tier of the first purse is the customer's.
 _SEPARATOR = "\x1f"
+_OF_PROGRAM = {"program_id": "program_id", "name": "program_name", "external_id": "program_external_id"}
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
 class Options(BaseModel):
-    """`grain` says what one row is; `programs` keeps only these; `include_zero` keeps rows that hold nothing."""
+    """`grain` says what one row is; `holders` and `programs` keep only these; `include_zero` keeps rows of nothing.
+
+    With grain `customer`, cards are those that nobody owns.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     grain: Literal["account", "customer"] = "account"
+    holders: Literal["all", "customers", "cards"] = "all"
     include_zero: bool = True
     programs: tuple[str, ...] = ()
 
@@ -69,9 +78,9 @@ def needs(options: Options) -> Needs:
     return {
         **tiers.NEEDS,
         "transactions": BOOKING_COLUMNS,
-        "programs": programs.COLUMNS,
-        "customers": (*customers.NEEDS["customers"], *stated),
-        "cards": (*customers.NEEDS["cards"], *stated),
+        "programs": (*programs.COLUMNS, "external_id"),
+        "customers": (*owners.NEEDS["customers"], *stated),
+        "cards": (*owners.NEEDS["cards"], "status", *stated),
     }
 
 
@@ -93,7 +102,7 @@ class _Balance:
         self._options = options
         self._snapshot = snapshot
         self._scratch = scratch
-        self._as_of = asked.as_of
+        self._asked = asked
         self._figures = Spool(scratch / "figures.arrow")
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
@@ -107,25 +116,37 @@ class _Balance:
         }
         for name, values in more.items():
             table = table.append_column(name, values)
-        for batch in programs.keep(table, self._options.programs).to_batches():
+        kept = programs.keep(table, self._options.programs)
+        if self._options.grain == "account":
+            kept = self._of_holders(kept)
+        for batch in kept.to_batches():
             self._figures.write(batch)
         return ()
 
     def finish(self) -> Iterator[pa.RecordBatch]:
-        rows = customers.with_owners(self._figures.batches(), self._snapshot, self._scratch)
-        rows = tiers.with_tiers(rows, self._snapshot, self._as_of, self._scratch)
+        rows = owners.with_owners(self._figures.batches(), self._snapshot, self._scratch)
+        rows = tiers.with_tiers(rows, self._snapshot, self._asked.as_of, self._scratch)
         if self._options.grain == "customer":
-            rows = self._stated(self._by_customer(rows))
-        rows = customers.with_names(rows, self._snapshot, self._scratch)
-        named = relation(
-            self._snapshot, "programs", "program_id", {"program_id": "program_id", "name": "program_name"}
-        )
-        rows = left_join(rows, named, self._scratch)
+            rows = self._stated(map(self._of_holders, self._by_customer(rows)))
+        rows = owners.with_names(rows, self._snapshot, self._scratch)
+        named = relation(self._snapshot, "programs", "program_id", _OF_PROGRAM)
+        rows = left_join(self._with_status(rows), named, self._scratch)
         kept = rows if self._options.include_zero else map(_without_zero, rows)
         yield from chosen(kept, arrow_schema(columns(self._options)))
 
+    def _of_holders(self, rows: Rows) -> Rows:
+        """Return the rows whose holders are asked for."""
+        if self._options.holders == "all":
+            return rows
+        return rows.filter(pc.equal(rows.column("holder_kind"), self._options.holders.removesuffix("s")))
+
+    def _with_status(self, rows: Batches) -> Batches:
+        if self._asked.wants("card_status"):
+            return left_join(rows, self._side("cards", "card_id", "status", "card_status"), self._scratch)
+        return (row.append_column("card_status", pa.nulls(len(row), pa.string())) for row in rows)
+
     def _by_customer(self, rows: Batches) -> Batches:
-        grouped = customers.by_customer(
+        grouped = owners.by_customer(
             map(_with_purse, rows),
             sums=_POINTS,
             largest=("last_activity_at",),
@@ -141,16 +162,17 @@ class _Balance:
     def _stated(self, rows: Batches) -> Batches:
         """Yield rows with what the ledger's owner states. A customer's figure has no program: only one may be there."""
         one_program = files.row_count(self._snapshot.files.get("programs", ())) == 1
-        rows = left_join(rows, self._side("cards", "card_id", "card_stated"), self._scratch)
-        rows = left_join(rows, self._side("customers", "customer_id", "customer_stated"), self._scratch)
+        rows = left_join(rows, self._side("cards", "card_id", "stated_balance", "card_stated"), self._scratch)
+        customers = self._side("customers", "customer_id", "stated_balance", "customer_stated")
+        rows = left_join(rows, customers, self._scratch)
         for batch in rows:
             of_customer = batch.column("customer_stated") if one_program else pa.nulls(len(batch), pa.int64())
             stated = pc.coalesce(batch.column("card_stated"), of_customer)
             difference = pc.subtract(stated, batch.column("points_balance"))
             yield batch.append_column("stated_balance", stated).append_column("stated_difference", difference)
 
-    def _side(self, name: str, key: str, renamed: str) -> Side:
-        return relation(self._snapshot, name, key, {key: key, "stated_balance": renamed})
+    def _side(self, name: str, key: str, column: str, renamed: str) -> Side:
+        return relation(self._snapshot, name, key, {key: key, column: renamed})
 
 
 def _with_purse(accounts: pa.RecordBatch) -> pa.RecordBatch:

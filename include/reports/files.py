@@ -6,7 +6,7 @@ import os
 import queue
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,16 +30,19 @@ def batches(
     *,
     batch_rows: int,
     dictionary: Sequence[str] = (),
+    groups: Callable[[pq.FileMetaData], list[int]] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield a relation's rows in file order with `columns` in their catalog types, a missing column as nulls.
 
-    Columns named in `dictionary` come dictionary-encoded, straight from the file's own pages.
+    Columns named in `dictionary` come dictionary-encoded, straight from the file's own pages. `groups` says
+    which row groups of a file to read; the others cost nothing.
     """
     schema = arrow_schema(RELATIONS[relation], columns)
     for path in paths:
         with pq.ParquetFile(path, read_dictionary=list(dictionary), pre_buffer=False) as file:
             there = [name for name in columns if name in file.schema_arrow.names]
-            for batch in file.iter_batches(batch_size=batch_rows, columns=there, use_threads=False):
+            chosen = None if groups is None else groups(file.metadata)
+            for batch in file.iter_batches(batch_rows, row_groups=chosen, columns=there, use_threads=False):
                 yield _conform(batch, schema, dictionary)
 
 

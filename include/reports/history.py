@@ -5,7 +5,7 @@ docs/ledger.md section 5. Rows pass through Arrow from the partition to the file
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from include.ledger.booking import NEVER, TransactionType
 from include.ledger.catalog import RELATIONS, FieldType
 from include.ledger.columns import Column
 from include.ledger.invariants import problem_codes
+from include.reports import programs
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
 from include.reports.partitions import BOOKING_COLUMNS
 from include.reports.replay import BookedPartition, Ints, instants, with_others, words
@@ -36,6 +37,7 @@ _FIGURES = {
     "posted_points": FieldType.POINTS,
     "confirmed_points": FieldType.POINTS,
     "problems": FieldType.TEXT,
+    "program_external_id": FieldType.INTEGER,
 }
 _DEFAULT = (
     "transaction_id",
@@ -52,12 +54,14 @@ _DEFAULT = (
     "related_transaction_id",
 )
 _FIELDS = {field.name: field.type for field in RELATIONS["transactions"].fields if field.name != "points"}
+_PERSONAL = {field.name for field in RELATIONS["transactions"].fields if field.pii}
 _ALL = (
     *_DEFAULT[:10],
     "posted_points",
     "confirmed_points",
     *(x for x in _FIELDS if x not in _DEFAULT[:10]),
     "problems",
+    "program_external_id",
 )
 # What a derived expiry shares with the lot that expired.
 _OF_ACCOUNT = ("program_id", "subledger_id", "customer_id", "card_id")
@@ -75,32 +79,37 @@ def needs(options: Options) -> Needs:
     """Return the relations and columns that the report reads where the ledger has them."""
     if options.profile == "default":
         return {"transactions": BOOKING_COLUMNS}
-    return {"transactions": RELATIONS["transactions"].names}
+    return {"transactions": RELATIONS["transactions"].names, "programs": ("program_id", "external_id")}
 
 
 def columns(options: Options) -> tuple[Column, ...]:
     """Return the output columns in order."""
     names = _DEFAULT if options.profile == "default" else _ALL
-    return tuple(Column(name, (_FIELDS | _FIGURES)[name]) for name in names)
+    return tuple(Column(name, (_FIELDS | _FIGURES)[name], name in _PERSONAL) for name in names)
 
 
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # noqa: ARG001
     """Return the history of `[start, end)`, or of all time before `as_of`."""
     assert isinstance(asked.options, Options)
-    return _History(asked, asked.options)
+    names = [column.name for column in columns(asked.options)]
+    externals = programs.externals(snapshot) if "program_external_id" in names else {}
+    return _History(asked, names, externals)
 
 
 class _History:
-    def __init__(self, asked: Asked, options: Options) -> None:
+    def __init__(self, asked: Asked, names: list[str], externals: Mapping[str, int | None]) -> None:
         self.cuts: tuple[Cut, ...] = (asked.cut,)
         self._start = asked.start
-        self._names = [column.name for column in columns(options)]
+        self._names = names
+        self._externals = externals
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         total = len(partition.rows)
         past = self._past(partition)
         at_start = past & (partition.booked.expiry_at == self._start)
-        passed = np.concatenate(([0], np.cumsum(partition.booked.expiry_points * at_start)))
+        passed = np.zeros(1, np.int64)
+        if at_start.any():
+            passed = np.concatenate((passed, np.cumsum(partition.booked.expiry_points * at_start)))
         step = partition.rows_at_once
         for start in range(0, total, step):
             rows, expiries = self._asked_for(partition, start, min(start + step, total), total)
@@ -130,7 +139,7 @@ class _History:
         return (booked.expiry_at <= self._start) & (lot_created_at < self._start)
 
     def _block(self, partition: BookedPartition, entries: Ints, passed: Ints) -> pa.RecordBatch:
-        view = _Entries(partition, entries, passed)
+        view = _Entries(partition, entries, passed, self._externals)
         return pa.RecordBatch.from_arrays([view.column(name) for name in self._names], self._names)
 
 
@@ -149,11 +158,15 @@ def _interleaved(partition: BookedPartition, rows: Ints, expiries: Ints) -> Ints
 class _Entries:
     """A slice of history: posted rows and derived expiries, column by column.
 
-    passed: of the first i expiries, the points that expired at the start in an earlier period: int64[expiries + 1].
+    passed: of the first i expiries, the points that expired at the start in an earlier period: int64[expiries + 1],
+    or one 0 where none did.
     """
 
-    def __init__(self, partition: BookedPartition, entries: Ints, passed: Ints) -> None:
+    def __init__(
+        self, partition: BookedPartition, entries: Ints, passed: Ints, externals: Mapping[str, int | None]
+    ) -> None:
         self._partition = partition
+        self._externals = externals
         self._passed = passed
         self._entries = entries
         count = len(partition.rows)
@@ -171,6 +184,7 @@ class _Entries:
             "related_transaction_id": self._related,
             "type": self._types,
             "problems": self._problems,
+            "program_external_id": lambda: programs.external(self._of_holder("program_id"), self._externals),
             "created_at": self._instants,
             "activates_at": lambda: instants(
                 np.where(self._points() > 0, self._rows_or("activates_at", NEVER), NEVER)

@@ -62,7 +62,7 @@ def microseconds(instant: datetime) -> int:
 
 @dataclass(frozen=True)
 class Changes:
-    """Changes of single accounts, sorted by account: each is int64[n], `account` an index of the partition."""
+    """Changes by account and day, sorted so: each is int64[n], `account` an index of the partition."""
 
     account: Ints
     day: Ints
@@ -91,8 +91,17 @@ def changes(now: BookedPartition, then: BookedPartition, horizon: Horizon) -> Ch
     points[expiring.size :, 1] = np.where(usable, left, 0)
     points[expiring.size :, 2] = left
     account = np.searchsorted(rows.account_start, lot, side="right") - 1
-    order = np.argsort(account, kind="stable")
-    return Changes(account[order], np.searchsorted(horizon.ends, at[order]), points[order])
+    return _by_day(account, np.searchsorted(horizon.ends, at), points, len(horizon.days))
+
+
+def _by_day(account: Ints, day: Ints, points: Ints, days: int) -> Changes:
+    """Return the sums of each account and day: an account has no more of them than there are days."""
+    key = account * days + day
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    first = np.flatnonzero(np.concatenate((np.ones(min(key.size, 1), np.bool_), key[1:] != key[:-1])))
+    sums = np.add.reduceat(points[order], first, axis=0) if first.size else points
+    return Changes(key[first] // days, key[first] % days, sums)
 
 
 def change_batch(place: Ints, day: Ints, points: Ints) -> pa.RecordBatch:

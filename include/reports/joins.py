@@ -24,8 +24,8 @@ from include.reports import files
 from include.reports.model import SLICE_ROWS, LocalSnapshot
 from include.reports.splitting import Piece, Scatter
 
-# Rows of a relation that are looked up in one go: some 100 bytes each.
-ROWS_IN_MEMORY = 250_000
+# Rows of a relation that are looked up in one go: some 100 bytes each, and as much again while they are indexed.
+ROWS_IN_MEMORY = 100_000
 _READ_ROWS = 32_768
 _PLACE = "place of the row"
 
@@ -78,26 +78,27 @@ def left_join(rows: Batches, side: Side, folder: Path, *, in_memory: int = ROWS_
     `rows` have a column of the key's name. Their order stays, their batches are cut anew.
     """
     if side.rows <= in_memory:
-        found = _Index(_table(side.read(), side.schema), side)
+        found = Index(_table(side.read(), side.schema), side.key, side.first_by)
         for batch in rows:
             yield _extended(batch, found.of(batch.column(side.key)))
         return
     yield from _Ranges(side, folder, -(-side.rows // in_memory), in_memory).join(rows)
 
 
-class _Index:
-    """A table to look up by key."""
+class Index:
+    """A table to look up by `key`; of rows with the same key the first by the column `first_by` counts."""
 
-    def __init__(self, table: pa.Table, side: Side) -> None:
-        table = table.filter(table.column(side.key).is_valid())
-        if side.first_by:
-            table = table.sort_by(side.first_by)
-        hashes = text_hashes(table.column(side.key))
+    def __init__(self, table: pa.Table, key: str, first_by: str | None = None) -> None:
+        if table.column(key).null_count:
+            table = table.filter(table.column(key).is_valid())
+        if first_by:
+            table = table.sort_by(first_by)
+        hashes = text_hashes(table.column(key))
         order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[order]
         table = table.take(pa.array(order)).combine_chunks()
-        self._keys = _column(table, side.key)
-        self._others = {name: _column(table, name) for name in table.column_names if name != side.key}
+        self._keys = _column(table, key)
+        self._others = {name: _column(table, name) for name in table.column_names if name != key}
 
     def of(self, keys: pa.Array) -> dict[str, pa.Array]:
         """Return the other columns for `keys`, null where there is none."""
@@ -169,7 +170,7 @@ class _Ranges:
             yield from self._in_order(piece, first, min(self._block, total - first))
 
     def _answer(self, questions: Piece, relation_rows: Piece, ordered: Scatter) -> None:
-        index = _Index(_table(relation_rows.batches(), self._side.schema), self._side)
+        index = Index(_table(relation_rows.batches(), self._side.schema), self._side.key, self._side.first_by)
         for batch in questions.batches():
             place = batch.column(_PLACE)
             answer = pa.RecordBatch.from_pydict({**index.of(batch.column(self._side.key)), _PLACE: place})

@@ -1,8 +1,8 @@
 """A of every issue month, for the deferred revenue method: what the issued points deferred when they were issued.
 
-docs/ledger.md section 6. DuckDB brings orders and their rows together over the snapshot, in bounded memory.
-Amounts are integers: multiples of 10 to the minus CONSIDERATION_PLACES of the currency unit, each product
-rounded half up once (`liability_shares.py`).
+docs/ledger.md section 6. Orders and their rows come together in ranges of the order id's hash, so that memory
+does not follow their number. Amounts are integers: multiples of 10 to the minus CONSIDERATION_PLACES of the
+currency unit, each product rounded half up once (`liability_shares.py`).
 
 Decided here, where the rules leave a choice:
 
@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,12 +29,14 @@ from numpy.typing import NDArray
 
 from include.errors import BadInput, LedgerViolation, Problem
 from include.ledger.ageing import month_number, month_start
+from include.ledger.hashing import text_hashes
 from include.ledger.revenue import CONSIDERATION_PLACES
-from include.reports import files
-from include.reports.engine import Engine
+from include.ledger.rows import Ints
+from include.reports import files, joins
 from include.reports.liability_programs import Program, Rates
 from include.reports.liability_shares import MONEY_UNIT, WORTH, Wide, decimals, numbers, shares, sums, worths
 from include.reports.model import LocalSnapshot, Needs
+from include.reports.splitting import Scatter
 
 NEEDS: Needs = {
     "transactions": ("program_id", "type", "points", "created_at", "recorded_at", "order_id"),
@@ -42,39 +45,9 @@ NEEDS: Needs = {
 _RATE_SCALE = 10**8
 _FIRST_MONTH = 1970 * 12  # what was issued before counts as issued in it
 
-# `stretches` holds the stretches of time in which month and rates of a program stay the same; a cut starts one
-# too, so that one pass gives the sums before and after it. DuckDB only brings the rows of an order and the order
-# together: arithmetic of 128 bits is many times cheaper outside. Only an order with rows in several stretches
-# needs a running sum, and few orders have.
-_SQL = """
-WITH bounds AS MATERIALIZED (
-    SELECT * FROM stretches
-), grouped AS MATERIALIZED (
-    SELECT stretch, order_id, sum(worth) AS worth FROM issued GROUP BY ALL
-), spanning AS MATERIALIZED (
-    SELECT order_id FROM grouped GROUP BY order_id HAVING count(*) > 1
-), running AS (
-    SELECT g.*, sum(g.worth) OVER (PARTITION BY s.program, g.order_id ORDER BY g.stretch) AS until
-    FROM grouped g SEMI JOIN spanning USING (order_id) JOIN bounds s ON s.stretch = g.stretch
-    UNION ALL
-    SELECT g.*, g.worth AS until FROM grouped g ANTI JOIN spanning USING (order_id)
-)
-SELECT r.stretch, r.worth, r.until, o.price, o.goods,
-       CASE WHEN o.currency <> s.currency THEN r.order_id END AS foreign
-FROM running r JOIN bounds s ON s.stretch = r.stretch LEFT JOIN orders o ON o.order_id = r.order_id
-"""
-_SCHEMA = pa.schema(
-    [
-        ("stretch", pa.int32()),
-        ("worth", WORTH),
-        ("until", WORTH),
-        ("price", pa.int64()),
-        ("goods", pa.int64()),
-        ("foreign", pa.string()),
-    ]
-)
+# Rows of transactions and orders that are brought together in one go.
+_ROWS_AT_ONCE = 300_000
 _ISSUED = pa.schema([("stretch", pa.int32()), ("order_id", pa.string()), ("worth", WORTH)])
-_STRETCHES = pa.schema([("stretch", pa.int32()), ("program", pa.int32()), ("currency", pa.string())])
 _ORDERS = pa.schema(
     [("order_id", pa.string()), ("currency", pa.string()), ("price", pa.int64()), ("goods", pa.int64())]
 )
@@ -100,16 +73,11 @@ def considerations(
         snapshot.require("liability", {"orders": NEEDS["orders"]})
     stretches = _stretches(programs, start, end)
     issued = _Issued(snapshot, list(programs), stretches, end, known_at)
-    foreign: dict[int, str] = {}
-    with Engine(scratch) as engine:
-        engine.add_reader("orders", pa.RecordBatchReader.from_batches(_ORDERS, _orders(snapshot)))
-        engine.add_reader("issued", pa.RecordBatchReader.from_batches(_ISSUED, issued.with_order()))
-        engine.add_reader("stretches", _as_table(stretches, programs).to_reader())
-        for batch in engine.run(_SQL, _SCHEMA):
-            issued.count(batch.column("stretch").to_numpy(), _deferred(batch))
-            for row in batch.filter(batch.column("foreign").is_valid()).to_pylist():
-                at = int(row["stretch"])
-                foreign[at] = min(foreign.get(at, row["foreign"]), row["foreign"])
+    grouping = _Grouping(stretches, programs)
+    for rows, orders in _ranges(snapshot, issued, scratch):
+        found = grouping.of(rows, orders)
+        issued.count(found.stretch, found.deferred)
+    foreign = grouping.foreign
     if foreign:
         at = min(foreign)
         raise LedgerViolation(
@@ -152,25 +120,95 @@ def _stretches(programs: Mapping[str, Program], start: int, end: int) -> list[_S
     return found
 
 
-def _as_table(stretches: Sequence[_Stretch], programs: Mapping[str, Program]) -> pa.Table:
-    ids = list(programs)
-    rows = [
-        {"stretch": i, "program": ids.index(s.program_id), "currency": programs[s.program_id].currency}
-        for i, s in enumerate(stretches)
-    ]
-    return pa.Table.from_pylist(rows, _STRETCHES)
+def _ranges(
+    snapshot: LocalSnapshot, issued: _Issued, scratch: Path
+) -> Iterator[tuple[pa.Table, joins.Index]]:
+    """Yield rows with an order, as _ISSUED, and their orders: those of one range of the order id's hash at a time."""
+    paths = [*snapshot.files["transactions"], *snapshot.files.get("orders", ())]
+    count = max(1, -(-files.row_count(paths) // _ROWS_AT_ONCE))
+    parts = []
+    for name, batches in (("issued", issued.with_order()), ("orders", _orders(snapshot))):
+        scatter = Scatter(scratch, name, count)
+        for batch in files.ahead(batches):
+            scatter.add(batch, joins.hash_range(text_hashes(batch.column("order_id")), count))
+        scatter.close()
+        parts.append(scatter.pieces())
+    for rows, orders in zip(*parts, strict=True):
+        if rows.rows:
+            known = pa.Table.from_batches(orders.batches(), _ORDERS)
+            yield rows.table(), joins.Index(known, "order_id")
+        rows.remove()
+        orders.remove()
 
 
-def _deferred(batch: pa.RecordBatch) -> Wide:
+@dataclass(frozen=True)
+class _Found:
+    """What the rows of an order in one stretch defer: int64[n], and Wide[n]."""
+
+    stretch: Ints
+    deferred: Wide
+
+
+class _Grouping:
+    """Brings the rows of an order together. `foreign`: orders in another currency, one of each stretch."""
+
+    def __init__(self, stretches: Sequence[_Stretch], programs: Mapping[str, Program]) -> None:
+        self.foreign: dict[int, str] = {}
+        ids = list(programs)
+        self._program = np.array([ids.index(stretch.program_id) for stretch in stretches], np.int64)
+        self._currency = pa.array(
+            [programs[stretch.program_id].currency for stretch in stretches], pa.string()
+        )
+
+    def of(self, rows: pa.Table, orders: joins.Index) -> _Found:
+        """Return what every order of `rows`, as _ISSUED, defers in each stretch."""
+        ids = rows.column("order_id").combine_chunks().dictionary_encode()
+        key = ids.indices.to_numpy().astype(np.int64) * self._program.size + rows.column("stretch").to_numpy()
+        in_order = np.argsort(key, kind="stable")
+        key = key[in_order]
+        first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+        worth = np.add.reduceat(_summable(numbers(rows.column("worth").combine_chunks()))[in_order], first)
+        order, stretch = np.divmod(key[first], self._program.size)
+        found = orders.of(ids.dictionary)
+        self._note_foreign(stretch, ids.dictionary.take(order), found["currency"].take(order))
+        known = found["price"].is_valid().to_numpy(zero_copy_only=False)[order]
+        price, goods = (_money(found[name])[order] for name in ("price", "goods"))
+        until = _until(worth, order, self._program[stretch])
+        return _Found(stretch, np.where(known, _deferred(worth, until, price, goods), worth))
+
+    def _note_foreign(self, stretch: Ints, ids: pa.Array, currency: pa.Array) -> None:
+        other = pc.fill_null(pc.not_equal(currency, self._currency.take(stretch)), False)
+        for at, name in zip(
+            stretch[other.to_numpy(zero_copy_only=False)].tolist(), ids.filter(other), strict=True
+        ):
+            self.foreign[at] = min(self.foreign.get(at, name.as_py()), name.as_py())
+
+
+def _summable(values: Wide) -> Wide:
+    """Return the values as Python's integers where their sum could leave 64 bits."""
+    if values.dtype != object and values.size * int(values.max(initial=0)) >= 2**63:
+        return values.astype(object)
+    return values
+
+
+def _until(worth: Wide, order: Ints, program: Ints) -> Wide:
+    """Return the sums of the worths of an order in a program up to each; they stand together, in order of time."""
+    total = np.cumsum(_summable(worth))
+    first = np.ones(worth.size, np.bool_)
+    first[1:] = (order[1:] != order[:-1]) | (program[1:] != program[:-1])
+    group = np.cumsum(first) - 1
+    before = (total - worth)[first]
+    found: Wide = total - before[group]
+    return found
+
+
+def _deferred(worth: Wide, until: Wide, price: Wide, goods: Wide) -> Wide:
     """Return what rows of an order defer: the share of all until them, less the share of all before."""
-    worth, until = (numbers(batch.column(name)) for name in ("worth", "until"))
-    known = batch.column("price").is_valid().to_numpy(zero_copy_only=False)
-    price, goods = (_money(batch.column(name)) for name in ("price", "goods"))
     deferred = shares(price, goods, until)
     later = np.flatnonzero(until != worth)
     if later.size:
         deferred[later] -= shares(price[later], goods[later], (until - worth)[later])
-    return np.where(known, deferred, worth)
+    return deferred
 
 
 def _money(column: pa.Array) -> Wide:
@@ -221,7 +259,7 @@ class _Issued:
         self._unit_of = np.array([self._unit.index(unit or 0) for unit in units], np.int64)
         self._rated = np.array([unit is not None for unit in units], bool)
 
-    def count(self, stretch: NDArray[np.int32], amounts: Wide) -> None:
+    def count(self, stretch: NDArray[np.integer[Any]], amounts: Wide) -> None:
         """Add amounts to their stretches."""
         self.amounts += sums(stretch.astype(np.int64), amounts, self.amounts.size)
 

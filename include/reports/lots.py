@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from include.ledger.booking import ALLOCATED_AS_EXPIRY, TransactionType
+from include.ledger.booking import TransactionType
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.reports import programs
@@ -72,7 +72,7 @@ def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # n
 
 class _Lots:
     def __init__(self, asked: Asked, options: Options) -> None:
-        self.cuts: tuple[Cut, ...] = (Cut(asked.as_of, asked.known_at, allocations=True),)
+        self.cuts: tuple[Cut, ...] = (asked.cut,)
         self._options = options
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
@@ -83,28 +83,19 @@ class _Lots:
         if self._options.programs:
             kept = programs.mask(partition.accounts, self._options.programs)
             is_lot &= np.repeat(kept, np.diff(rows.account_start))
-        expired = _expired(partition)
-        lots = np.flatnonzero(is_lot)
-        for first in range(0, lots.size, SLICE_ROWS):
-            yield _slice(partition, lots[first : first + SLICE_ROWS], expired)
+        step = 2 * SLICE_ROWS
+        for begin in range(0, is_lot.size, step):
+            lots = np.flatnonzero(is_lot[begin : begin + step]) + begin
+            for first in range(0, lots.size, SLICE_ROWS):
+                yield _slice(partition, lots[first : first + SLICE_ROWS])
 
     def finish(self) -> Iterable[pa.RecordBatch]:
         return ()
 
 
-def _expired(partition: BookedPartition) -> Ints:
-    """Return what expired of each row's lot: by itself, or through a posted expiry beyond that."""
-    booked = partition.booked
-    expired = np.zeros(len(partition.rows), np.int64)
-    np.add.at(expired, booked.expiry_lot, booked.expiry_points)
-    posted = booked.allocation_kind == ALLOCATED_AS_EXPIRY
-    np.add.at(expired, booked.allocation_lot[posted], booked.allocation_points[posted])
-    return expired
-
-
-def _slice(partition: BookedPartition, lots: Ints, expired_by_row: Ints) -> pa.RecordBatch:
-    rows = partition.rows
-    points, remaining, expired = rows.points[lots], partition.booked.left[lots], expired_by_row[lots]
+def _slice(partition: BookedPartition, lots: Ints) -> pa.RecordBatch:
+    rows, booked = partition.rows, partition.booked
+    points, remaining, expired = rows.points[lots], booked.left[lots], booked.lapsed[lots]
     activates_at = rows.activates_at[lots]
     status = np.where(
         remaining > 0, (activates_at <= partition.cut.book_at).astype(np.int64), 2 + (expired > 0)

@@ -19,6 +19,7 @@ from include.ledger.catalog import ARROW_TYPES
 from include.ledger.columns import Column
 
 if TYPE_CHECKING:
+    from include.definitions.filters import Filter
     from include.reports.replay import BookedPartition
 
 Period = Literal["none", "required", "optional"]
@@ -50,7 +51,11 @@ class Cut:
 
 @dataclass(frozen=True)
 class Asked:
-    """What one run asks of a report. `as_of` equals `end` when a period is asked; instants are us."""
+    """What one run asks of a report. `as_of` equals `end` when a period is asked; instants are us.
+
+    wanted: the columns that anybody reads; others may hold nulls only (None: all are read). keep: rows that do
+    not fulfil it may be left out, to read less; whoever asks filters again.
+    """
 
     start: int | None
     end: int | None
@@ -58,6 +63,12 @@ class Asked:
     known_at: int
     options: BaseModel
     timezone: str
+    wanted: frozenset[str] | None = None
+    keep: Filter | None = None
+
+    def wants(self, *columns: str) -> bool:
+        """Return whether anybody reads one of these columns."""
+        return self.wanted is None or not self.wanted.isdisjoint(columns)
 
     @property
     def cut(self) -> Cut:
@@ -104,7 +115,10 @@ class Report(Protocol):
 
     @property
     def cuts(self) -> tuple[Cut, ...]:
-        """Return the states that the report needs; one pass serves all reports that ask for the same."""
+        """Return the states that the report needs; one pass serves all reports that ask for the same.
+
+        None: the report needs no booking, and `finish` gives all of its rows.
+        """
         ...
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:

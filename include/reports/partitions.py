@@ -61,7 +61,7 @@ _MOST_VALUES = 30_000
 _BATCH_ROWS = 65_536
 ROWS_PER_PARTITION = 60_000
 MOST_PARTITIONS = 256
-ROW_LIMIT = 300_000
+ROW_LIMIT = 75_000
 
 _TYPE_CODES = {kind.name.lower(): int(kind) for kind in TransactionType}
 
@@ -82,9 +82,17 @@ class Partition:
 class Partitions:
     """All partitions that hold rows, in order of account hash; `dictionaries` decode coded columns."""
 
-    partitions: tuple[Partition, ...]
     dictionaries: Mapping[str, pa.Array]
     rows_count: int
+    _pieces: tuple[Piece, ...]
+    _folder: Path
+    _row_limit: int
+
+    def __iter__(self) -> Iterator[Partition]:
+        """Yield them; a file of more rows than a partition may have is split only then."""
+        for piece in self._pieces:
+            for run in split(piece, self._folder, self._row_limit):
+                yield Partition(run)
 
 
 class _TooManyValues(Exception):
@@ -173,13 +181,10 @@ class _Work:
         scatter = Scatter(self.scratch, "part", self.count)
         done = 0
         try:
-            for batch in files.ahead(self._batches()):
-                done += len(batch)
-                kept, types = self._in_cuts(batch, blocking)
-                if len(kept):
-                    blocking.check(kept, types)
-                    ids.add(kept.column("transaction_id"))
-                    rows = self._narrow(kept, types)
+            # One thread decodes, one checks and narrows, and this one writes.
+            for read, rows in files.ahead(self._narrowed(blocking, ids)):
+                done += read
+                if len(rows):
                     high = rows.column("account_hash").to_numpy() >> np.uint64(32)
                     scatter.add(rows, ((high * np.uint64(self.count)) >> np.uint64(32)).astype(np.uint16))
                 if self.progress:
@@ -189,9 +194,18 @@ class _Work:
             ids.close()
         self._check_ids(ids, blocking)
         blocking.stop()
-        pieces = [piece for piece in scatter.pieces() if piece.rows]
-        parts = [Partition(run) for piece in pieces for run in split(piece, self.scratch, row_limit)]
-        return Partitions(tuple(parts), self.codes.dictionaries(), sum(piece.rows for piece in pieces))
+        pieces = tuple(piece for piece in scatter.pieces() if piece.rows)
+        rows = sum(piece.rows for piece in pieces)
+        return Partitions(self.codes.dictionaries(), rows, pieces, self.scratch, row_limit)
+
+    def _narrowed(self, blocking: Blocking, ids: IdCheck) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (rows read, rows of the cuts as partitions hold them)."""
+        for batch in files.ahead(self._batches()):
+            kept, types = self._in_cuts(batch, blocking)
+            if len(kept):
+                blocking.check(kept, types)
+                ids.add(kept.column("transaction_id"))
+            yield len(batch), self._narrow(kept, types)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         return files.batches(

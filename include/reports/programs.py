@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +20,7 @@ def check(snapshot: LocalSnapshot, report: str, asked: Sequence[str]) -> None:
     """Raise BadInput when a report is asked for programs that the ledger does not have."""
     if not asked:
         return
-    paths = snapshot.files.get("programs", ())
-    known: set[str] = set()
-    for batch in files.batches("programs", paths, ("program_id",), batch_rows=1024):
-        known.update(batch.column(0).to_pylist())
+    known = _known(snapshot)
     unknown = [program for program in asked if program not in known]
     if unknown:
         names = ", ".join(sorted(known)[:20])
@@ -35,6 +32,39 @@ def check(snapshot: LocalSnapshot, report: str, asked: Sequence[str]) -> None:
                 for program in unknown
             ]
         )
+
+
+def ids(snapshot: LocalSnapshot, asked: Sequence[str]) -> list[str]:
+    """Return the asked programs, all of the ledger's when none is named, as UTF-8 bytes ascend."""
+    return sorted(asked or _known(snapshot), key=str.encode)
+
+
+def _known(snapshot: LocalSnapshot) -> set[str]:
+    known: set[str] = set()
+    for batch in files.batches(
+        "programs", snapshot.files.get("programs", ()), ("program_id",), batch_rows=1024
+    ):
+        known.update(batch.column(0).to_pylist())
+    return known
+
+
+def externals(snapshot: LocalSnapshot) -> dict[str, int | None]:
+    """Return the number of each program in systems that know programs by integers."""
+    read = files.batches(
+        "programs", snapshot.files.get("programs", ()), ("program_id", "external_id"), batch_rows=1024
+    )
+    return {
+        program: number
+        for batch in read
+        for program, number in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
+    }
+
+
+def external(ids: pa.Array, numbers: Mapping[str, int | None]) -> pa.Array:
+    """Return these numbers (int64) for program ids, which may be a dictionary column: each text is looked up once."""
+    coded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
+    found = pa.array([numbers.get(program) for program in coded.dictionary.to_pylist()], pa.int64())
+    return found.take(coded.indices)
 
 
 def mask(accounts: pa.Table, asked: Sequence[str]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from include.errors import BadInput, LedgerViolation, Problem
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
-from include.reports import customers, programs
+from include.reports import owners, programs
 from include.reports.files import Spool
 from include.reports.horizon import (
     CHANGES,
@@ -44,8 +44,8 @@ _WHO = (
     Column("holder_kind", FieldType.ENUM),
     Column("holder_id", FieldType.ID),
     Column("customer_id", FieldType.ID),
-    Column("customer_name", FieldType.TEXT),
-    Column("email", FieldType.TEXT),
+    Column("customer_name", FieldType.TEXT, pii=True),
+    Column("email", FieldType.TEXT, pii=True),
 )
 _COLUMNS = (
     *_WHO,
@@ -76,7 +76,7 @@ class Options(BaseModel):
 
 def needs(options: Options) -> Needs:  # noqa: ARG001
     """Return the relations and columns that the report reads where the ledger has them."""
-    return {"transactions": BOOKING_COLUMNS, "programs": programs.COLUMNS, **customers.NEEDS}
+    return {"transactions": BOOKING_COLUMNS, "programs": programs.COLUMNS, **owners.NEEDS}
 
 
 def columns(options: Options) -> tuple[Column, ...]:
@@ -139,21 +139,21 @@ class _Projection:
         self._changes.write(change_batch(place[found.account[mine]], found.day[mine], found.points[mine]))
 
     def finish(self) -> Iterator[pa.RecordBatch]:
-        holders = customers.with_owners(self._accounts.batches(), self._snapshot, self._scratch)
+        holders = owners.with_owners(self._accounts.batches(), self._snapshot, self._scratch)
         happening = self._changes
         if self._options.grain == "customer":
             grouped = Spool(self._scratch / "customers.arrow")
             happening = Spool(self._scratch / "changes-of-customers.arrow")
             self._by_customer(holders, grouped, happening)
             holders = grouped.batches()
-        holders = customers.with_names(holders, self._snapshot, self._scratch)
+        holders = owners.with_names(holders, self._snapshot, self._scratch)
         yield from self._expanded(holders, Cursor(happening.batches()))
 
     def _by_customer(self, accounts: Batches, grouped: Spool, happening: Spool) -> None:
         """Write customers, by place, and the changes that happen to them."""
         places: list[Ints] = []
         members: list[Ints] = []
-        found = customers.by_customer(
+        found = owners.by_customer(
             (batch.drop_columns(["holder_kind", "holder_id", "subledger_id"]) for batch in accounts),
             sums=_NOW,
             rows_count=self._accounts.rows,

@@ -1,5 +1,7 @@
 """Rendering: one pass over the partitions of a snapshot serves every report that is asked for.
 
+Reports that ask for no cut need no booking; where no report does, there is no pass.
+
 Partitions are loaded and booked by one thread, reports run in the caller's, and each report's sink (which
 formats and compresses) in one of its own behind a short queue. Everything leaves in order of account hash, so
 neither threads nor the number of partitions change a byte.
@@ -26,6 +28,7 @@ from include.reports import files
 from include.reports.model import Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
 from include.reports.partitions import BOOKING_COLUMNS, ROW_LIMIT, Partition, Partitions, partition
 from include.reports.replay import BookedPartition, book_at, load
+from include.reports.room import Room, give_back
 
 R = TypeVar("R")
 Sink = Callable[[Iterator[pa.RecordBatch]], R]
@@ -92,6 +95,7 @@ class _Rendering(Generic[R]):
         self.jobs = jobs
         self.snapshot = snapshot
         self.scratch = scratch
+        self._folder = scratch / "partitions"
         self.progress = progress
         self.notes = notes
         self.reports: list[Report] = []
@@ -101,56 +105,71 @@ class _Rendering(Generic[R]):
         self.cuts = _distinct(cut for report in self.reports for cut in report.cuts)
         self.wanted = {
             name
-            for job in jobs
+            for job, report in zip(jobs, self.reports, strict=True)
+            if report.cuts
             for name in job.report.needs(job.asked.options).get("transactions", ())
             if name not in BOOKING_COLUMNS or name == "recorded_at"
         }
 
     def run(self, count: int | None, row_limit: int) -> list[R]:
-        folder = self.scratch / "partitions"
-        folder.mkdir()
-        step = self.progress
-        parts = partition(
-            self.snapshot.files["transactions"],
-            self.cuts,
-            folder,
-            sorted(self.wanted),
-            partitions=count,
-            row_limit=row_limit,
-            progress=None if step is None else (lambda done, total: step("partition", done, total)),
-        )
+        give_back()
+        parts = self._partitions(count, row_limit) if self.cuts else None
+        give_back()
         feeds = [_Feed(job.sink, arrow_schema(job.report.columns(job.asked.options))) for job in self.jobs]
         try:
-            self._pass(parts, feeds)
+            if parts is not None:
+                with Room(self._folder) as room:
+                    self._pass(parts, feeds, room)
             for report, feed in zip(self.reports, feeds, strict=True):
                 feed.put_all(report.finish())
                 feed.end()
+                give_back()
             return [feed.result() for feed in feeds]
         except BaseException:
             for feed in feeds:
                 feed.stop()
             raise
 
-    def _pass(self, parts: Partitions, feeds: Sequence[_Feed[R]]) -> None:
+    def _partitions(self, count: int | None, row_limit: int) -> Partitions:
+        self._folder.mkdir()
+        step = self.progress
+        return partition(
+            self.snapshot.files["transactions"],
+            self.cuts,
+            self._folder,
+            sorted(self.wanted),
+            partitions=count,
+            row_limit=row_limit,
+            progress=None if step is None else (lambda done, total: step("partition", done, total)),
+        )
+
+    def _pass(self, parts: Partitions, feeds: Sequence[_Feed[R]], room: Room) -> None:
         done = 0
-        for part, booked in files.ahead(self._booked(parts)):
+        for part, booked in files.ahead(self._booked(parts, room)):
             for report, feed in zip(self.reports, feeds, strict=True):
                 for index, cut in enumerate(report.cuts):
                     if cut in booked:
                         feed.put_all(report.on_partition(index, booked[cut]))
+                        if len(part.pieces) > 1:
+                            give_back()
             for piece in part.pieces:
                 piece.path.unlink()
             done += part.rows_count
+            give_back()
             if self.progress:
                 self.progress("book", done, parts.rows_count)
 
-    def _booked(self, parts: Partitions) -> Iterator[tuple[Partition, dict[Cut, BookedPartition]]]:
+    def _booked(
+        self, parts: Partitions, room: Room
+    ) -> Iterator[tuple[Partition, dict[Cut, BookedPartition]]]:
         accounts = dict.fromkeys(self.cuts, 0)
-        for part in parts.partitions:
-            loaded = load(part, parts.dictionaries)
+        for part in parts:
+            loaded = load(part, parts.dictionaries, room)
             booked = {}
             for cut in self.cuts:
                 one = book_at(loaded, cut, first_account=accounts[cut])
+                if len(part.pieces) > 1:
+                    give_back()
                 if one is not None:
                     booked[cut] = one
                     accounts[cut] += one.rows.accounts_count
@@ -164,7 +183,7 @@ class _Rendering(Generic[R]):
             self.notes.accounts += largest.rows.accounts_count
             problem = largest.booked.problem
             if problem.any():
-                counts = np.bincount(problem)
+                counts = np.bincount(problem[problem > 0])
                 for flag in RowProblem:
                     seen = sum(int(n) for bits, n in enumerate(counts) if bits & flag)
                     if seen:

@@ -1,8 +1,9 @@
 """A partition, sorted and booked: what reports are made from.
 
 Numbers stand in ledger order in memory, about 60 bytes a row. Text stays in the order in which it was read and
-is gathered for the rows that a report asks for, a slice at a time; of an account that is cut into several
-pieces it stays on disk (docs/architecture.md, Engine).
+is gathered for the rows that a report asks for, a slice at a time. Of an account that is cut into several
+pieces the text stays on disk, and the numbers are in scratch files mapped into memory (`room`;
+docs/architecture.md, Engine).
 
 The invariants of docs/ledger.md sections 4 and 5 are checked for every account before anything is returned.
 """
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from include.ledger.booking import (
     RELATED_NOT_FOUND,
     AccountColumns,
     Booked,
+    Room,
     RowProblem,
     Rows,
     book,
@@ -46,6 +49,8 @@ _PIECES_HELD = 3
 # Rows of which a report makes figures in one go: some 150 bytes each, and the ids of a partition once a block.
 BLOCK_ROWS = 40_000
 _NAMED_ACCOUNTS = 20
+# Rows that name another, looked up in one go.
+_RELATED_AT_ONCE = 100_000
 
 
 class _Texts:
@@ -93,12 +98,13 @@ class Loaded:
     file_row: NDArray[np.int32]  # where a row's text stands in the file of its piece
     piece_start: Ints  # pieces + 1
     texts_held: _Texts
+    room: Room  # for what is as long as the rows
 
     def text(self, name: str, rows: Ints) -> pa.Array:
         """Return the text column `name` of `rows`, null where a row is negative."""
         if self.piece_start.size == 2:
             return self.texts_held.take(0, name, _indices(self.file_row, rows))
-        pieces = np.searchsorted(self.piece_start, np.maximum(rows, 0), side="right") - 1
+        pieces = self._piece_of(rows)
         parts, places = [], []
         for piece in np.unique(pieces).tolist() or [0]:
             at = np.flatnonzero(pieces == piece)
@@ -110,15 +116,21 @@ class Loaded:
 
     def texts(self, rows: Ints) -> Texts:
         """Return columns of `rows` by name (see `BookedPartition.texts`)."""
-        if self.piece_start.size == 2:
+        pieces = (
+            np.unique(self._piece_of(rows[rows >= 0])) if self.piece_start.size > 2 else np.zeros(1, np.int64)
+        )
+        if pieces.size == 1:
             places = _indices(self.file_row, rows)
-            return lambda name: self.texts_held.coded(0, name, places)
+            return lambda name: self.texts_held.coded(int(pieces[0]), name, places)
 
         def copied(name: str) -> pa.Array:
             column = self.text(name, rows)
             return column.dictionary_encode() if column.type == pa.string() else column
 
         return copied
+
+    def _piece_of(self, rows: Ints) -> Ints:
+        return np.searchsorted(self.piece_start, np.maximum(rows, 0), side="right") - 1
 
 
 @dataclass(frozen=True)
@@ -163,7 +175,9 @@ class BookedPartition:
 
     @cached_property
     def row_account(self) -> Ints:
-        """The index of each row's account."""
+        """The index of each row's account; read only."""
+        if self.rows.accounts_count == 1:
+            return np.broadcast_to(np.int64(0), len(self.rows))
         return np.repeat(np.arange(self.rows.accounts_count), np.diff(self.rows.account_start))
 
     @cached_property
@@ -194,14 +208,19 @@ class BookedPartition:
         return f"{who['program_id']}{purse} {who['holder_kind']} {who['holder_id']}"
 
 
-def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
-    """Read a partition and bring its rows into the order of docs/ledger.md section 3."""
+def load(partition: Partition, dictionaries: Mapping[str, pa.Array], room: Room = np.zeros) -> Loaded:
+    """Read a partition and bring its rows into the order of docs/ledger.md section 3.
+
+    `room` gives the arrays of a partition in several pieces.
+    """
     count, pieces = partition.rows_count, partition.pieces
+    if len(pieces) == 1:
+        room = np.zeros
     texts = _Texts(pieces, dictionaries)
-    numbers = {name: np.empty(count, _dtype(name)) for name in NUMBERS}
-    file_row = np.empty(count, np.int32)
+    numbers = {name: room(count, _dtype(name)) for name in NUMBERS}
+    file_row = room(count, np.int32)
+    related = room(count, np.int64)
     piece_start = np.concatenate(([0], np.cumsum([piece.rows for piece in pieces]))).astype(np.int64)
-    related: list[tuple[Ints, pa.Array]] = []
     account_start = np.array([0, count], np.int64)  # of a partition in several pieces
     for index, piece in enumerate(pieces):
         table = piece.table(None if len(pieces) == 1 else [*NUMBERS, *_IDS])
@@ -218,13 +237,13 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
         begin, end = piece_start[index], piece_start[index + 1]
         file_row[begin:end] = order
         for name, values in columns.items():
-            np.take(values, order, out=numbers[name][begin:end])
+            np.take(values, order, out=numbers[name][begin:end], mode="clip")
         for name in SINCE_CREATED:
             numbers[name][begin:end] += numbers["created_at"][begin:end]
         if len(pieces) == 1:
             account_start = starts
             texts.hold(0, table.drop_columns(list(NUMBERS)))
-        related.append(_related_ids(table, order, int(begin)))
+        related[begin:end] = _named(_one_chunk(table.column("related_transaction_id")), order)
         del table, columns, account, order, starts  # before the next piece is read
     rows = Rows(
         account_start=account_start,
@@ -233,12 +252,12 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array]) -> Loaded:
         expires_at=numbers["expires_at"],
         type=numbers["type"],
         points=numbers["points"],
-        related=np.full(count, NO_RELATED, np.int64),
+        related=related,
     )
     if len(pieces) > 1:  # one account: one hash
         numbers["account_hash"] = np.broadcast_to(numbers["account_hash"][0], count)
-    loaded = Loaded(numbers["account_hash"], numbers["known_at"], rows, file_row, piece_start, texts)
-    _resolve(loaded, related, pieces)
+    loaded = Loaded(numbers["account_hash"], numbers["known_at"], rows, file_row, piece_start, texts, room)
+    _resolve(loaded)
     return loaded
 
 
@@ -247,7 +266,7 @@ def book_at(loaded: Loaded, cut: Cut, *, first_account: int = 0) -> BookedPartit
     rows, hashes, selected = _select(loaded, cut)
     if len(rows) == 0:
         return None
-    booked = book(rows, cut.book_at, allocations=cut.allocations)
+    booked = book(rows, cut.book_at, allocations=cut.allocations, room=loaded.room)
     booked.problem[rows.created_at > cut.known_at] |= np.uint16(RowProblem.CREATED_AFTER_KNOWN)
     partition = BookedPartition(cut, rows, booked, hashes, first_account, loaded, selected)
     for broken, sentence in (
@@ -269,42 +288,51 @@ def _select(loaded: Loaded, cut: Cut) -> tuple[Rows, NDArray[np.uint64], Ints | 
     first = rows.account_start[:-1]
     if mask.all():
         return rows, loaded.account_hash[first], None
-    selected = np.flatnonzero(mask)
-    place = np.cumsum(mask) - 1
-    related = rows.related[selected]
-    inside = related >= 0
-    target = related[inside]
-    related[inside] = np.where(mask[target], place[target], RELATED_NOT_FOUND)
-    counts = np.add.reduceat(mask.astype(np.int64), first)
+    selected = loaded.room(int(np.count_nonzero(mask)), np.int64)
+    selected[:] = np.flatnonzero(mask)
+    counts = np.add.reduceat(mask, first, dtype=np.int64)
+
+    def taken(values: NDArray[Any]) -> NDArray[Any]:
+        return np.take(values, selected, out=loaded.room(selected.size, values.dtype), mode="clip")
+
     kept = Rows(
         account_start=np.concatenate(([0], np.cumsum(counts[counts > 0]))).astype(np.int64),
-        created_at=rows.created_at[selected],
-        activates_at=rows.activates_at[selected],
-        expires_at=rows.expires_at[selected],
-        type=rows.type[selected],
-        points=rows.points[selected],
-        related=related,
+        created_at=taken(rows.created_at),
+        activates_at=taken(rows.activates_at),
+        expires_at=taken(rows.expires_at),
+        type=taken(rows.type),
+        points=taken(rows.points),
+        related=taken(rows.related),
     )
+    place = np.cumsum(mask, dtype=np.int32, out=loaded.room(mask.size, np.int32))
+    inside = np.flatnonzero(kept.related >= 0)
+    for begin in range(0, inside.size, _RELATED_AT_ONCE):
+        some = inside[begin : begin + _RELATED_AT_ONCE]
+        target = kept.related[some]
+        kept.related[some] = np.where(mask[target], place[target] - 1, RELATED_NOT_FOUND)
     return kept, loaded.account_hash[first[counts > 0]], selected
 
 
-def _related_ids(table: pa.Table, order: Ints, begin: int) -> tuple[Ints, pa.Array]:
-    """Return the rows, in ledger order, that name another, and the ids that they name."""
-    column = _one_chunk(table.column("related_transaction_id")).take(pa.array(order))
-    named = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-    return named + begin, column.take(pa.array(named))
+def _named(related: pa.Array, order: Ints) -> Ints:
+    """Return, in ledger order, NO_RELATED for rows that name no other, and so far RELATED_NOT_FOUND for the rest."""
+    if related.null_count == len(related):
+        return np.full(order.size, NO_RELATED, np.int64)
+    named = related.is_valid().to_numpy(zero_copy_only=False)[order]
+    return np.where(named, RELATED_NOT_FOUND, NO_RELATED)
 
 
-def _resolve(loaded: Loaded, related: Sequence[tuple[Ints, pa.Array]], pieces: Sequence[Piece]) -> None:
+def _resolve(loaded: Loaded) -> None:
     """Set `related` to row indices, by exact comparison of ids, where row and target share the account."""
-    named = np.concatenate([rows for rows, _ in related])
-    if not named.size:
-        return
-    ids = pa.concat_arrays([texts for _, texts in related])
+    naming = np.flatnonzero(loaded.rows.related == RELATED_NOT_FOUND)
+    for begin in range(0, naming.size, _RELATED_AT_ONCE):
+        _resolve_some(loaded, naming[begin : begin + _RELATED_AT_ONCE])
+
+
+def _resolve_some(loaded: Loaded, named: Ints) -> None:
+    ids = loaded.text("related_transaction_id", named)
     unique = ids.unique()
     target = np.full(len(unique), RELATED_NOT_FOUND, np.int64)
-    for index in range(len(pieces)):
-        begin, end = loaded.piece_start[index], loaded.piece_start[index + 1]
+    for begin, end in pairwise(loaded.piece_start.tolist()):
         there = loaded.text("transaction_id", np.arange(begin, end))
         found = pc.index_in(there, value_set=unique)
         at = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))

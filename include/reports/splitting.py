@@ -15,9 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from include.reports.room import give_back
+
 _ACCOUNT = ("program_id", "subledger_id")
 # Text of a few pieces of one account is held at a time: they are smaller than a partition may be.
-_PIECES_OF_LIMIT = 4
+_PIECES_OF_LIMIT = 2
+# One row of so many says when the rows of a giant account were created.
+_SAMPLED = 16
+# By how much one run of accounts may be longer than it would be if all were equal.
+_UNEVEN = 1.05
 _HELD_BYTES = 20 << 20
 _WRITE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
@@ -105,6 +111,8 @@ class Scatter:
             if rows:
                 self._write(index, batch.slice(start, rows))
             start += rows
+        del arrays, batch, order
+        give_back()
 
     def _write(self, index: int, batch: pa.RecordBatch) -> None:
         if index not in self._writers:
@@ -121,14 +129,24 @@ def split(piece: Piece, folder: Path, row_limit: int) -> list[tuple[Piece, ...]]
     """
     if piece.rows <= row_limit:
         return [(piece,)]
-    hashes = piece.table(["account_hash"]).column(0).to_numpy()
-    values, counts = np.unique(hashes, return_counts=True)
-    del hashes
-    starts = _run_starts(counts, row_limit)
+    values, counts = _hash_counts(piece)
+    fewest = -(-piece.rows // row_limit)
+    starts = _run_starts(counts, min(row_limit, int(_UNEVEN * piece.rows / fewest) + 1))  # about equal ones
     if len(starts) == 1:
         return [_by_time(piece, folder, row_limit)] if values.size == 1 else [(piece,)]
     runs = _rescatter(piece, folder, "account_hash", values[starts])
     return [_by_time(run, folder, row_limit) if run.rows > row_limit else (run,) for run in runs if run.rows]
+
+
+def _hash_counts(piece: Piece) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return each account hash of the piece, ascending, and how many rows have it."""
+    values, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
+    for batch in piece.batches():
+        here, rows = np.unique(batch.column("account_hash").to_numpy(), return_counts=True)
+        both = np.concatenate((values, here))
+        values, place = np.unique(both, return_inverse=True)
+        counts = np.bincount(place, np.concatenate((counts, rows)), values.size).astype(np.int64)
+    return values, counts
 
 
 def _run_starts(counts: NDArray[np.int64], row_limit: int) -> list[int]:
@@ -145,9 +163,12 @@ def _run_starts(counts: NDArray[np.int64], row_limit: int) -> list[int]:
 def _by_time(piece: Piece, folder: Path, row_limit: int) -> tuple[Piece, ...]:
     if not _is_one_account(piece):  # accounts whose 64-bit hashes meet: never seen, and not worth a merge
         return (piece,)
-    created = np.sort(piece.table(["created_at"]).column(0).to_numpy())
-    starts = np.unique(created[:: max(1, row_limit // _PIECES_OF_LIMIT)])
-    del created
+    every = max(1, row_limit // _PIECES_OF_LIMIT)
+    step = min(_SAMPLED, every)
+    sampled = [batch.column("created_at").to_numpy()[::step] for batch in piece.batches()]
+    created = np.sort(np.concatenate(sampled))
+    starts = np.unique(created[:: every // step])
+    starts[0] = np.iinfo(np.int64).min  # rows before the first that was looked at
     return tuple(run for run in _rescatter(piece, folder, "created_at", starts) if run.rows)
 
 

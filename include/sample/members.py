@@ -41,6 +41,7 @@ _FAMILY = (
     "Smith",
 )
 _CITIES = ("Paris", "Lyon", "Berlin", "Boston", "Denver", "London")
+_STATES = (None, None, None, "MA", "CO", None)
 _COUNTRIES = ("FR", "FR", "DE", "US", "US", "GB")
 _CITIES_LENGTH = len(_CITIES)
 
@@ -88,22 +89,33 @@ def _customers(plan: Plan, index: Integers, part: int) -> pa.RecordBatch:
         "customer_id": numbered("c", number, 7),
         "source_id": address,
         "name": pc.binary_join_element_wise(given, family, " "),
+        "description": pick(("Asked for the silver tier", None), (number % 100 > 0).astype(np.int64)),
         "email": address,
         "phone": numbered("+331", number, 8, rng.random(count) < 0.6),
         "birthdate": birthdate,
         "birthday": pc.strftime(birthdate.cast(pa.timestamp("s")), "%m/%d"),
         "address_line_1": pc.binary_join_element_wise(numbered("", 1 + number % 99, 2), "Main Street", " "),
+        "address_line_2": pick(("Flat 4", None), (number % 6 > 0).astype(np.int64)),
         "address_postal_code": numbered("", number % 100_000, 5),
         "address_city": pick(_CITIES, city),
+        "address_state": pick(_STATES, city),
         "address_country": pick(_COUNTRIES, city),
         "tier": pick([name.title() for name in TIERS], np.asarray(tier)),
         "status": pick(("active", "inactive"), (rng.random(count) < 0.02).astype(np.int64)),
+        "referrer_id": _referrers(plan, index),
         "registered_at": joined,
         "created_at": joined,
         "updated_at": joined,
         "metadata": pick(('{"newsletter":true}', '{"newsletter":false}'), number % 2),
     }
     return batch("customers", columns, count)
+
+
+def _referrers(plan: Plan, index: Integers) -> pa.Array:
+    """Return who referred each customer: for some, somebody more active who joined before."""
+    other = index // 3
+    joined, before = (plan.joined_us(each, plan.customers) for each in (index, other))
+    return numbered("c", plan.customer_numbers(other), 7, (index % 9 == 4) & (before < joined))
 
 
 def _tier_changes(plan: Plan, index: Integers) -> pa.RecordBatch:
@@ -145,6 +157,7 @@ def _cards(plan: Plan, index: Integers) -> pa.RecordBatch:
         "users_per_card_limit": pa.array(np.ones(count, np.int64)),
         "generated": pa.array(np.ones(count, bool)),
         "batch_id": numbered("b", index // 1000, 5),
+        "attributes": pick(('{"color":"blue"}', None), (index % 4 > 0).astype(np.int64)),
         "created_at": made,
         "updated_at": made,
     }

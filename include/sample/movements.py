@@ -83,6 +83,7 @@ def movements(plan: Plan) -> Iterator[tuple[str, pa.RecordBatch]]:
                 "m", rng.integers(0, CAMPAIGN_COUNT, len(numbers)), 3, rows.kind == ev.EARNED
             ),
             "source": pick(("API", "web-ui", "automation", "import"), source),
+            "source_id": numbered("till-", numbers, 10, late),
             "admin_user": pick((*_ADMINS, None), np.where(adjusted, numbers % 3, 3)),
             "related_transaction_id": numbered("t", rows.related, 10, rows.related >= 0),
             "import_id": pick((None, "offline-tills"), late.astype(np.int64)),
@@ -124,11 +125,19 @@ def _orders(
         "items_discount_amount": money(np.zeros(len(index), np.int64)),
         "total_discount_amount": money(discount),
         "total_amount": money(paid),
+        "referrer_id": _referrers(plan, numbers[index]),
         "store_id": numbered("s", store, 3, store < STORE_COUNT),
         "created_at": instants(rows.created_at[index]),
         "updated_at": instants(rows.created_at[index] + DAY),
+        "metadata": pick((None, '{"gift_wrap":true}'), (numbers[index] % 40 == 0).astype(np.int64)),
     }
     return batch("orders", columns, len(index))
+
+
+def _referrers(plan: Plan, numbers: Integers) -> pa.Array:
+    """Return who referred each order: for one of 200, one of the customers who were there at the start."""
+    early = numbers % max(1, plan.open_count(plan.customers, 0))
+    return numbered("c", plan.customer_numbers(early), 7, numbers % 200 == 7)
 
 
 def _redemptions(

@@ -71,12 +71,14 @@ def programs(plan: Plan) -> Iterator[tuple[str, pa.RecordBatch]]:
         {"reward_id": f"r{n:03d}", "program_id": (CLUB, TRAVEL)[n in {8, 9}], "name": name,
          "type": "discount" if "off" in name else "product", "points_cost": int(REWARD_HUNDREDTHS[n]) * 100,
          "value": Decimal(int(REWARD_HUNDREDTHS[n])) / 100, "currency": ("EUR", "USD")[n in {8, 9}],
-         "valid_from": early, "status": "active", **common}
+         "valid_from": early, "valid_until": plan.end + timedelta(days=90) if n == 11 else None,
+         "status": "active", **common}
         for n, name in enumerate(_REWARDS)
     ])  # fmt: skip
     yield "campaigns", rows_batch("campaigns", [
         {"campaign_id": f"m{n:03d}", "program_id": (CLUB, TRAVEL)[n % 2], "name": name, "type": "loyalty",
-         "status": "active", "starts_at": early, **common}
+         "status": "active", "starts_at": early, "ends_at": plan.end + timedelta(days=60) if n == 2 else None,
+         **common}
         for n, name in enumerate(("Every day", "On the road", "Summer", "Welcome"))
     ])  # fmt: skip
     yield "stores", rows_batch("stores", [

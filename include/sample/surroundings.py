@@ -1,4 +1,4 @@
-"""What happens around the sample's ledger: events, publications, coupons, gift cards, approvals, webhooks."""
+"""What happens around the sample's ledger: events, changes, approvals, webhooks; vouchers have their own file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from include.sample.movements import batch
 from include.sample.plan import DAY, Plan
-from include.sample.programs import CAMPAIGN_COUNT
-from include.sample.text import Integers, instants, money, numbered, pick
+from include.sample.text import Integers, instants, numbered, pick
+from include.sample.vouchers import vouchers
 
-_COUPONS = 100
 _ACTIONS = ("visit", "review", "share", "opt_in")
 
 
@@ -35,6 +34,7 @@ def surroundings(plan: Plan) -> Iterator[tuple[str, pa.RecordBatch]]:
         "customer_id": customer,
         "action": pick(_ACTIONS, number % len(_ACTIONS)),
         "occurred_at": instants(moment),
+        "points": pa.array(np.full(count, 500), mask=number % len(_ACTIONS) != 1),
         "data": pick(('{"page":"/rewards"}', None), number % 2),
     }, count)  # fmt: skip
     yield "changes", batch("changes", {
@@ -65,74 +65,4 @@ def surroundings(plan: Plan) -> Iterator[tuple[str, pa.RecordBatch]]:
         "sent_at": instants(moment),
         "duration_ms": pa.array(rng.integers(20, 900, count)),
     }, count)  # fmt: skip
-    yield from _codes(plan, rng, customer, moment)
-    yield from _gift_cards(customer, moment)
-
-
-def _codes(
-    plan: Plan, rng: np.random.Generator, customer: pa.Array, moment: Integers
-) -> Iterator[tuple[str, pa.RecordBatch]]:
-    count, number = len(moment), np.arange(len(moment))
-    yield "vouchers", batch("vouchers", {
-        "voucher_id": numbered("p", number, 8),
-        "code": numbered("HELLO-", number, 8),
-        "voucher_type": pick(("DISCOUNT_VOUCHER",), number * 0),
-        "discount_type": pick(("PERCENT",), number * 0),
-        "value": money(np.full(count, 1000)),
-        "campaign_id": numbered("m", number % CAMPAIGN_COUNT, 3),
-        "customer_id": customer,
-        "starts_at": instants(moment),
-        "expires_at": instants(moment + 60 * DAY),
-        "active": pa.array(np.ones(count, bool)),
-        "created_at": instants(moment),
-    }, count)  # fmt: skip
-    yield "publications", batch("publications", {
-        "publication_id": numbered("u", number, 8),
-        "voucher_code": numbered("HELLO-", number, 8),
-        "customer_id": customer,
-        "published_at": instants(moment),
-        "channel": pick(("email", "app"), number % 2),
-        "campaign_id": numbered("m", number % CAMPAIGN_COUNT, 3),
-        "is_winner": pa.array(number % 10 == 0),
-    }, count)  # fmt: skip
-    code = np.arange(_COUPONS)
-    issued = np.sort(rng.integers(plan.start_us, plan.end_us - 30 * DAY, _COUPONS))
-    is_issued, is_used = code < 60, code < 30
-    yield "coupons", batch("coupons", {
-        "code": numbered("WELCOME-", code, 4),
-        "pool_id": pick(("welcome",), code * 0),
-        "customer_id": customer.take(pa.array(np.where(is_issued, code % count, 0), mask=~is_issued)),
-        "status": pick(("available", "issued", "used"), is_issued.astype(np.int64) + is_used),
-        "issued_at": instants(issued, is_issued),
-        "used_at": instants(issued + 10 * DAY, is_used),
-        "expires_at": instants(issued + 90 * DAY, is_issued),
-    }, _COUPONS)  # fmt: skip
-
-
-def _gift_cards(customer: pa.Array, moment: Integers) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yield gift cards of 50.00, each loaded once and used once for 20.00."""
-    count = len(moment) // 2
-    number, loaded = np.arange(count), moment[:count]
-    yield "vouchers", batch("vouchers", {
-        "voucher_id": numbered("g", number, 8),
-        "code": numbered("GIFT-", number, 8),
-        "voucher_type": pick(("GIFT_VOUCHER",), number * 0),
-        "value": money(np.full(count, 5000)),
-        "gift_balance": money(np.full(count, 3000)),
-        "customer_id": customer.slice(0, count),
-        "active": pa.array(np.ones(count, bool)),
-        "created_at": instants(loaded),
-    }, count)  # fmt: skip
-    for offset, kind, amount, balance in (
-        (0, "CREDITS_ADDITION", 5000, 5000),
-        (1, "CREDITS_REDEMPTION", -2000, 3000),
-    ):
-        yield "gift_card_transactions", batch("gift_card_transactions", {
-            "transaction_id": numbered("gt", number * 2 + offset, 8),
-            "type": pick((kind,), number * 0),
-            "balance": money(np.full(count, balance)),
-            "amount": money(np.full(count, amount)),
-            "created_at": instants(loaded + offset * 3_600_000_000),
-            "voucher_id": numbered("g", number, 8),
-            "source": pick(("API",), number * 0),
-        }, count)  # fmt: skip
+    yield from vouchers(plan, rng, customer, moment)

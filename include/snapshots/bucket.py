@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from include.snapshots.store import Content, Entry, Missing
 RETRIES = 5
 CHUNK_BYTES = 8 << 20
 PARTS_AT_ONCE = 3  # each holds CHUNK_BYTES; more would cost memory, not time
+# A conditional create is one request, which the client holds in memory; a larger file goes up in parts.
+LARGE_BYTES = 32 << 20
+UPLOADS = ".parts"  # the folder of objects that are still on their way; SeaweedFS has an .uploads of its own
+ENDPOINTS = (
+    "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "GOOGLE_BASE_URL", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT",
+)  # fmt: skip
 GONE_WRONG_FOR_GOOD = (
     exceptions.PermissionDeniedError,
     exceptions.UnauthenticatedError,
@@ -34,30 +41,36 @@ class Bucket:
     def __init__(self, url: str) -> None:
         self.url = url
         retry: Any = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=60)}
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         # Without TLS only where whoever chose the endpoint wrote it so: a server beside us.
-        plain = endpoint.startswith("http://")
+        plain = any(os.environ.get(name, "").startswith("http://") for name in ENDPOINTS)
         options: Any = {"timeout": "120s", "connect_timeout": "10s", "allow_http": plain}
+        # S3 has no copy that replaces nothing, but the end of an upload in parts can be conditional.
+        more: Any = {"copy_if_not_exists": "multipart"} if url.startswith("s3:") else {}
         with self._errors(""):
-            self._store: Any = from_url(url, client_options=options, retry_config=retry)
+            self._store: Any = from_url(url, client_options=options, retry_config=retry, **more)
 
     def put_new(self, key: str, content: Content, *, move: bool) -> bool:
-        """Create with the precondition that the key is absent; a failed multipart upload is aborted."""
+        """Create with the precondition that the key is absent."""
         with self._errors(key):
             try:
-                obstore.put(
-                    self._store,
-                    key,
-                    content,
-                    mode="create",
-                    chunk_size=CHUNK_BYTES,
-                    max_concurrency=PARTS_AT_ONCE,
-                )
+                if isinstance(content, Path) and content.stat().st_size > LARGE_BYTES:
+                    self._put_large(key, content)
+                else:
+                    obstore.put(self._store, key, content, mode="create")
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
                 return False
         if move and isinstance(content, Path):
             content.unlink(missing_ok=True)
         return True
+
+    def _put_large(self, key: str, file: Path) -> None:
+        """Upload in parts beside, then let the store copy it to its name, where that is free."""
+        part = f"{UPLOADS}/{secrets.token_hex(8)}"
+        try:
+            obstore.put(self._store, part, file, chunk_size=CHUNK_BYTES, max_concurrency=PARTS_AT_ONCE)
+            obstore.copy(self._store, part, key, overwrite=False)
+        finally:
+            self.delete(part)
 
     def chunks(self, key: str) -> Iterator[bytes]:
         """Yield the object as it arrives."""
@@ -74,7 +87,17 @@ class Bucket:
             return None
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Yield page after page of the listing."""
+        """Yield page after page of the listing, without what is on its way."""
+        yield from (found for found in self._all(prefix) if not found.key.startswith(f"{UPLOADS}/"))
+
+    def clear_parts(self, before: datetime) -> int:
+        """Delete what uploads left behind that died before then."""
+        dead = [found.key for found in self._all(UPLOADS) if found.modified < before]
+        for key in dead:
+            self.delete(key)
+        return len(dead)
+
+    def _all(self, prefix: str) -> Iterator[Entry]:
         with self._errors(prefix):
             for page in obstore.list(self._store, prefix or None):
                 yield from (_entry(found) for found in page)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from include.errors import LoyaltyError, NotYet
 from include.ledger.catalog import RELATIONS
+from include.scratch import working_folder
 from include.snapshots import registry
 from include.snapshots.local import local
 from include.snapshots.manifest import (
@@ -48,7 +48,7 @@ Progress = Callable[[str, int, int | None], None]
 
 LEASE = timedelta(seconds=60)
 ASK_AGAIN = timedelta(seconds=5)
-BATCHES_AHEAD = 1
+BATCHES_AHEAD = 3
 
 
 def take(
@@ -200,13 +200,10 @@ class _Attempt:
 @contextmanager
 def _tidy(store: Store, key: str, attempt: str, scratch: Path) -> Iterator[Path]:
     """Give a scratch folder, removed in the end; on failure, delete from the store what the attempt wrote."""
-    folder = scratch / f"extract-{attempt}"
-    folder.mkdir(parents=True)
     try:
-        yield folder
+        with working_folder(scratch, f"extract-{attempt}") as folder:
+            yield folder
     except BaseException:
         with suppress(LoyaltyError):  # the first error says more; what is left is swept later
             registry.discard(store, key, attempt)
         raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -70,11 +70,21 @@ class Folder:
         )
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Yield the files below the folder, without parts that are being written."""
+        """Return the files below the folder, without parts that are being written."""
+        return self._all(prefix, parts=False)
+
+    def clear_parts(self, before: datetime) -> int:
+        """Delete the parts of writers that died before then."""
+        dead = [found.key for found in self._all("", parts=True) if found.modified < before]
+        for key in dead:
+            self.delete(key)
+        return len(dead)
+
+    def _all(self, prefix: str, *, parts: bool) -> Iterator[Entry]:
         for folder, _, names in os.walk(self.root / prefix):
             for name in names:
                 key = (Path(folder) / name).relative_to(self.root).as_posix()
-                if not name.startswith(PART) and (entry := self.entry(key)):
+                if name.startswith(PART) is parts and (entry := self.entry(key)):
                     yield entry
 
     def delete(self, key: str) -> None:

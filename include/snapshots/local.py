@@ -26,16 +26,18 @@ def local(
     relations: Collection[str],
     scratch: Path,
     *,
+    since: datetime | None = None,
     before: datetime | None = None,
     state: State | None = None,
 ) -> dict[str, list[Path]]:
     """Return local files by relation, in order: copies in `scratch`, or the store's own where it is a folder.
 
-    before: files whose rows were all created then or later are left out. Relations that the ledger does not
-    have are left out too. state: where a damaged snapshot is taken out of use before Damaged is raised.
+    since, before: files whose rows all came about before the one, or then or later than the other, are left out,
+    unread. Relations that the ledger does not have are left out too. state: where a damaged snapshot is taken
+    out of use before Damaged is raised.
     """
     wanted: dict[str, list[SnapshotFile]] = {
-        name: [file for file in manifest.relations[name].files if not _after(file, before)]
+        name: [file for file in manifest.relations[name].files if not _outside(file, since, before)]
         for name in relations
         if name in manifest.relations
     }
@@ -50,8 +52,10 @@ def local(
     return {name: [paths[file] for file in chosen] for name, chosen in wanted.items()}
 
 
-def _after(file: SnapshotFile, before: datetime | None) -> bool:
-    return before is not None and file.first_created_at is not None and file.first_created_at >= before
+def _outside(file: SnapshotFile, since: datetime | None, before: datetime | None) -> bool:
+    first, last = file.first_created_at, file.last_created_at
+    late = before is not None and first is not None and first >= before
+    return late or (since is not None and last is not None and last < since)
 
 
 def _fetch(store: Store, file: SnapshotFile, scratch: Path) -> Path:

@@ -21,7 +21,11 @@ Needs = Mapping[str, Collection[str]]
 
 
 class SnapshotFile(BaseModel):
-    """One Parquet file; `first_created_at` and `last_created_at` bound its rows, where there is the field."""
+    """One Parquet file; `first_created_at` and `last_created_at` bound when its rows came about.
+
+    That is by `Relation.moment`, where the relation has one and the file holds it. A bound is null where no row
+    says when; rows that do not say so lie in any file.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,7 +1,7 @@
 """Writing a relation's rows into Parquet files of the store, in the order in which they are read.
 
-Files hold about a million rows, so that readers can skip those after their T and fetch the rest side by side;
-row groups are small, so that readers stay small. Memory: one row group and its encoding.
+Files hold a quarter of a million rows, so that readers can skip those of other times, and fetch side by side;
+row groups are small, in rows and in bytes, so that readers stay small. Memory: one row group and its encoding.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.ledger.catalog import RELATIONS, FieldType, arrow_schema
-from include.snapshots.id_totals import id_hash_total
+from include.ledger.hashing import text_hashes
 from include.snapshots.manifest import SnapshotFile, SnapshotRelation, SnapshotTotals
 from include.snapshots.store import Store, disk_errors
 
-FILE_ROWS = 1 << 20
+FILE_ROWS = 1 << 18
 ROW_GROUP_ROWS = 1 << 17
+ROW_GROUP_BYTES = 48 << 20  # before they are encoded; reached where a row has 380 bytes or more
 # A text column whose first row group has at most this share of different values is written by dictionary.
 DICTIONARY_SHARE = 0.02
 TEXTS = (FieldType.ID, FieldType.TEXT, FieldType.ENUM, FieldType.JSON)
@@ -40,12 +42,14 @@ class RelationFiles:
         self.columns = tuple(columns)
         self.rows = 0
         self._schema = arrow_schema(RELATIONS[relation], self.columns)
+        moment = RELATIONS[relation].moment
+        self._moment = moment if moment in self.columns else None
         self._store = store
         self._folder = folder
         self._scratch = scratch
         self._files: list[SnapshotFile] = []
         self._waiting: list[pa.RecordBatch] = []
-        self._waiting_rows = 0
+        self._waiting_rows = self._waiting_bytes = 0
         self._dictionary: list[str] | None = None
         self._path: Path | None = None
         self._writer: Any = None
@@ -60,7 +64,8 @@ class RelationFiles:
             return
         self._waiting.append(batch)
         self._waiting_rows += len(batch)
-        if self._waiting_rows >= ROW_GROUP_ROWS:
+        self._waiting_bytes += batch.nbytes
+        if self._waiting_rows >= ROW_GROUP_ROWS or self._waiting_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
     def close(self) -> SnapshotRelation:
@@ -85,7 +90,7 @@ class RelationFiles:
 
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._waiting, self._schema)
-        self._waiting, self._waiting_rows = [], 0
+        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
         if self._dictionary is None:
             self._dictionary = _repeating(self.relation, table)
         if self._writer is None:
@@ -99,16 +104,19 @@ class RelationFiles:
             self._finish_file()
 
     def _open(self, path: Path) -> None:
+        numbers = self._numbers()
+        others = [name for name in self.columns if name not in numbers]
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
-            compression="zstd",
-            compression_level=1,
             use_dictionary=self._dictionary or False,
-            # Rows come about in time order: neighbours differ little.
-            column_encoding=dict.fromkeys(self._numbers(), "DELTA_BINARY_PACKED"),
-            # Readers skip by file, through the manifest; statistics of ids would only cost.
-            write_statistics=[name for name in ("created_at",) if name in self.columns],
+            # Rows come about in time order: neighbours differ little, and zstd finds nothing more in that.
+            column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+            compression=dict.fromkeys(others, "zstd") | dict.fromkeys(numbers, "none"),
+            compression_level=dict.fromkeys(others, 1),
+            # Readers skip files, through the manifest, and row groups by when rows came about; statistics of ids
+            # would only cost.
+            write_statistics=[self._moment] if self._moment else [],
             store_schema=True,
         )
 
@@ -119,14 +127,15 @@ class RelationFiles:
     def _count(self, table: pa.Table) -> None:
         self.rows += len(table)
         self._file_rows += len(table)
-        if "created_at" in self.columns:
-            found = pc.min_max(table["created_at"]).as_py()
+        if self._moment:
+            found = pc.min_max(table[self._moment]).as_py()
             self._bounds.include(found["min"], found["max"])
         if self.relation == "transactions":
             if "points" in self.columns:
                 self._points += pc.sum(table["points"]).as_py() or 0
             if "transaction_id" in self.columns:
-                self._hashes = (self._hashes + id_hash_total(table["transaction_id"])) % (1 << 64)
+                hashes = text_hashes(table["transaction_id"])
+                self._hashes = (self._hashes + int(hashes.sum(dtype=np.uint64))) % (1 << 64)
 
     def _finish_file(self) -> None:
         if self._writer is None:

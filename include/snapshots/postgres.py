@@ -1,36 +1,43 @@
-"""Reading a ledger from PostgreSQL: ADBC's record-batch stream over COPY, in one database transaction.
+"""Reading a ledger from PostgreSQL: binary COPY in one database transaction, decoded by `copy_decode`.
 
-Bound parameters would turn streaming off, so the only value in the SQL is an instant that we render. What
-ADBC gives as text (NUMERIC) is selected as a 64-bit count of the last place instead.
+COPY takes no bound parameters, so the only value in the SQL is an instant that we render. Columns are selected
+as they are where their bytes can be decoded: what the server need not convert, it sends sooner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-import adbc_driver_manager
-import adbc_driver_postgresql.dbapi as adbc
+import numpy as np
+import psycopg
 import pyarrow as pa
+from numpy.typing import NDArray
 from sqlalchemy.engine import URL
 
-from include.errors import BadInput, LedgerViolation, LoyaltyError, Permanent, Problem, Transient
+from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
 from include.ledger.catalog import ARROW_TYPES, PLACES, RELATIONS, Field, FieldType
+from include.snapshots.copy_decode import CopyDecoder, Decoded, Wire, WireColumn
+from include.snapshots.copy_stream import CopyStream
 from include.snapshots.reading import (
     InvalidValue,
     Origin,
     assemble,
     null_problem,
     nulls_query,
+    refuse,
     resolve,
+    row_id,
     shape_problems,
 )
 from include.snapshots.source import Source, public_url
 from include.snapshots.wire import TEXTUAL, from_last_places
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INVALID_ROWS = 10_000
 _MAY_BE_INFINITE = frozenset({"expires_at", "valid_until", "ends_at"})
 _SESSION = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
@@ -52,14 +59,16 @@ FROM (SELECT query = '<insufficient privilege>' AS hidden, xact_start AS start F
 class PostgresReading:
     """The `Reading` of PostgreSQL."""
 
-    def __init__(self, connection: Any, where: str, mapped: bool) -> None:
+    def __init__(self, connection: psycopg.Connection, where: str, mapped: bool) -> None:
         self._connection, self._where, self._mapped = connection, where, mapped
         self._streaming = False
+        self._copy: CopyStream | None = None
         row = self._rows(_OPEN)[0]
         self.read_at: int = row[0]
         self._oldest = None if row[1] else (self.read_at if row[2] is None else int(row[2]))
         self._origins: dict[str, Origin] = {}
-        self._inexact: dict[tuple[str, str], int] = {}
+        self._wires: dict[tuple[str, str], WireColumn] = {}
+        self._inexact: set[tuple[str, str]] = set()
         self.relations: tuple[str, ...] = ()
 
     def inspect(self, queries: dict[str, str], *, values: bool) -> None:
@@ -69,25 +78,18 @@ class PostgresReading:
             origin = Origin(RELATIONS[name], clause, self._mapped)
             place = f"{self._where}, {'query' if self._mapped else 'table'} {name}"
             try:
-                with self._connection.cursor() as cursor:
-                    schema = cursor.adbc_execute_schema(f"SELECT * FROM {clause}")
-            except adbc_driver_manager.Error as error:
+                described = self._connection.execute(f"SELECT * FROM {clause} LIMIT 0").description or ()
+            except psycopg.Error as error:
                 problems.append(Problem(place, _first_line(error), "write a query that runs", "bad_query"))
                 break  # the transaction is over: what follows would only repeat it
-            origin.unknown = tuple(column for column in schema.names if column not in origin.relation.names)
-            for column in schema:
-                if column.name in origin.unknown:
-                    continue
+            known = [column for column in described if column.name in origin.relation.names]
+            origin.unknown = tuple(column.name for column in described if column not in known)
+            for column in known:
                 field = origin.relation.field(column.name)
-                expression = self._expression(name, field, column)
-                if expression:
-                    origin.expressions[field.name] = expression
-                else:
-                    origin.expressions[field.name] = "NULL"
-                    right = f"select it as {_EXPECTED[field.type]}"
-                    problems.append(
-                        Problem(f"{place}, column {field.name}", _type(column), right, "wrong_type")
-                    )
+                origin.expressions[field.name] = self._expression(name, field, column) or "NULL"
+                if (name, field.name) not in self._wires:
+                    at, right = f"{place}, column {field.name}", f"select it as {_EXPECTED[field.type]}"
+                    problems.append(Problem(at, column.type_display, right, "wrong_type"))
             self._origins[name] = origin
         problems += [] if problems else shape_problems(self._where, self._origins, mapped=self._mapped)
         if self._mapped and values and not problems:
@@ -114,36 +116,29 @@ class PostgresReading:
                     problems.append(null_problem(self._where, name, column))
         return problems
 
-    def _expression(self, relation: str, field: Field, column: pa.Field) -> str | None:
-        """Return what to select for a field, None when the column's type cannot hold it."""
-        name, kind = f'"{field.name}"', column.type
+    def _expression(self, relation: str, field: Field, column: psycopg.Column) -> str | None:
+        """Return what to select for a field, and note how it is sent; None when its type cannot hold it."""
+        name, kind = f'"{field.name}"', _type(column)
+        places, whole = PLACES.get(field.type), kind in _WHOLE
         if field.type in TEXTUAL:
-            if pa.types.is_string(kind):
-                return name
-            bad = pa.types.is_floating(kind) or pa.types.is_binary(kind)
-            return None if bad else f"{name}::text"
-        if field.type in PLACES:
-            return self._last_places(relation, field, column)
-        if field.type is FieldType.INSTANT:
-            fits = pa.types.is_timestamp(kind) and kind.tz is not None
-            expression = f"NULLIF({name}, 'infinity')" if field.name in _MAY_BE_INFINITE else name
-        elif field.type is FieldType.INTEGER:
-            fits, expression = pa.types.is_integer(kind), f"{name}::bigint"
+            if kind in _NO_TEXT:
+                return None
+            wire, expression = WireColumn(Wire.TEXT), name if kind in _PLAIN_TEXT else f"{name}::text"
+        elif places is not None and kind == "numeric":
+            wire, expression = WireColumn(Wire.NUMERIC, places), name
+            if column.scale is None or column.scale > places:
+                self._inexact.add((relation, field.name))
+        elif whole and (places is not None or field.type is FieldType.INTEGER):
+            scale = f" * {10**places}" if places else ""
+            wire, expression = WireColumn(Wire.INTEGER), f"{name}::bigint{scale}"
+        elif _AS_IS.get(field.type) == kind:
+            wire, expression = WireColumn(_WIRES[field.type]), name
+            if wire.wire is Wire.INSTANT and field.name in _MAY_BE_INFINITE:
+                wire = WireColumn(Wire.ENDLESS)
         else:
-            fits, expression = kind == ARROW_TYPES[field.type], name
-        return expression if fits else None
-
-    def _last_places(self, relation: str, field: Field, column: pa.Field) -> str | None:
-        """Return the SQL of a 64-bit count of the last decimal place."""
-        name, places = f'"{field.name}"', PLACES[field.type]
-        if pa.types.is_integer(column.type):
-            return f"{name}::bigint * {10**places}"
-        if _type(column) != "numeric":
             return None
-        if _scale(column) <= places:
-            return f"({name} * {10**places})::bigint"
-        self._inexact[relation, field.name] = places
-        return f"trim_scale({name} * {10**places})::text::bigint"  # fails on a fraction instead of rounding
+        self._wires[relation, field.name] = wire
+        return expression
 
     def has(self, relation: str) -> bool:
         """Whether the ledger has the relation."""
@@ -177,69 +172,92 @@ class PostgresReading:
     ) -> Iterator[pa.RecordBatch]:
         origin = resolve(self._origins, self._where, relation, columns)
         present = [name for name in columns if name in origin.expressions]
-        chosen = {name: origin.expressions[name] for name in present}
-        for name in present if not strict else ():
-            places = self._inexact.get((relation, name))
-            if places is not None:
-                chosen[name] = f'CASE WHEN "{name}" = round("{name}", {places}) THEN {chosen[name]} END'
-        listed = ", ".join(f'{sql} AS "{name}"' for name, sql in chosen.items()) or "1 AS nothing"
         fields = [origin.relation.field(name) for name in present]
-        for batch in self._batches(f"SELECT {listed} FROM {origin.clause}{condition}"):
+        listed = ", ".join(origin.expressions[name] for name in present)
+        decoder = CopyDecoder([self._wires[relation, name] for name in present])
+        for block in self._blocks(f"SELECT {listed} FROM {origin.clause}{condition}"):
+            decoded = decoder.decode(block)
             arrays = {
                 field.name: _physical(field, array)
-                for field, array in zip(fields, batch.columns if fields else (), strict=True)
+                for field, array in zip(fields, decoded.arrays, strict=True)
             }
-            yield assemble(origin.relation, columns, arrays, batch.num_rows, strict=strict)
+            if strict and decoded.refused:
+                raise _refusal(origin, fields, arrays, decoded)
+            if decoded.rows:
+                yield assemble(origin.relation, columns, arrays, decoded.rows, strict=strict)
 
-    def _batches(self, sql: str) -> Iterator[pa.RecordBatch]:
-        if self._streaming:
-            raise RuntimeError("a stream is still open on this reading; ADBC would end it")
-        self._streaming = True
-        cursor = self._connection.cursor()
-        complete = False
+    def _blocks(self, sql: str) -> Iterator[NDArray[np.uint8]]:
+        self._end_copy()
         try:
-            cursor.execute(sql)
-            yield from cursor.fetch_record_batch()
-            complete = True
-        except (adbc_driver_manager.Error, OSError, pa.ArrowException) as error:
+            self._copy = CopyStream(self._connection, sql)
+            self._streaming = True
+            yield from self._copy.blocks()
+        except psycopg.Error as error:
             raise self._failure(error) from error
         finally:
             self._streaming = False
-            if not complete:
-                with suppress(adbc_driver_manager.Error):  # the connection may be gone already
-                    cursor.adbc_cancel()
-            cursor.close()
+
+    def _end_copy(self) -> None:
+        """Read to its end a stream that was left early; RuntimeError when one is still being read."""
+        if self._streaming:
+            raise RuntimeError("a stream is still open on this reading: one connection has one at a time")
+        if self._copy is not None:
+            copy, self._copy = self._copy, None
+            try:
+                copy.drain()
+            except psycopg.Error as error:
+                raise self._failure(error) from error
 
     def invalid(self, relation: str) -> Iterator[InvalidValue]:
-        """Yield values with too many decimals, the only ones that PostgreSQL's types let through."""
+        """Yield numbers that do not fit, and instants and dates that are infinite; see `Reading`."""
         origin = resolve(self._origins, self._where, relation, ())
+        tests = [
+            (f"('{name}', '{rule}', \"{name}\"::text, {wrong})", wrong)
+            for name in origin.expressions
+            for rule, wrong in self._wrong(relation, name)
+        ]
+        if not tests:
+            return
         keys = [
             f"COALESCE(\"{name}\"::text, '')" for name in origin.relation.key if name in origin.expressions
         ]
         key = " || '/' || ".join(keys) or "'?'"
-        for (name, column), places in self._inexact.items():
-            if name == relation:
-                wrong = f'"{column}" IS DISTINCT FROM round("{column}", {places})'
-                for batch in self._batches(
-                    f'SELECT {key}, "{column}"::text FROM {origin.clause} WHERE {wrong}'
-                ):
-                    for row in zip(*(array.to_pylist() for array in batch.columns), strict=True):
-                        yield InvalidValue("too_many_decimals", relation, column, *row)
+        rows = f"SELECT * FROM {origin.clause} WHERE {' OR '.join(wrong for _, wrong in tests)}"
+        values = f"(VALUES {', '.join(row for row, _ in tests)}) AS found (_column, _rule, _value, _wrong)"
+        sql = f"SELECT _rule, _column, {key}, _value FROM ({rows}) AS wrong CROSS JOIN LATERAL {values} WHERE _wrong"
+        self._end_copy()
+        try:
+            with self._connection.cursor(name="invalid") as cursor:  # on the server: there may be many
+                cursor.itersize = _INVALID_ROWS
+                for rule, column, row, value in cursor.execute(sql):
+                    yield InvalidValue(rule, relation, column, row, value)
+        except psycopg.Error as error:
+            raise self._failure(error) from error
+
+    def _wrong(self, relation: str, column: str) -> list[tuple[str, str]]:
+        """Return (rule, SQL condition) of the values of a column that `copy_decode` refuses."""
+        wire, places = self._wires[relation, column]
+        if wire is Wire.NUMERIC:  # NaN is larger than all numbers
+            found = [("not_a_number", f'abs("{column}") >= {Decimal(2**63).scaleb(-places):f}')]
+            if (relation, column) in self._inexact:
+                found.append(("too_many_decimals", f'"{column}" <> round("{column}", {places})'))
+            return found
+        conditions = {
+            Wire.INSTANT: ("not_an_instant", f'NOT isfinite("{column}")'),
+            Wire.ENDLESS: ("not_an_instant", f"\"{column}\" = '-infinity'"),
+            Wire.DATE: ("not_a_date", f'NOT isfinite("{column}")'),
+        }
+        return [conditions[wire]] if wire in conditions else []
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(sql)
-                rows: list[tuple[Any, ...]] = cursor.fetchall()
-                return rows
-        except adbc_driver_manager.Error as error:
+            self._end_copy()
+            return self._connection.execute(sql).fetchall()
+        except psycopg.Error as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: BaseException) -> LoyaltyError:
-        text, state = _first_line(error), getattr(error, "sqlstate", None) or ""
-        if "invalid input syntax for type bigint" in text:
-            message = f"{self._where}: a value has more decimals than are kept ({text})"
-            return LedgerViolation(message + "; `loyalty ledger check` lists them all")
+    def _failure(self, error: psycopg.Error) -> LoyaltyError:
+        text, state = _first_line(error), error.sqlstate or ""
         if state.startswith(("08", "40", "53", "55", "57")) or not state:
             return Transient(f"{self._where}: reading was interrupted: {text}")
         return Permanent(f"{self._where}: {text}")
@@ -255,27 +273,40 @@ _EXPECTED = {
 }
 
 
+_WHOLE = frozenset({"int2", "int4", "int8"})
+_PLAIN_TEXT = frozenset({"text", "varchar", "bpchar", "name", "json"})  # sent as their bytes
+_NO_TEXT = frozenset({"float4", "float8", "bytea"})
+_AS_IS = {FieldType.INSTANT: "timestamptz", FieldType.DATE: "date", FieldType.BOOLEAN: "bool"}
+_WIRES = {FieldType.INSTANT: Wire.INSTANT, FieldType.DATE: Wire.DATE, FieldType.BOOLEAN: Wire.BOOLEAN}
+
+
 def _physical(field: Field, array: pa.Array) -> pa.Array:
     if field.type in PLACES:
         return from_last_places(field, array)
+    if field.type is FieldType.DATE:
+        array = array.cast(pa.int32())
     kind = ARROW_TYPES[field.type]
     return array if array.type == kind else array.cast(kind)
 
 
-def _type(column: pa.Field) -> str:
-    metadata = column.metadata or {}
-    declared: bytes = metadata.get(b"POSTGRESQL:type", str(column.type).encode())
-    return declared.decode()
+def _refusal(
+    origin: Origin, fields: Sequence[Field], arrays: Mapping[str, pa.Array], decoded: Decoded
+) -> LoyaltyError:
+    """Return the error for the first value of a block that its type cannot hold."""
+    first = min(decoded.refused, key=lambda each: each.row)
+    key = row_id(origin.relation, arrays, first.row)
+    column = fields[first.column].name
+    return refuse(InvalidValue(first.rule, origin.relation.name, column, key, first.value))
 
 
-def _scale(column: pa.Field) -> int:
-    """Return the declared decimal places of a NUMERIC column; without a declaration, as many as there can be."""
-    modifier = int((column.metadata or {}).get(b"POSTGRESQL:typmod", b"-1"))
-    return (modifier - 4) & 0x7FF if modifier >= 4 else 16383
+def _type(column: psycopg.Column) -> str | None:
+    """Return the name of a column's type, None for a type that is not PostgreSQL's own."""
+    known = psycopg.adapters.types.get(column.type_code)
+    return known.name if known and known.oid == column.type_code else None
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).split("\n")[0].removeprefix("IO: ").strip()
+    return str(error).split("\n")[0].strip()
 
 
 @contextmanager
@@ -284,16 +315,15 @@ def reading(source: Source, url: URL, *, values: bool) -> Iterator[PostgresReadi
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     where = public_url(source.url)
     try:
-        connection = adbc.connect(plain)
-    except adbc_driver_manager.Error as error:
-        text = _first_line(error)
+        connection = psycopg.connect(plain, client_encoding="utf8", prepare_threshold=None)
+    except psycopg.Error as error:
+        text = " ".join(str(error).split())  # one line for each address that the host has
         if any(word in text for word in ("FATAL:  database", "authentication", "role", "pg_hba")):
             raise BadInput([Problem(where, text, "give a ledger URL that connects", "bad_url")]) from error
         raise Transient(f"{where} cannot be reached: {text}") from error
     try:
-        with connection.cursor() as cursor:
-            for statement in (*_SESSION, f"SET LOCAL statement_timeout = '{source.statement_seconds}s'"):
-                cursor.execute(statement)
+        for statement in (*_SESSION, f"SET LOCAL statement_timeout = '{source.statement_seconds}s'"):
+            connection.execute(statement)
         opened = PostgresReading(connection, source.where, source.mapping is not None)
         opened.inspect(dict(source.mapping.queries) if source.mapping else {}, values=values)
         yield opened

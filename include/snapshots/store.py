@@ -50,6 +50,9 @@ class Backend(Protocol):
     def delete(self, key: str) -> None:
         """Delete the object; absent is fine."""
 
+    def clear_parts(self, before: datetime) -> int:
+        """Delete what writers left behind that died before then; return how many."""
+
     def path(self, key: str) -> Path | None:
         """Return the local file of the object, where there is one."""
 
@@ -122,6 +125,10 @@ class Store:
         """Delete the object; absent is fine."""
         self._backend.delete(checked(key))
 
+    def clear_parts(self, before: datetime) -> int:
+        """Delete parts of objects whose writers died, last written before then; return how many there were."""
+        return self._backend.clear_parts(before)
+
     def path(self, key: str) -> Path | None:
         """Return the local file of an object of a folder store, None for any other store."""
         return self._backend.path(checked(key))
@@ -130,7 +137,9 @@ class Store:
 def checked(key: str) -> str:
     """Return the key if it can only name something below the store's root, else raise BadInput."""
     steps = key.split("/")
-    if any(step in {"", ".", ".."} or step.startswith(".part-") for step in steps) or set(key) & set("\\\0"):
+    if any(step in {"", ".", "..", ".parts"} or step.startswith(".part-") for step in steps) or set(
+        key
+    ) & set("\\\0"):
         raise BadInput([Problem("store key", key, "a relative path without '..' or empty steps", "bad_key")])
     return key
 

@@ -38,6 +38,7 @@ from include.targets.protocol import (
 )
 
 KIND = "folder"
+OUTSIDE = False
 CAPABILITIES = Capabilities(is_atomic=True, can_replace=True, reads_back=True, leaves_parts=True)
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EINTR, errno.EAGAIN, errno.ENOENT}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -97,6 +97,8 @@ class Target(Protocol):
 
     KIND: str
     CAPABILITIES: Capabilities
+    OUTSIDE: bool
+    """Whether files leave the house: personal data goes there encrypted, or with its owner's word."""
     Options: type[BaseModel]
 
     def deliver(self, options: Any, parcel: Parcel, progress: Progress) -> Receipt:

@@ -140,14 +140,25 @@ def test_definitions_are_listed_shown_and_validated(loyalty: Loyalty, home: Path
     assert json.loads(loyalty("export", "schema").out)["title"] == "ExportDefinition"
 
 
+def test_validating_tells_of_connections_and_keys(loyalty: Loyalty, home: Path) -> None:
+    sealed = home / "sealed.yaml"
+    encryption = "{kind: openpgp, options: {recipients: [finance], sign_with: our_key}}"
+    sealed.write_text(
+        DEFINITION.replace("id: balances", "id: sealed") + f"file: {{encryption: {encryption}}}\n"
+    )
+    refused = loyalty("export", "validate", str(sealed))
+    assert refused.code == 2
+    assert "AIRFLOW_CONN_OUR_KEY" in refused.error
+    assert "finance.asc" in refused.error
+
+
 def test_two_deliveries_are_compared(loyalty: Loyalty, home: Path) -> None:
     for day in ("2026-03-01", "2026-03-31"):
         done = loyalty("export", "run", "balances", "--as-of", f"{day}T00:00:00Z", "--out", str(home / day))
         assert done.code == 0, done.error
     manifests = [str(next((home / day).glob("*.manifest.json"))) for day in ("2026-03-01", "2026-03-31")]
-    told = loyalty(
-        "export", "diff", *manifests, "--key", "holder_id", "--key", "subledger_id", "--out", str(home)
-    )
+    asked = ["export", "diff", *manifests, "--key", "holder_id", "--key", "subledger_id"]
+    told = loyalty(*asked, "--out", str(home))
     assert told.code == 0, told.error
     assert "balances: " in told.out
     assert " changed (" in told.out
@@ -284,10 +295,10 @@ def test_upkeep_retires_old_snapshots_and_says_which(
     small_ledger(f"sqlite:///{home / 'small.sqlite'}", 10)
     desk = Desk(home, f"sqlite:///{home / 'small.sqlite'}")
     first, _ = desk.take(), desk.take(needs={**NEEDS, "rewards": ("reward_id",)})
-    assert json.loads(loyalty("upkeep", "--json").out) == {"retired_snapshots": []}
+    assert json.loads(loyalty("upkeep", "--json").out) == {"retired_snapshots": [], "cleared_uploads": 0}
     monkeypatch.setenv("LOYALTY_SNAPSHOT_DAYS", "0")
     assert first.id in loyalty("upkeep").out
-    assert json.loads(loyalty("upkeep", "--json").out) == {"retired_snapshots": []}
+    assert json.loads(loyalty("upkeep", "--json").out) == {"retired_snapshots": [], "cleared_uploads": 0}
     monkeypatch.setenv("LOYALTY_SNAPSHOT_DAYS", "soon")
     refused = loyalty("upkeep")
     assert (refused.code, "LOYALTY_SNAPSHOT_DAYS" in refused.error) == (2, True)

@@ -44,8 +44,8 @@ def problems(document) -> list[str]:
         ({"name": ""}, "x.yaml: name: '': must be one line of 1 to 200 printable characters"),
         ({"name": "a\nb"}, "x.yaml: name: 'a\\nb': must be one line of 1 to 200 printable characters"),
         ({"owner": "ann\r\nBcc: x"}, "x.yaml: owner: 'ann\\r\\nBcc: x': must be one line of 1 to 200 printable characters"),
-        ({"nam": "x"}, ("x.yaml: nam: 'nam': is not a key here; known keys are as_of, bundle, description, enabled, "
-         "exports, fields, file, id, model, name, options, owner, paused, period, schedule, settle_delay, targets, timezone")),
+        ({"nam": "x"}, ("x.yaml: nam: 'nam': is not a key here; known keys are "
+         f"{', '.join(sorted(ExportDefinition.model_fields))}")),
         ({"model": "../x"}, "x.yaml: model: '../x': must be a name of lower-case letters, digits and _"),
         ({"timezone": "EST"}, ("x.yaml: timezone: 'EST': must be the name of an IANA time zone with its place, such as "
          "Europe/Paris, or UTC")),
@@ -99,7 +99,7 @@ def problems(document) -> list[str]:
          "x.yaml: fields[0].header: 'a\\nb': must be one line of 1 to 200 printable characters"),
         ({"fields": [{"name": "active", "field": "x"}]},
          "x.yaml: fields[0].name: 'name': is not a key here; known keys are field, header"),
-        ({"file": {"compression": "rar"}}, "x.yaml: file.compression: 'rar': must be 'none', 'gzip' or 'zip'"),
+        ({"file": {"compression": "rar"}}, "x.yaml: file.compression: 'rar': must be 'none', 'gzip', 'zip' or 'zstd'"),
         ({"file": {"name": "../{period}"}}, ("x.yaml: file.name: '../{period}': must be a file name without / and \\; "
          "folders are set on the target; must not begin with a dot: hidden and .part names are for files in the making")),
         ({"targets": []}, "x.yaml: targets: '[]': must have at least 1"),
@@ -251,6 +251,8 @@ def test_what_touches_neither_bytes_nor_destination_keeps_the_version(keys):
     "keys",
     [
         {"id": "other"}, {"model": "history"}, {"options": {"grain": "customer"}}, {"timezone": "UTC"},
+        {"filters": {"segment": "active"}}, {"order": "-active"}, {"limit": 1},
+        {"aggregation": [{"field": "tier", "function": "group"}]},
         {"as_of": "end_of_previous_day"}, {"period": "previous_day"}, {"fields": ["active"]},
         {"file": {"compression": "zip"}}, {"file": {"name": "{name}_{period}"}}, {"targets": [{"kind": "sftp"}]},
     ],

@@ -11,11 +11,13 @@ import subprocess
 import zipfile
 import zlib
 
+import pyarrow as pa
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.formats import compression, parallel
+from include.formats import compression, parallel, zstd
 
 CONTENT = b"".join(b"txn_%012d,earned,12.50\n" % (number * 7919) for number in range(200_000))
 
@@ -38,7 +40,7 @@ def test_gzip_is_one_member_that_others_read(content):
     assert made[4:8] == bytes(4)  # no time
 
 
-@pytest.mark.parametrize("kind", ["gzip", "zip"])
+@pytest.mark.parametrize("kind", ["gzip", "zip", "zstd"])
 @given(cuts=st.lists(st.integers(1, 1 << 21), max_size=6))
 @settings(max_examples=12, deadline=None)
 def test_bytes_do_not_depend_on_chunks(kind, cuts):
@@ -47,7 +49,7 @@ def test_bytes_do_not_depend_on_chunks(kind, cuts):
     assert packed(kind, chunks) == packed(kind, [CONTENT])
 
 
-@pytest.mark.parametrize("kind", ["gzip", "zip"])
+@pytest.mark.parametrize("kind", ["gzip", "zip", "zstd"])
 def test_bytes_do_not_depend_on_threads(kind, monkeypatch):
     found = set()
     for count in (1, 5):
@@ -56,8 +58,32 @@ def test_bytes_do_not_depend_on_threads(kind, monkeypatch):
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("content", [b"", b"a", CONTENT], ids=len)
+def test_zstd_is_one_frame_with_a_checksum_that_others_read(content, tmp_path):
+    made = packed("zstd", [content])
+    assert pa.CompressedInputStream(pa.py_buffer(made), "zstd").read() == content
+    assert zstd.Reader(io.BytesIO(made)).readall() == content
+    assert made[:4] == b"\x28\xb5\x2f\xfd"
+    assert made[4] & 4  # the frame ends with the content's checksum
+    assert zstandard.ZstdDecompressor().decompress(made, max_output_size=len(CONTENT)) == content
+    if program := shutil.which("zstd"):
+        (tmp_path / "x.zst").write_bytes(made)
+        assert (
+            subprocess.run([program, "-dqc", tmp_path / "x.zst"], check=True, capture_output=True).stdout
+            == content
+        )
+
+
+def test_damage_in_a_frame_is_told():
+    made = bytearray(packed("zstd", [CONTENT]))
+    made[-1] ^= 1
+    with pytest.raises(ValueError, match="checksum"):
+        zstd.Reader(io.BytesIO(bytes(made))).readall()
+
+
 def test_compression_is_worth_it():
     assert len(packed("gzip", [CONTENT])) < len(CONTENT) / 3
+    assert len(packed("zstd", [CONTENT])) < len(CONTENT) / 6
 
 
 @pytest.mark.parametrize("content", [b"", CONTENT], ids=["empty", "some"])

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import BadInput
 from include.formats import csv as kind
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
+from tests.examples import examples
 from tests.formats.examples import COLUMNS, RANDOM_ROWS, ROWS, TEXTS, table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "formats"
@@ -72,7 +73,7 @@ def test_points_are_exact(hundredths, fixed, plain):
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_points_equal_their_hundredths(hundredths):
     assert Decimal(one(hundredths, FieldType.POINTS)) * 100 == hundredths
 
@@ -111,6 +112,8 @@ INSTANT = datetime(2026, 7, 1, 4, 5, 6, tzinfo=UTC)
         ({"timezone": "America/St_Johns"}, "2026-07-01T01:35:06-02:30"),
         ({"instants": "excel", "timezone": "Europe/Paris"}, "2026-07-01 06:05:06"),
         ({"instants": "%d/%m/%Y %H:%M"}, "01/07/2026 04:05"),
+        ({"instants": "dd/mm/yyyy"}, "01/07/2026 04:05:06"),
+        ({"instants": "mm/dd/yyyy", "timezone": "America/New_York"}, "07/01/2026 00:05:06"),
         ({"instants": "%Y%m%dT%H%M%S.%f%%"}, "20260701T040506.000000%"),
         ({"instants": "le %d.%m.%Y à %H h%F"}, "le 01.07.2026 à 04 h"),
     ],
@@ -123,15 +126,28 @@ def test_instants(options, shown):
     st.datetimes(timezones=st.just(UTC)),
     st.sampled_from(["UTC", "Europe/Paris", "Asia/Kathmandu", "America/New_York"]),
 )
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_an_instant_reads_back_in_every_zone(instant, zone):
     if zone != "UTC" and not 1950 < instant.year < 2200:  # offsets had seconds before there were zones
         return
     assert datetime.fromisoformat(one(instant, FieldType.INSTANT, timezone=zone)) == instant
 
 
+@pytest.mark.parametrize(
+    ("dates", "shown"),
+    [
+        ("excel", "2026-07-31"),
+        ("dd/mm/yyyy", "31/07/2026"),
+        ("mm/dd/yyyy", "07/31/2026"),
+        ("%Y%m%d", "20260731"),
+    ],
+)
+def test_dates(dates, shown):
+    assert one(date(2026, 7, 31), FieldType.DATE, dates=dates) == shown
+
+
 @given(st.dates())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_a_date_reads_back(day):
     assert date.fromisoformat(one(day, FieldType.DATE)) == day
 
@@ -171,7 +187,7 @@ def test_a_header_is_text_too():
 
 
 @given(TEXTS)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_neutralising_can_be_undone(value):
     assert kind.restore(field(value)) == value
 
@@ -196,7 +212,7 @@ OPTIONS = st.builds(
 
 @pytest.mark.slow
 @given(RANDOM_ROWS, OPTIONS)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_any_dialect_reads_back(rows, options):
     read = list(kind.read(io.BytesIO(text(options, rows)), COLUMNS, kind.Options(**options)))
     assert len(read) == len(rows)

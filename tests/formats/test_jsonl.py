@@ -8,11 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from include.formats import jsonl as kind
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
+from tests.examples import examples
 from tests.formats.examples import COLUMNS, RANDOM_ROWS, ROWS, table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "formats"
@@ -35,7 +36,7 @@ def test_golden(name):
 
 
 @given(RANDOM_ROWS)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_every_line_is_strict_json_with_exact_numbers(rows):
     lines = text({}, rows).decode().split("\n")
     assert lines.pop() == ""

@@ -5,8 +5,6 @@ Quick beside the tests on a running Airflow, and with a debugger where one is ne
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +12,6 @@ import pytest
 from include import sample
 from include.formats.verify import verify
 from include.sample.plan import Plan
-from include.settings import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 DEFINITION = """
@@ -32,7 +29,7 @@ targets:
 
 
 @pytest.fixture
-def stored_dag(tmp_path, monkeypatch):
+def stored_dag(tmp_path, monkeypatch, airflow_database):
     """The DAG of the definition, known to an Airflow database as a scheduler would know it."""
     exports = tmp_path / "exports"
     exports.mkdir()
@@ -43,17 +40,7 @@ def stored_dag(tmp_path, monkeypatch):
     monkeypatch.setenv("LOYALTY_EXPORTS", str(exports))
     monkeypatch.setenv("LOYALTY_LEDGER_URL", url)
     monkeypatch.setenv("LOYALTY_SETTLE_SECONDS", "0")
-    subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, cwd=ROOT
-    )
-
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-
-    DagBundlesManager().sync_bundles_to_db()
-    bag = DagBag(str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="dags-folder")
-    sync_bag_to_db(bag, "dags-folder", None)
-    return bag.dags["balances"]
+    return airflow_database().dags["balances"]
 
 
 def test_a_run_at_an_occurrence_ends_well_and_both_targets_have_the_same_files(stored_dag, tmp_path):

@@ -13,6 +13,8 @@ import pytest
 from include.errors import Permanent
 from include.orchestration import services
 
+pytestmark = pytest.mark.slow
+
 # Stands for a service: writes down its own number and its child's, and lives on.
 STUB = """#!/bin/sh
 sleep 300 &

@@ -40,6 +40,7 @@ def settings_for(tmp_path: Path) -> Callable[..., Settings]:
             store_url=f"file://{folder / 'store'}",
             scratch=folder / "scratch",
             exports=folder / "exports",
+            keys=folder / "keys",
             settle_delay=settle_delay,
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from include import pipeline
+from include.connections import Secrets
 from include.definitions.model import ExportDefinition, version
 from include.errors import BadInput
 from include.formats.manifest import read_manifest
@@ -83,8 +84,8 @@ def test_an_attempt_that_died_after_the_chain_is_found(
     run = pipeline.pin(context, pack(define), occurrence=AT)
     pipeline.snapshot(context, run.run_key)
     run = context.state.runs.get(run.run_key)
-    made = make(context.settings, run, progress=lambda *_: None)
-    assert make(context.settings, run, progress=lambda *_: None) == made
+    made = make(context.settings, run, Secrets(context.settings.keys), progress=lambda *_: None)
+    assert make(context.settings, run, Secrets(context.settings.keys), progress=lambda *_: None) == made
     assert [each["export"] for each in made[:-1]] == ["balances", "history", "liability"]
 
 

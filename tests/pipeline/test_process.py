@@ -11,6 +11,7 @@ import pytest
 from include.errors import BadInput, NotYet, Problem, Transient
 from include.pipeline.process import in_process
 
+pytestmark = pytest.mark.slow
 HERE = __name__
 
 

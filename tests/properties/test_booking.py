@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.ledger import kernel, reference
 from tests.ledger.random_ledger import random_ledger
 from tests.ledger.reference import Outcome, Posted
@@ -17,7 +18,7 @@ from tests.ledger.reference import Outcome, Posted
 small_ledgers = st.randoms(use_true_random=False).map(lambda random: random_ledger(random, "a", most_rows=12))
 seeds = st.integers(0, 2**64 - 1)
 instants = st.integers(1, 60)
-few = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+few = examples(300, suppress_health_check=list(HealthCheck))
 LEDGERS_PER_SEED = 100
 
 
@@ -160,7 +161,7 @@ def _is_expiry(rows: list[Posted], name: str) -> bool:
     return any(row.id == name and row.type == "expired" for row in rows)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(40)
 @given(seeds, instants)
 def test_accounts_book_the_same_alone_and_together_in_any_order_of_rows(seed, at):
     rows = many_ledgers(seed)

@@ -13,12 +13,13 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from include.definitions.periods import Period, period
 from include.definitions.schedule import SCHEDULE, WEEKDAYS, Once, Recurrence
 from include.definitions.zones import day_exists, instant_at, last_day_before, local, start_of
+from tests.examples import examples
 
 # Each with days on which its clocks did something: half hours, midnights, a lost day, suspended summer time.
 CLOCK_CHANGES = {
@@ -85,7 +86,7 @@ def around(name: str, day: date, days: int) -> tuple[datetime, datetime]:
 
 @each_kind
 @given(data=st.data(), place=places())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_occurrences_increase_and_next_and_previous_agree_with_them(kind, data, place):
     name, day = place
     rule = recurrence(data.draw(documents(kind)), name)
@@ -104,7 +105,7 @@ def test_occurrences_increase_and_next_and_previous_agree_with_them(kind, data, 
 
 @each_kind
 @given(data=st.data(), place=places())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_periods_since_the_previous_occurrence_tile_the_time_line(kind, data, place):
     name, day = place
     rule = recurrence(data.draw(documents(kind)), name)
@@ -119,7 +120,7 @@ def test_periods_since_the_previous_occurrence_tile_the_time_line(kind, data, pl
 
 
 @given(place=places(), clock=clocks)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_daily_stands_for_each_day_of_the_local_calendar_once(place, clock):
     name, day = place
     rule = recurrence({"kind": "daily", "time": clock.isoformat()}, name)
@@ -131,7 +132,7 @@ def test_daily_stands_for_each_day_of_the_local_calendar_once(place, clock):
 
 
 @given(place=places(), document=documents("weekly"))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_weekly_stands_for_each_week_as_often_as_it_names_days(place, document):
     name, day = place
     rule = recurrence(document, name)
@@ -150,7 +151,7 @@ def test_weekly_stands_for_each_week_as_often_as_it_names_days(place, document):
 
 
 @given(place=places(), clock=clocks, number=st.one_of(st.integers(1, 28), st.just("last")))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_monthly_on_a_day_that_every_month_has_stands_for_each_month_once(place, clock, number):
     name, day = place
     rule = recurrence({"kind": "monthly", "days": [number], "time": clock.isoformat()}, name)
@@ -163,7 +164,7 @@ def test_monthly_on_a_day_that_every_month_has_stands_for_each_month_once(place,
 
 
 @given(place=places(), clock=clocks)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_this_month_on_the_last_day_tiles_the_time_line_and_ends_after_the_run(place, clock):
     name, day = place
     rule = recurrence({"kind": "monthly", "days": ["last"], "time": clock.isoformat()}, name)
@@ -191,7 +192,7 @@ def test_this_month_on_the_last_day_tiles_the_time_line_and_ends_after_the_run(p
     ],
 )
 @given(place=places(), clock=clocks)
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_whole_units_tile_the_time_line_when_the_schedule_fires_once_in_each(kind, document, place, clock):
     name, day = place
     rule = recurrence({**document, "time": clock.isoformat()}, name)
@@ -205,7 +206,7 @@ def test_whole_units_tile_the_time_line_when_the_schedule_fires_once_in_each(kin
 
 @pytest.mark.parametrize("kind", ["last_7_days", "last_30_days", "last_90_days", "last_3_months", "last_12_months", "month_to_date", "quarter_to_date", "year_to_date", "previous_day", "previous_month", "all_time"])  # fmt: skip
 @given(place=places(), clock=clocks)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_no_such_period_holds_the_current_day(kind, place, clock):
     name, day = place
     where = ZoneInfo(name)
@@ -220,7 +221,7 @@ def test_no_such_period_holds_the_current_day(kind, place, clock):
 
 
 @given(place=places(), clock=clocks, later=clocks)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_an_instant_is_the_first_at_which_the_local_clock_has_come_so_far(place, clock, later):
     name, day = place
     where = ZoneInfo(name)
@@ -234,7 +235,7 @@ def test_an_instant_is_the_first_at_which_the_local_clock_has_come_so_far(place,
 
 @each_kind
 @given(data=st.data(), name=zones)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_recurrence_survives_its_document(kind, data, name):
     document = data.draw(documents(kind))
     bounds = data.draw(
@@ -246,7 +247,7 @@ def test_a_recurrence_survives_its_document(kind, data, name):
 
 @each_kind
 @given(data=st.data(), place=places())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_start_and_end_bound_the_days(kind, data, place):
     name, day = place
     document = data.draw(documents(kind))
@@ -271,7 +272,7 @@ def test_start_and_end_bound_the_days(kind, data, place):
 
 
 @given(place=places(), clock=clocks)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_once_fires_once(place, clock):
     name, day = place
     rule = Recurrence(Once(kind="once", date=day, time=clock), name)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from include.reports import liability
 from include.reports.model import LocalSnapshot
 from include.sample import Plan, generate
+from tests.reports.liability_ledger import Render, rendered, snapshot
 
 SAMPLE_END = Plan().end_us
 
@@ -28,3 +32,17 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> LocalSnapshot:
     return LocalSnapshot(
         files, {relation: tuple(parts[0].schema.names) for relation, parts in batches.items()}
     )
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Callable[..., Render]:
+    """Takes rows and relations; returns a function that renders the liability report on them."""
+
+    def take(rows: list[dict[str, Any]], **relations: list[dict[str, Any]]) -> Render:
+        folder, scratch = tmp_path / "snapshot", tmp_path / "scratch"
+        folder.mkdir(exist_ok=True)
+        scratch.mkdir(exist_ok=True)
+        taken = snapshot(folder, rows, **relations)
+        return lambda start, end, **options: rendered(liability, taken, scratch, end, start, **options)
+
+    return take

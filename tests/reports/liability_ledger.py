@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,10 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.definitions.filters import Filter
 from include.ledger.ageing import instant
 from include.ledger.catalog import RELATIONS, arrow_schema
 from include.reports.model import Asked, LocalSnapshot
 from include.reports.render import Job, render
+
+Render = Callable[..., list[dict[str, Any]]]
 
 
 def at(text: str) -> datetime:
@@ -78,6 +81,9 @@ def rendered(
     end: str,
     start: str | None = None,
     partitions: int | None = None,
+    wanted: frozenset[str] | None = None,
+    keep: Filter | None = None,
+    timezone: str = "UTC",
     **options: Any,
 ) -> list[dict[str, Any]]:
     """The report's rows as plain values; points in hundredths."""
@@ -88,7 +94,9 @@ def rendered(
         as_of=until,
         known_at=instant(at("2030-01-01")),
         options=module.Options(**options),
-        timezone="UTC",
+        timezone=timezone,
+        wanted=wanted,
+        keep=keep,
     )
     (rows,) = render(
         [Job(module, asked, lambda batches: [x for b in batches for x in b.to_pylist()])],

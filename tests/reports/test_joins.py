@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from include.reports import joins
 from include.reports.joins import Side, left_join
+from tests.examples import examples
 
 NAMES = st.sampled_from([None, "", "a", "b", "c", "é", "dd", "zz"])
 ROWS = st.lists(st.tuples(NAMES, st.integers(0, 9)), max_size=40)
@@ -33,7 +34,7 @@ def joined(left, right, folder, *, in_memory: int, size: int) -> list[tuple[str 
     return [(x["key"], x["left"], x["right"]) for batch in found for x in batch.to_pylist()]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(left=ROWS, right=ROWS, size=st.integers(1, 9))
 def test_a_join_is_a_dictionary(left, right, size, tmp_path_factory):
     smallest: dict[str, int] = {}

@@ -8,11 +8,12 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.ledger.revenue import order_consideration, points_price
 from include.reports.liability_shares import WORTH, decimals, numbers, shares, sums, worths
+from tests.examples import examples
 
 PRICES = st.integers(0, 10**18) | st.integers(0, 10**11) | st.integers(0, 3)
 UNITS = st.integers(0, 10**16) | st.integers(0, 10**19)  # one row's Decimal is exact up to 28 digits
@@ -22,7 +23,7 @@ def units_of(money: Decimal) -> int:
     return int(money.scaleb(8))
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(st.lists(st.tuples(PRICES, PRICES, PRICES), min_size=1, max_size=5))
 @example([(1, 1, 1)])  # a half goes up
 @example([(0, 0, 0)])
@@ -36,7 +37,7 @@ def test_shares_are_those_of_single_orders(orders: Sequence[tuple[int, int, int]
     assert found.tolist() == expected
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(
     st.lists(st.integers(1, 10**6) | st.integers(1, 2**62), min_size=1, max_size=5),
     st.tuples(UNITS, UNITS),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from include.errors import LedgerViolation
-from include.reports import balance, history
+from include.reports import allocations, balance, history
 from include.reports.model import Cut
 from include.reports.partitions import partition
 from include.reports.render import Notes
@@ -146,9 +146,8 @@ def test_an_account_over_the_limit_is_cut_by_time_and_others_are_not(tmp_path):
     of = taken(tmp_path, "\n".join(whale[::-1] + others))
     folder = tmp_path / "partitions"
     folder.mkdir()
-    parts = partition(
-        of.files["transactions"], [Cut(FAR, FAR)], folder, [], partitions=1, row_limit=50
-    ).partitions
+    asked = [Cut(FAR, FAR)]
+    parts = list(partition(of.files["transactions"], asked, folder, [], partitions=1, row_limit=50))
     assert sum(part.rows_count for part in parts) == 260
     (large,) = (part for part in parts if len(part.pieces) > 1)
     assert large.rows_count == 200
@@ -156,3 +155,15 @@ def test_an_account_over_the_limit_is_cut_by_time_and_others_are_not(tmp_path):
     ends = [np.sort(piece.table(["created_at"]).column(0).to_numpy())[[0, -1]] for piece in large.pieces]
     assert all(before[1] < after[0] for before, after in pairwise(ends))
     assert all(part.rows_count <= 50 for part in parts if part is not large)
+
+
+def test_allocations_of_one_account_are_the_same_in_stretches_of_any_size(tmp_path, monkeypatch):
+    # Lots of a day expire a month later, as many are used before, and some at the very instant.
+    lots = [f"L{i:02} earned 2 on 01-{1 + i // 3:02} expires 02-{1 + i // 3:02}" for i in range(60)]
+    debits = [f"D{i:02} redeemed -3 on 02-{1 + i // 2:02}" for i in range(30)]
+    of = taken(tmp_path, "\n".join(lots + debits))
+    whole = rows(allocations, of, tmp_path, day("03-01"))
+    assert {row["kind"] for row in whole} == {"debit", "expiry"}
+    for at_once in (1, 7):
+        monkeypatch.setattr(allocations, "_AT_ONCE", at_once)
+        assert rows(allocations, of, tmp_path, day("03-01")) == whole

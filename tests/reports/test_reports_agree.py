@@ -38,12 +38,27 @@ MOVEMENTS = {
     "transferred_in": ("transferred_in", 1),
     "transferred_out": ("transferred_out", -1),
 }
+
+
 Rows = list[dict[str, Any]]
 
 
-@pytest.fixture(params=ASKED)
+@pytest.fixture(scope="module", params=ASKED)
 def times(request) -> tuple[int, int, int]:
     return ASKED[request.param]
+
+
+@pytest.fixture(scope="module")
+def lines(times, sample, tmp_path_factory) -> Rows:
+    """Liability by tier and issue month, without money."""
+    return split(sample, tmp_path_factory.mktemp("lines"), times)
+
+
+@pytest.fixture(scope="module")
+def accounts(times, sample, tmp_path_factory) -> Rows:
+    """Balances at the end."""
+    _, end, known_at = times
+    return rows(balance, sample, tmp_path_factory.mktemp("accounts"), end, known_at=known_at)
 
 
 def by_program(found: Rows, *names: str) -> dict[str, dict[str, int]]:
@@ -66,10 +81,9 @@ def split(sample: LocalSnapshot, tmp_path, times, **options: Any) -> Rows:
     return rows(liability, sample, tmp_path, end, start=start, known_at=known_at, **options)
 
 
-def test_liability_opens_and_closes_with_the_balances(times, sample, tmp_path):
-    start, end, known_at = times
-    found = by_program(split(sample, tmp_path, times), "opening", "closing", "outstanding", "debt")
-    accounts = rows(balance, sample, tmp_path, end, known_at=known_at)
+def test_liability_opens_and_closes_with_the_balances(times, lines, accounts, sample, tmp_path):
+    start, _, known_at = times
+    found = by_program(lines, "opening", "closing", "outstanding", "debt")
     assert {key: x["closing"] for key, x in found.items()} == held(accounts)
     debts = by_program(accounts, "negative_balance")
     assert {key: x["debt"] for key, x in found.items()} == {
@@ -80,26 +94,25 @@ def test_liability_opens_and_closes_with_the_balances(times, sample, tmp_path):
     assert min(before.values()) > 0
 
 
-def test_liability_by_tier_is_the_balance_by_tier(times, sample, tmp_path):
-    _, end, known_at = times
+def test_liability_by_tier_is_the_balance_by_tier(times, accounts, sample, tmp_path):
     closing: Counter[tuple[str, str | None]] = Counter()
     for row in split(sample, tmp_path, times, by=("tier",)):
         closing[row["program_id"], row["tier"]] += row["closing"]
     owned: Counter[tuple[str, str | None]] = Counter()
-    for row in rows(balance, sample, tmp_path, end, known_at=known_at):
+    for row in accounts:
         owned[row["program_id"], row["tier"]] += row["points_balance"] + row["pending"]
     assert +closing == +owned
     assert len(+closing) > 4
 
 
-def test_liability_moves_by_what_history_lists(times, sample, tmp_path):
+def test_liability_moves_by_what_history_lists(times, lines, sample, tmp_path):
     start, end, known_at = times
     moved: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in rows(history, sample, tmp_path, end, start=start, known_at=known_at):
         name, sign = MOVEMENTS[row["type"]]
         moved[row["program_id"]][name] += sign * row["points_change"]
     names = [name for name, _ in MOVEMENTS.values()]
-    found = by_program(split(sample, tmp_path, times), *names, "reclassified", "difference")
+    found = by_program(lines, *names, "reclassified", "difference")
     assert found == {
         program: {**{name: sums[name] for name in names}, "reclassified": 0, "difference": 0}
         for program, sums in moved.items()
@@ -107,22 +120,21 @@ def test_liability_moves_by_what_history_lists(times, sample, tmp_path):
     assert sum(sums["expired"] for sums in moved.values()) > 0
 
 
-def test_redemptions_cost_what_liability_redeems(times, sample, tmp_path):
+def test_redemptions_cost_what_liability_redeems(times, lines, sample, tmp_path):
     start, end, known_at = times
     found = rows(redemption, sample, tmp_path, end, start=start, known_at=known_at)
     costs = {key: x["points_cost"] for key, x in by_program(found, "points_cost").items()}
-    lines = by_program(split(sample, tmp_path, times), "redeemed")
-    assert costs == {key: x["redeemed"] for key, x in lines.items()}
+    assert costs == {key: x["redeemed"] for key, x in by_program(lines, "redeemed").items()}
 
 
-def test_ages_lots_and_projections_hold_what_liability_owes(times, sample, tmp_path):
+def test_ages_lots_and_projections_hold_what_liability_owes(times, lines, sample, tmp_path):
     _, end, known_at = times
-    lines = by_program(split(sample, tmp_path, times), "outstanding", "debt", "closing")
+    owed = by_program(lines, "outstanding", "debt", "closing")
     aged = by_program(rows(ageing, sample, tmp_path, end, known_at=known_at), "outstanding", "debt")
-    assert aged == {key: {name: x[name] for name in ("outstanding", "debt")} for key, x in lines.items()}
+    assert aged == {key: {name: x[name] for name in ("outstanding", "debt")} for key, x in owed.items()}
     left = by_program(rows(lots, sample, tmp_path, end, known_at=known_at, open_only=True), "remaining")
     assert {key: x["remaining"] for key, x in left.items()} == {
-        key: x["outstanding"] for key, x in lines.items()
+        key: x["outstanding"] for key, x in owed.items()
     }
     tomorrow = by_program(
         rows(projection, sample, tmp_path, end, known_at=known_at, days=1),
@@ -131,5 +143,5 @@ def test_ages_lots_and_projections_hold_what_liability_owes(times, sample, tmp_p
         "points_expiring",
     )
     assert {key: sum(x.values()) for key, x in tomorrow.items()} == {
-        key: x["closing"] for key, x in lines.items()
+        key: x["closing"] for key, x in owed.items()
     }

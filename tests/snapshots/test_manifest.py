@@ -2,14 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from include.ledger.hashing import text_hash
-from include.snapshots.id_totals import id_hash_total
 from include.snapshots.manifest import SnapshotManifest, SnapshotRelation, SnapshotTotals, merged, source_key
 
 R = datetime(2026, 7, 1, 0, 5, tzinfo=UTC)
@@ -69,12 +64,3 @@ def test_a_mapping_makes_another_ledger():
 
 def test_needs_are_joined():
     assert merged({"a": ("y", "x")}, {"a": ("x",), "b": ()}) == {"a": ("x", "y"), "b": ()}
-
-
-@given(st.lists(st.none() | st.text(max_size=40)), st.booleans())
-def test_hash_totals_are_those_of_the_ledger(texts, same_length):
-    texts = [(text or "x")[:1].ljust(9) for text in texts] if same_length else texts
-    expected = sum(text_hash((text or "").encode()) for text in texts) % 2**64
-    half = len(texts) // 2
-    parts = [pa.array(part, pa.string()) for part in (texts[:half], texts[half:])]
-    assert id_hash_total(pa.chunked_array(parts)) == expected

@@ -116,7 +116,7 @@ def test_the_check_names_the_rows_with_null_keys(any_ledger: str, tmp_path: Path
     assert [(v.rule, v.row_ids, v.blocking) for v in violations] == [("null_created_at", ("8",), True)]
 
 
-@pytest.mark.parametrize("kind", ["postgres", "sqlite"])
+@pytest.mark.parametrize("kind", [pytest.param("postgres", marks=pytest.mark.servers), "sqlite"])
 def test_a_wrong_type_is_refused_at_the_start(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

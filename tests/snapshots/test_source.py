@@ -180,6 +180,105 @@ def test_postgres_never_rounds(postgres_ledger: str) -> None:
         read(postgres_ledger)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("points = 'NaN'", "transactions b: points 'NaN' is no number"),
+        ("created_at = '-infinity'", "transactions b: created_at .* is no instant"),
+        ("program_id = null", "transactions b: program_id is null"),
+    ],
+)
+def test_postgres_names_the_row_that_it_refuses(postgres_ledger: str, change: str, message: str) -> None:
+    engine = fill(postgres_ledger, transactions=[transaction(name) for name in "abc"])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("alter table transactions alter program_id drop not null")
+        connection.exec_driver_sql(f"update transactions set {change} where transaction_id = 'b'")
+    with pytest.raises(LedgerViolation, match=message):
+        read(postgres_ledger)
+    with open_read(Source(postgres_ledger)) as reading:
+        rows = pa.Table.from_batches(
+            reading.stream_lenient("transactions", ["transaction_id", change.split()[0]])
+        )
+        listed = [found.row_id for found in reading.invalid("transactions")]
+    assert dict(zip(*(column.to_pylist() for column in rows.columns), strict=True))["b"] is None
+    assert listed == ([] if "null" in change else ["b"])
+
+
+def test_postgres_lists_all_that_it_refuses(postgres_ledger: str) -> None:
+    engine = fill(
+        postgres_ledger,
+        transactions=[transaction("a"), transaction("b", expires_at=JANUARY)],
+        customers=[{"customer_id": "d", "birthdate": dt.date(1990, 2, 28)}],
+    )
+    with engine.begin() as connection:
+        connection.exec_driver_sql("alter table transactions alter points type numeric")
+        connection.exec_driver_sql("update transactions set points = 10.255, created_at = 'infinity'")
+        connection.exec_driver_sql(
+            "update transactions set expires_at = '-infinity' where transaction_id = 'b'"
+        )
+        connection.exec_driver_sql("update transactions set points = 1e30 where transaction_id = 'b'")
+        connection.exec_driver_sql("update customers set birthdate = 'infinity', stated_balance = 'NaN'")
+    with open_read(Source(postgres_ledger)) as reading:
+        found = {tuple(value) for name in ("transactions", "customers") for value in reading.invalid(name)}
+    assert found == {
+        ("too_many_decimals", "transactions", "points", "a", "10.255"),
+        ("not_an_instant", "transactions", "created_at", "a", "infinity"),
+        ("not_a_number", "transactions", "points", "b", "1" + "0" * 30),
+        ("not_an_instant", "transactions", "created_at", "b", "infinity"),
+        ("not_an_instant", "transactions", "expires_at", "b", "-infinity"),
+        ("not_a_date", "customers", "birthdate", "d", "infinity"),
+        ("not_a_number", "customers", "stated_balance", "d", "NaN"),
+    }
+
+
+def test_postgres_asks_nothing_else_while_a_stream_is_read(postgres_ledger: str) -> None:
+    fill(postgres_ledger, transactions=[transaction("a")])
+    with open_read(Source(postgres_ledger)) as reading:
+        stream = reading.stream("transactions", ["transaction_id"])
+        next(stream)
+        with pytest.raises(RuntimeError, match="still open"):
+            list(reading.invalid("transactions"))
+
+
+def test_postgres_gives_rows_without_a_column_that_it_has(postgres_ledger: str) -> None:
+    engine = fill(postgres_ledger, transactions=[transaction(name) for name in "abc"])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("alter table transactions drop column details")
+    assert read(postgres_ledger, columns=("details",)).to_pylist() == [{"details": None}] * 3
+
+
+def test_postgres_types_that_are_no_text_come_as_text(postgres_ledger: str) -> None:
+    engine = fill(postgres_ledger, transactions=[transaction("a", reason="x", details='{"a": 1}')])
+    with engine.begin() as connection:
+        for statement in (
+            "create type colour as enum ('red')",
+            "create domain short as varchar(9)",
+            "alter table transactions alter details type jsonb using details::jsonb",
+            "alter table transactions alter reason type colour using 'red'::colour",
+            "alter table transactions alter source type uuid using '00000000-0000-0000-0000-000000000001'::uuid",
+            "alter table transactions alter order_id type numeric using 12.50",
+            "alter table transactions alter import_id type short using 'é'",
+            "alter table transactions alter points type smallint using 12",
+        ):
+            connection.exec_driver_sql(statement)
+    row = read(postgres_ledger).to_pylist()[0]
+    assert (row["details"], row["reason"], row["order_id"], row["import_id"]) == (
+        '{"a": 1}',
+        "red",
+        "12.50",
+        "é",
+    )
+    assert (row["source"], row["points"]) == ("00000000-0000-0000-0000-000000000001", 1200)
+
+
+def test_postgres_text_is_utf8_whatever_the_client_is_set_to(
+    postgres_ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(postgres_ledger, transactions=[transaction("é")])
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    assert read(postgres_ledger)["transaction_id"].to_pylist() == ["é"]
+
+
 def test_postgres_infinite_expiry_is_never(postgres_ledger: str) -> None:
     engine = fill(postgres_ledger, transactions=[transaction("a")])
     with engine.begin() as connection:

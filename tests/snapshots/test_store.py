@@ -76,7 +76,7 @@ def test_content_that_breaks_off_leaves_nothing(store, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "key", ["", "/etc/x", "../x", "a/../x", "a//b", "a/", "./a", "a\\b", "a\0b", "a/.part-1"]
+    "key", ["", "/etc/x", "../x", "a/../x", "a//b", "a/", "./a", "a\\b", "a\0b", "a/.part-1", ".parts/a"]
 )
 def test_a_key_cannot_leave_the_store(store, key):
     with pytest.raises(BadInput):
@@ -107,6 +107,7 @@ def test_a_folder_without_the_right_to_write(tmp_path):
         Store(f"file://{tmp_path}/store").put_new("a", b"x")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_permanent_and_leaves_nothing(tmp_path):
     # A limit on the size of files makes the kernel refuse the write as a full disk would.
     script = textwrap.dedent("""
@@ -129,6 +130,7 @@ def test_a_full_disk_is_permanent_and_leaves_nothing(tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_twelve_processes_create_one_object(tmp_path):
     url = f"file://{tmp_path / 'store'}"
     created = race(create, [(url, number) for number in range(12)])

@@ -17,6 +17,7 @@ RELATIONS = (
             may("data", FieldType.JSON, "Further properties, a JSON object.", pii=True),
         ),
         "What customers did.",
+        moment="occurred_at",
     ),
     Relation(
         "changes",
@@ -32,6 +33,7 @@ RELATIONS = (
             need("changed_at", INSTANT, "When."),
         ),
         "Changes of records, field by field.",
+        moment="changed_at",
     ),
     Relation(
         "content_approvals",
@@ -46,6 +48,7 @@ RELATIONS = (
             may("reviewed_at", INSTANT, "When it was decided; null: not yet."),
         ),
         "Content of customers that waits for, or got, a decision.",
+        moment="submitted_at",
     ),
     Relation(
         "webhook_logs",
@@ -60,5 +63,6 @@ RELATIONS = (
             may("duration_ms", FieldType.INTEGER, "How long the last attempt took, in milliseconds."),
         ),
         "Calls to other systems.",
+        moment="sent_at",
     ),
 )

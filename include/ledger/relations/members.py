@@ -38,6 +38,7 @@ RELATIONS = (
         ),
         "The people who collect points.",
         required=True,
+        moment="registered_at",
     ),
     Relation(
         "cards",
@@ -61,6 +62,7 @@ RELATIONS = (
             may("attributes", FieldType.JSON, "Further properties, a JSON object."),
         ),
         "Cards that hold points of their own, with or without an owner.",
+        moment="created_at",
     ),
     Relation(
         "customer_fields",

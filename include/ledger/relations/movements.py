@@ -57,6 +57,7 @@ RELATIONS = (
         ),
         "Every movement of points, append-only.",
         required=True,
+        moment="created_at",
     ),
     Relation(
         "redemptions",
@@ -83,6 +84,7 @@ RELATIONS = (
             may("metadata", FieldType.JSON, "Further properties, a JSON object."),
         ),
         "What points and vouchers were exchanged for; one row for each `redeemed` transaction.",
+        moment="redeemed_at",
     ),
     Relation(
         "gift_card_transactions",
@@ -110,5 +112,6 @@ RELATIONS = (
             may("details", FieldType.JSON, "Further properties, a JSON object."),
         ),
         "Movements of money on gift cards; they are not points.",
+        moment="created_at",
     ),
 )

@@ -26,6 +26,7 @@ RELATIONS = (
             may("metadata", FieldType.JSON, "Further properties, a JSON object."),
         ),
         "Orders; prices decide how much revenue points defer.",
+        moment="created_at",
     ),
     Relation(
         "products",

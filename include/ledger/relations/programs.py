@@ -25,6 +25,7 @@ RELATIONS = (
         ),
         "Loyalty programs: currency, time zone and accounting assumptions.",
         required=True,
+        moment="created_at",
     ),
     Relation(
         "program_rates",
@@ -43,6 +44,7 @@ RELATIONS = (
             may("expected_redemption_rate", FieldType.RATE, "Share of issued points ever redeemed, 0 to 1."),
         ),
         "Money per point and expected redemption, as they changed over time.",
+        moment="valid_from",
     ),
     Relation(
         "tiers",
@@ -72,5 +74,6 @@ RELATIONS = (
             may("reason", TEXT, "Why it changed."),
         ),
         "Every change of a customer's tier; the tier as of T is the last change before T.",
+        moment="changed_at",
     ),
 )

@@ -23,6 +23,7 @@ RELATIONS = (
             may("created_at", INSTANT, "When it was made."),
         ),
         "What points can be exchanged for.",
+        moment="created_at",
     ),
     Relation(
         "vouchers",
@@ -66,6 +67,7 @@ RELATIONS = (
             may("metadata", FieldType.JSON, "Further properties, a JSON object."),
         ),
         "Codes given to customers: discounts, gift cards, loyalty cards.",
+        moment="created_at",
     ),
     Relation(
         "publications",
@@ -82,6 +84,7 @@ RELATIONS = (
             may("metadata", FieldType.JSON, "Further properties, a JSON object."),
         ),
         "Vouchers handed out to customers.",
+        moment="published_at",
     ),
     Relation(
         "campaigns",
@@ -97,6 +100,7 @@ RELATIONS = (
             may("created_at", INSTANT, "When it was made."),
         ),
         "Campaigns that give points and vouchers.",
+        moment="created_at",
     ),
     Relation(
         "coupon_pools",

@@ -1,0 +1,109 @@
+"""Talon.One: balances, ledger, join dates, tiers and cards as its loyalty exports name them. Times are UTC."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.layouts.layout import Layout, LayoutColumn, made, same
+from include.ledger.catalog import FieldType
+from include.ledger.columns import Column
+from include.shaping import paths
+
+ID, TEXT, ENUM, POINTS = FieldType.ID, FieldType.TEXT, FieldType.ENUM, FieldType.POINTS
+INSTANT, INTEGER = FieldType.INSTANT, FieldType.INTEGER
+
+_DETAILS = (Column("details", FieldType.JSON),)
+_BALANCES = (
+    same("currentBalance", POINTS, "points_balance"),
+    same("pendingBalance", POINTS, "pending"),
+    same("expiredBalance", POINTS, "expired"),
+    same("spentBalance", POINTS, "spent"),
+)
+_PROGRAM = same("loyaltyProgramID", INTEGER, "program_external_id")
+_SUBLEDGER = same("loyaltySubledger", ID, "subledger_id")
+
+
+def _entry_type(batch: pa.RecordBatch) -> pa.Array:
+    """Return addition for what adds points, expire for expiries, else subtraction."""
+    adds = pc.greater(batch.column("points"), 0)
+    signed = pc.if_else(adds, "addition", "subtraction")
+    return pc.if_else(pc.equal(batch.column("type").cast(pa.string()), "expired"), "expire", signed)
+
+
+def _detail(header: str) -> LayoutColumn:
+    """Return a property of `details` that the system knows and a ledger need not have; else empty."""
+    return made(header, TEXT, ("details",), lambda batch: paths.value(batch, _DETAILS, f"details.{header}"))
+
+
+LAYOUTS = MappingProxyType({
+    "customer_balances": Layout(
+        "balance",
+        (
+            _PROGRAM, _SUBLEDGER, same("profileIntegrationID", ID, "customer_id"), *_BALANCES,
+            same("currentTier", TEXT, "tier"),
+        ),
+        MappingProxyType({"holders": "customers"}),
+    ),
+    "card_balances": Layout(
+        "balance",
+        (
+            _PROGRAM, _SUBLEDGER, same("cardIdentifier", ID, "holder_id"), same("cardState", ENUM, "card_status"),
+            *_BALANCES,
+        ),
+        MappingProxyType({"holders": "cards"}),
+    ),
+    "customer_ledger": Layout(
+        "transactions",
+        (
+            same("customerprofileid", ID, "customer_id"),
+            _detail("customersessionid"),
+            _detail("rulesetid"),
+            same("rulename", TEXT, "rule_name"),
+            same("programid", INTEGER, "program_external_id"),
+            made("type", ENUM, ("type", "points"), _entry_type),
+            same("name", TEXT, "reason"),
+            same("subledgerid", ID, "subledger_id"),
+            same("startdate", INSTANT, "activates_at"),
+            same("expirydate", INSTANT, "expires_at"),
+            same("id", ID, "transaction_id"),
+            same("created", INSTANT, "created_at"),
+            same("amount", POINTS, "points"),
+            _detail("archived"),
+            same("campaignid", ID, "campaign_id"),
+            _detail("flags"),
+            _detail("transactionUUID"),
+        ),
+    ),
+    "join_dates": Layout(
+        "join_dates",
+        (_PROGRAM, same("profileIntegrationID", ID, "customer_id"), same("joinDate", INSTANT, "joined_at")),
+    ),
+    "customer_tiers": Layout(
+        "customer_tiers",
+        (
+            same("programid", INTEGER, "program_external_id"),
+            same("subledgerid", ID, "subledger_id"),
+            same("customerprofileid", ID, "customer_id"),
+            same("tiername", TEXT, "tier"),
+            same("startdate", INSTANT, "starts_at"),
+            same("expirydate", INSTANT, "expires_at"),
+        ),
+    ),
+    "cards": Layout(
+        "cards",
+        (
+            same("identifier", ID, "card_id"),
+            same("created", INSTANT, "created_at"),
+            same("status", ENUM),
+            same("userpercardlimit", INTEGER, "users_per_card_limit"),
+            same("customerprofileids", ID, "customer_id"),
+            same("blockreason", TEXT, "block_reason"),
+            same("generated", FieldType.BOOLEAN),
+            same("batchid", ID, "batch_id"),
+            same("attributes", FieldType.JSON),
+        ),
+    ),
+})  # fmt: skip

@@ -1,0 +1,45 @@
+"""The DAG that keeps the installation small: once a day, whatever the exports do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from include.orchestration import tasks
+from include.orchestration.factory import FIRST_DAY
+from include.orchestration.outcome import ATTEMPTS
+from include.orchestration.timetable import LoyaltyTimetable
+
+ID = "loyalty-upkeep"
+SCHEDULE = {"kind": "daily", "time": "03:30"}  # UTC
+DOCUMENTATION = """### Upkeep
+
+Retires snapshots of the ledger that no run needs any more and that are older than `LOYALTY_SNAPSHOT_DAYS` days.
+The newest one stays. Clears away uploads to the store whose writers died. Delivered files and records are not touched.
+By hand: `loyalty upkeep`.
+"""
+
+
+def build() -> DAG:
+    """Return the DAG."""
+    with DAG(
+        ID,
+        dag_display_name="Upkeep",
+        description="Retires old snapshots that nobody needs",
+        doc_md=DOCUMENTATION,
+        schedule=LoyaltyTimetable(SCHEDULE, "UTC"),
+        start_date=FIRST_DAY,
+        catchup=False,
+        is_paused_upon_creation=False,
+        max_active_runs=1,
+        tags=["upkeep"],
+        default_args={"owner": "loyalty", **ATTEMPTS},
+    ) as dag:
+
+        @task(doc_md="Retire old snapshots that no run needs; returns their ids.")
+        def upkeep() -> Any:
+            return tasks.upkeep()
+
+        upkeep()
+    return dag

@@ -1,0 +1,82 @@
+"""What a definition's privacy and encryption need of the whole: its connections and keys, its targets' places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from include import connections, kinds, targets
+from include.connections import Secrets
+from include.definitions import privacy
+from include.definitions.content import Part
+from include.definitions.model import ExportDefinition
+from include.errors import BadInput, Problem
+from include.formats.encryption.keys import MISSING
+from include.formats.options import FileOptions, file_options
+from include.ledger.columns import Column
+from include.pipeline.context import Context
+
+
+def secrets_of(context: Context, definition: ExportDefinition) -> Secrets:
+    """Return the connections that the files of a definition need, and no others.
+
+    Raises one BadInput for all that keeps them from being made now: missing connections, keys that are missing,
+    expired, revoked or of the wrong kind, salts and passwords that are too short.
+    """
+    names = {name for part in definition.parts for name in _names(part)}
+    found, problems = connections.resolve(context.connections, names, context.settings.keys)
+    for index, part in enumerate(definition.parts):
+        place = f"{definition.id}: exports[{index}]." if definition.exports else f"{definition.id}: "
+        encryption = _file(part).encryption
+        if part.privacy is not None:
+            problems += privacy.secret_problems(part.privacy, found, where=f"{place}privacy")
+        if encryption is not None:
+            wrong = encryption.problems(found, f"{place}file.encryption.options")
+            problems += [each for each in wrong if each.code != MISSING]  # that is told already
+    if problems:
+        raise BadInput(problems)
+    return found
+
+
+def privacy_problems(
+    definition: ExportDefinition, part: Part, columns: Sequence[Column], chosen: list[str] | None, place: str
+) -> list[Problem]:
+    """Return what is wrong with a part's privacy, as far as no secret is needed to say so.
+
+    columns: what its model or layout has, by the names that `fields` and `privacy` use. chosen: those of them whose
+    values stand in the file by the author's word, None where nobody named any.
+    """
+    found: list[Problem] = []
+    where = f"{place}privacy"
+    if part.compare is not None and part.file.encryption is not None:
+        right = "an encrypted file cannot be compared: what was delivered last, only its recipients can read"
+        found.append(Problem(f"{place}compare", "", right, "compare_encrypted"))
+    if part.privacy is not None:
+        found += privacy.problems(part.privacy, columns, chosen, where=where)
+    return found + privacy.plain_problems(
+        part.privacy,
+        privacy.plain(part.privacy, columns, chosen),
+        owner=definition.owner,
+        encrypted=part.file.encryption is not None,
+        outside=_outside(definition),
+        where=where,
+    )
+
+
+def _names(part: Part) -> tuple[str, ...]:
+    encryption = _file(part).encryption
+    needed = part.privacy.connections if part.privacy else ()
+    return (*needed, *(encryption.connections() if encryption else ()))
+
+
+def _file(part: Part) -> FileOptions:
+    return file_options(part.file.model_dump(exclude={"name"}))
+
+
+def _outside(definition: ExportDefinition) -> list[str]:
+    """Return the labels of the targets that are outside; an unknown kind is another problem's matter."""
+    known = kinds.names(targets)
+    return [
+        target.label
+        for target in definition.targets
+        if target.kind in known and kinds.load(targets, target.kind, where="targets").OUTSIDE
+    ]

