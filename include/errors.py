@@ -81,3 +81,7 @@ class LedgerViolation(LoyaltyError):
 
 class NeedsPerson(LoyaltyError):
     """A delivery is uncertain or in conflict; a person must look. The message says at what."""
+
+
+class Uncertain(NeedsPerson):
+    """Nobody can tell whether the target took what was sent, and sending again could send twice."""

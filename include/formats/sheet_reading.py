@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from typing import IO
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
@@ -36,15 +36,15 @@ def sheets(book: IO[bytes], wanted: str) -> Iterator[tuple[str, Iterator[Row]]]:
                 if len(listed) == 1 or name == wanted or name.startswith(f"{wanted} ("):
                     with package.open(f"xl/{target}") as part:
                         yield name, _rows(part)
-    except (KeyError, BadZipFile, ElementTree.ParseError) as error:
+    except (KeyError, BadZipFile, ET.ParseError) as error:
         raise ValueError(f"not a workbook of ours: {error}") from error
 
 
-def _small_part(package: ZipFile, name: str) -> ElementTree.Element:
+def _small_part(package: ZipFile, name: str) -> ET.Element:
     content = package.read(name)
     if b"<!DOCTYPE" in content:
         raise ValueError(f"{name} has a document type")
-    return ElementTree.fromstring(content)  # noqa: S314: without a document type there are no entities
+    return ET.fromstring(content)  # noqa: S314 (without a document type there are no entities)
 
 
 def _rows(part: IO[bytes]) -> Iterator[Row]:

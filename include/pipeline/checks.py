@@ -18,6 +18,7 @@ from include.definitions.content import Part
 from include.definitions.load import load, load_all
 from include.definitions.model import ExportDefinition
 from include.definitions.problems import problems_of
+from include.definitions.split import Split
 from include.errors import BadInput, Problem
 from include.formats.options import file_options, file_problems
 from include.formats.splitting import split_problems
@@ -105,7 +106,7 @@ def _shape_problems(
     problems += shape.problems
     if problems:
         return problems
-    split = part.file.split or (layout.split if layout else None)
+    split = split_of(part, layout, shape)
     file = part.file.model_dump(exclude={"name"})
     if split is not None and not file_problems(file):
         problems += split_problems(split, shape.columns, file_options(file), f"{place}file.split")
@@ -117,6 +118,20 @@ def _shape_problems(
 def layout_of(part: Part) -> Layout | None:
     """Return the layout that a part names; BadInput when there is none of that name."""
     return layouts.load(part.layout, where=f"{part.id}: layout") if part.layout else None
+
+
+def split_of(part: Part, layout: Layout | None, shape: Shape) -> Split | None:
+    """Return how a part's rows are split: as it says, else as large as its layout's system lets a file be.
+
+    What must stay together goes by its header in the file; a file without that column is none of that system.
+    """
+    split = part.file.split or (layout.split if layout else None)
+    if split is None or part.file.split is not None or split.together is None:
+        return split
+    headers = dict(zip(shape.fields, (column.name for column in shape.columns), strict=True))
+    if split.together not in headers:
+        return None
+    return split.model_copy(update={"together": headers[split.together]})
 
 
 def _found(load: Callable[..., T], name: str, where: str, problems: list[Problem]) -> T | None:

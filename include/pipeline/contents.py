@@ -22,7 +22,7 @@ from include.formats.manifest import ManifestFile, file_entry
 from include.formats.options import FileOptions, file_options
 from include.formats.splitting import split
 from include.ledger.columns import Column
-from include.pipeline.checks import layout_of, model_of
+from include.pipeline.checks import layout_of, model_of, split_of
 from include.reports.agreement import Tally
 from include.reports.model import Asked, ReportModule
 from include.reports.render import Job
@@ -129,7 +129,7 @@ def _prepared(
     return Prepared(
         definition, part, run, model, asked, shape,
         file=file_options(part.file.model_dump(exclude={"name"})),
-        split=part.file.split or (layout.split if layout else None),
+        split=split_of(part, layout, shape),
         folder=folder,
         tally=tally,
         secrets=secrets,

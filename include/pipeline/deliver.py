@@ -12,17 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from include import kinds, targets
+from include.connections import resolve
 from include.definitions.model import ExportDefinition, Target
-from include.errors import BadInput, LoyaltyError, NeedsPerson, Permanent, Problem
+from include.definitions.occasion import name_values
+from include.definitions.periods import Interval
+from include.errors import BadInput, LoyaltyError, NeedsPerson, Permanent, Problem, Uncertain
 from include.formats.hashes import file_sha256
 from include.pipeline.checks import options_of
 from include.pipeline.context import Context, Progress, silent
+from include.pipeline.scrubbing import scrubbed
 from include.scratch import working_folder
 from include.state.deliveries import Claim, DeliveryState
 from include.state.identity import delivery_key
 from include.state.leases import Heartbeat, StaleFence
 from include.state.runs import RunRecord
-from include.targets.protocol import Parcel, ParcelFile, Receipt
+from include.targets.protocol import About, Parcel, ParcelFile, Receipt
 
 CLAIM = timedelta(minutes=2)
 
@@ -76,10 +80,19 @@ def targets_of(run: RunRecord) -> list[Target]:
 def _send(context: Context, claim: Claim, target: Target, parcel: Parcel, progress: Progress) -> Receipt:
     module = kinds.load(targets, target.kind, where=f"target {target.label}")
     options = options_of(module, target.options, f"target {target.label}")
+    names = module.connections(options)
+    secrets, problems = resolve(context.connections, names, context.settings.keys)
+    if problems:
+        raise BadInput(problems)
     context.state.deliveries.sending(claim)
-    receipt: Receipt = module.deliver(
-        options, parcel, lambda done, total: progress(f"deliver to {target.label}", done, total)
-    )
+
+    def told(done: int, total: int) -> None:
+        progress(f"deliver to {target.label}", done, total)
+
+    try:
+        receipt: Receipt = module.deliver(options, parcel, secrets, told)
+    except LoyaltyError as error:
+        raise scrubbed(error, secrets.scrub) from None
     return receipt
 
 
@@ -89,6 +102,9 @@ def _recorded(context: Context, claim: Claim) -> Iterator[None]:
     try:
         yield
     except StaleFence:
+        raise
+    except Uncertain as error:
+        context.state.deliveries.uncertain(claim, str(error))
         raise
     except NeedsPerson as error:
         context.state.deliveries.conflict(claim, str(error))
@@ -112,7 +128,34 @@ def _parcel(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
             )
             _check(path, each)
             files.append(ParcelFile(path, each["name"], each["sha256"], each["bytes"], each["media_type"]))
-        yield Parcel(files, key)
+        yield Parcel(files, key, _about(run))
+
+
+def _about(run: RunRecord) -> About:
+    """Return what a message may say of the run."""
+    definition = ExportDefinition.model_validate(run.definition)
+    interval = Interval(run.start, run.end) if run.end else None
+    values = name_values(
+        definition,
+        occurrence=run.occurrence or run.as_of,
+        interval=interval,
+        as_of=run.as_of,
+        revision=run.revision,
+    )
+    data = [each for each in run.files if "rows" in each]
+    return About(
+        export_id=definition.id,
+        name=definition.name,
+        description=definition.description,
+        owner=definition.owner,
+        period=values["period"],
+        as_of=values["as_of"],
+        timezone=definition.timezone,
+        revision=run.revision,
+        rows={each["name"]: each["rows"] for each in data},
+        totals={each["name"]: each["totals"] for each in data},
+        notes=tuple(dict.fromkeys(note for each in data for note in (*each.get("told", ()), *each["notes"]))),
+    )
 
 
 def _check(path: Path, entry: dict[str, Any]) -> None:

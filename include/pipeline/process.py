@@ -19,8 +19,9 @@ from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from include.connections import Secrets, public_environment
-from include.errors import BadInput, LoyaltyError, NotYet, Problem, Transient
+from include.errors import Transient
 from include.pipeline.context import Progress
+from include.pipeline.scrubbing import scrubbed
 from include.settings import ROOT
 
 # Allocators that give memory back, and one arena for all threads; read when a process starts.
@@ -89,26 +90,11 @@ def _portable(error: BaseException, secrets: Secrets | None) -> BaseException:
 
     note = scrub("".join(traceback.format_exception(error)))
     try:
-        carried: BaseException = pickle.loads(pickle.dumps(_scrubbed(error, scrub)))  # noqa: S301 - our own bytes
+        carried: BaseException = pickle.loads(pickle.dumps(scrubbed(error, scrub)))  # noqa: S301 - our own bytes
     except Exception:  # noqa: BLE001 - any failure means that it cannot travel
         carried = RuntimeError(scrub(f"{type(error).__name__}: {error}"))
     carried.add_note(note)
     return carried
-
-
-def _scrubbed(error: BaseException, scrub: Callable[[str], str]) -> BaseException:
-    """Return the error, or a text of its kind when what it says holds a secret."""
-    if isinstance(error, BadInput):
-        return BadInput([
-            Problem(each.where, scrub(each.value), scrub(each.right), each.code) for each in error.problems
-        ])  # fmt: skip
-    said = [str(error), repr(error.__dict__), *map(repr, error.args), *getattr(error, "__notes__", [])]
-    if all(scrub(text) == text for text in said):
-        return error
-    hidden = scrub(str(error))
-    if isinstance(error, NotYet):
-        return NotYet(hidden, error.until)
-    return type(error)(hidden) if isinstance(error, LoyaltyError) else RuntimeError(hidden)
 
 
 def _end_with(parent: int) -> None:

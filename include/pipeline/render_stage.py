@@ -164,13 +164,20 @@ def _entries(run: RunRecord, made: Manifest) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for file in made.files:
         about = {"name": file.name, "sha256": file.sha256, "bytes": file.bytes, "media_type": file.media_type}
-        figures = {"rows": file.rows, "totals": file.totals, "notes": notes}
+        told = [file.changes.sentence] if file.changes else []
+        figures = {"rows": file.rows, "totals": file.totals, "notes": notes, "told": [*told, *made.alerts]}
         entries.append(about | {"key": _key(run, file.sha256, file.name), "export": file.export} | figures)
     if made.bundle is not None:
         totals = {
             f"{each['name']}: {name}": total for each in entries for name, total in each["totals"].items()
         }
-        figures = {"rows": sum(each["rows"] for each in entries), "totals": totals, "notes": notes}
+        told = list(dict.fromkeys(sentence for each in entries for sentence in each["told"]))
+        figures = {
+            "rows": sum(each["rows"] for each in entries),
+            "totals": totals,
+            "notes": notes,
+            "told": told,
+        }
         about = made.bundle.model_dump() | {"media_type": bundle_format.MEDIA_TYPE, "export": None}
         entries = [about | {"key": _key(run, made.bundle.sha256, made.bundle.name)} | figures]
     content = made.canonical()

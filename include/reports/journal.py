@@ -130,7 +130,7 @@ def _journal(row: dict[str, Any], options: Options, asked: Asked, day: date) -> 
         "currency": row["currency"],
         "tax_rate": options.tax_rate,
     }
-    lines = []
+    lines: list[tuple[_Role, dict[str, Any]]] = []
     for figure, words, debited, credited in _ENTRIES:
         amount: Decimal = row[figure] or Decimal(0)
         if amount == 0:
@@ -138,19 +138,17 @@ def _journal(row: dict[str, Any], options: Options, asked: Asked, day: date) -> 
         sides = (debited, credited) if amount > 0 else (credited, debited)
         for role, sign in zip(sides, (1, -1), strict=True):
             account: Account = getattr(options.accounts, role)
-            lines.append(
-                head
-                | {
-                    "account": account.name,
-                    "account_code": account.code,
-                    "description": f"{words}, {row['program_name'] or row['program_id']}",
-                    "debit": abs(amount) if sign > 0 else None,
-                    "credit": abs(amount) if sign < 0 else None,
-                    "amount": sign * abs(amount),
-                }
-            )
-    _check(row, lines, options)
-    return lines
+            line = head | {
+                "account": account.name,
+                "account_code": account.code,
+                "description": f"{words}, {row['program_name'] or row['program_id']}",
+                "debit": abs(amount) if sign > 0 else None,
+                "credit": abs(amount) if sign < 0 else None,
+                "amount": sign * abs(amount),
+            }
+            lines.append((role, line))
+    _check(row, lines)
+    return [line for _, line in lines]
 
 
 def journal_number(program_id: str, asked: Asked, day: date) -> str:
@@ -159,12 +157,10 @@ def journal_number(program_id: str, asked: Asked, day: date) -> str:
     return f"LP{day:%Y%m%d}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _check(row: dict[str, Any], lines: list[dict[str, Any]], options: Options) -> None:
+def _check(row: dict[str, Any], lines: list[tuple[_Role, dict[str, Any]]]) -> None:
     """Raise LedgerViolation unless debits equal credits and the liability account moves as the liability does."""
-    total = sum((line["amount"] for line in lines), Decimal(0))
-    moved = sum(
-        (-line["amount"] for line in lines if line["account"] == options.accounts.liability.name), Decimal(0)
-    )
+    total = sum((line["amount"] for _, line in lines), Decimal(0))
+    moved = sum((-line["amount"] for role, line in lines if role == "liability"), Decimal(0))
     expected = (row["liability_closing"] or Decimal(0)) - (row["liability_opening"] or Decimal(0))
     if total or moved != expected:
         raise LedgerViolation(

@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from include.definitions.fields import column_of
 from include.definitions.filters import fields_of
 from include.ledger.ageing import instant, moment
 from include.ledger.catalog import ARROW_TYPES, PLACES, FieldType, Relation
 from include.ledger.columns import Column
-from include.reports import files
+from include.reports import files, glossary
 from include.reports.model import Asked, LocalSnapshot
 from include.shaping.filtering import bounds
 
@@ -142,7 +143,10 @@ def _limits(asked: Asked, relation: Relation) -> dict[str, tuple[int | None, int
     """Return the least and the greatest value of each field that the filter lets through, both included."""
     if asked.keep is None:
         return {}
-    columns = columns_of(relation)
+    own = columns_of(relation)
+    # A model may have more columns than its relation; where they lie is not known here.
+    others = [name for name in fields_of(asked.keep, own) if column_of(own, name) is None]
+    columns = (*own, *glossary.columns(relation.name, others))
     start = None if asked.start is None else moment(asked.start, _UTC)
     return {
         name: bounds(

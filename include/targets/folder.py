@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
+import secrets as tokens
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from include.connections import Secrets
 from include.errors import BadInput, NeedsPerson, Permanent, Problem, Transient
 from include.formats.hashes import file_sha256
 from include.snapshots.store import Store
@@ -73,7 +74,12 @@ class Options(BaseModel):
     create_folder: bool = Field(True, description="Whether a missing local folder is made.")
 
 
-def deliver(options: Options, parcel: Parcel, progress: Progress) -> Receipt:
+def connections(options: Options) -> tuple[str, ...]:  # noqa: ARG001
+    """Return none: a store's credentials come from the environment."""
+    return ()
+
+
+def deliver(options: Options, parcel: Parcel, secrets: Secrets, progress: Progress) -> Receipt:  # noqa: ARG001
     """Bring the files there, in order (see `protocol.Target`)."""
     check_names(parcel)
     folder = _folder(options)
@@ -85,7 +91,7 @@ def deliver(options: Options, parcel: Parcel, progress: Progress) -> Receipt:
     return Receipt(target=KIND, key=parcel.key, files=tuple(accepted))
 
 
-def look(options: Options, parcel: Parcel) -> Seen:
+def look(options: Options, parcel: Parcel, secrets: Secrets) -> Seen:  # noqa: ARG001
     """Say what is there under the parcel's names (see `protocol.Target`)."""
     check_names(parcel)
     folder = _folder(options)
@@ -98,9 +104,9 @@ def look(options: Options, parcel: Parcel) -> Seen:
     return Seen.OTHER if Seen.OTHER in found else Seen.ABSENT if Seen.ABSENT in found else Seen.SAME
 
 
-def test(options: Options) -> list[Problem]:
+def test(options: Options, secrets: Secrets) -> list[Problem]:  # noqa: ARG001
     """Write, name and remove a probe; say what is missing (see `protocol.Target`)."""
-    name = f"{PART_PREFIX}probe-{secrets.token_hex(8)}"
+    name = f"{PART_PREFIX}probe-{tokens.token_hex(8)}"
     folder = _folder(options)
     try:
         if folder is None:
@@ -151,7 +157,7 @@ def _deliver_to_disk(folder: Path, options: Options, parcel: Parcel, progress: P
         if state is Seen.OTHER and not options.replace:
             raise _conflict(str(folder / file.name), file)
     total, done = sum(file.bytes for file in parcel.files), 0
-    attempt = secrets.token_hex(4)  # a zombie of this delivery must not write into our parts
+    attempt = tokens.token_hex(4)  # a zombie of this delivery must not write into our parts
     parts = [folder / f"{part_prefix(parcel)}{attempt}-{index}" for index in range(len(parcel.files))]
     try:
         for file, state, part in zip(parcel.files, seen, parts, strict=True):

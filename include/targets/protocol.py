@@ -6,15 +6,37 @@ is always safe: a name that holds the same bytes is success, a name that holds o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from include.connections import Secrets
 from include.errors import BadInput, Problem
+
+
+@dataclass(frozen=True)
+class About:
+    """What a message may say of a delivery, for targets that write one. Nothing in it is about one person.
+
+    period: as in file names. rows: of each file. totals: exact sums by file and column. notes: sentences, such as
+    what changed since the last delivery, and alerts.
+    """
+
+    export_id: str = ""
+    name: str = ""
+    description: str = ""
+    owner: str = ""
+    period: str = ""
+    as_of: str = ""
+    timezone: str = "UTC"
+    revision: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)
+    totals: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -26,6 +48,7 @@ class Parcel:
 
     files: Sequence[ParcelFile]
     key: str
+    about: About = field(default_factory=lambda: About()  # noqa: PLW0108 - defined below)
 
 
 @dataclass(frozen=True)
@@ -101,16 +124,20 @@ class Target(Protocol):
     """Whether files leave the house: personal data goes there encrypted, or with its owner's word."""
     Options: type[BaseModel]
 
-    def deliver(self, options: Any, parcel: Parcel, progress: Progress) -> Receipt:
+    def connections(self, options: Any) -> tuple[str, ...]:
+        """Return the names of the connections that it uses; their secrets come as `secrets`."""
+
+    def deliver(self, options: Any, parcel: Parcel, secrets: Secrets, progress: Progress) -> Receipt:
         """Bring the files there, in order. `progress(bytes done, bytes in all)` is called now and then.
 
-        Raises NeedsPerson when a name holds other bytes, Transient or Permanent as errors.py says.
+        Raises NeedsPerson when a name holds other bytes, Uncertain when nobody can tell whether it was taken,
+        Transient or Permanent as errors.py says.
         """
 
-    def look(self, options: Any, parcel: Parcel) -> Seen:
+    def look(self, options: Any, parcel: Parcel, secrets: Secrets) -> Seen:
         """Say what is there, changing nothing."""
 
-    def test(self, options: Any) -> list[Problem]:
+    def test(self, options: Any, secrets: Secrets) -> list[Problem]:
         """Write and remove a probe; return what is missing, as sentences that say the remedy."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from include import kinds, targets
+from include.connections import Secrets
 from include.errors import BadInput, NeedsPerson
 from include.targets import folder
 from include.targets.protocol import Capabilities, Outcome, Parcel, ParcelFile, Receipt, Seen, no_progress
@@ -32,6 +33,7 @@ class Place:
     names: Callable[[], list[str]]
     read: Callable[[str], bytes]
     plant: Callable[[str, bytes], None]
+    secrets: Secrets = field(default_factory=lambda: Secrets(Path()))
 
 
 def _folder(path: Path, text: str) -> Place:
@@ -88,7 +90,7 @@ def pack(tmp_path) -> Callable[..., Parcel]:
 
 def deliver(place: Place, parcel: Parcel, **changes: Any) -> Receipt:
     options = place.options.model_copy(update=changes)
-    receipt: Receipt = place.module.deliver(options, parcel, no_progress)
+    receipt: Receipt = place.module.deliver(options, parcel, place.secrets, no_progress)
     return receipt
 
 
@@ -115,12 +117,12 @@ def test_its_file_has_the_parts_of_a_target(kind):
     schema = module.Options.model_json_schema()
     assert schema["additionalProperties"] is False
     json.dumps(schema)
-    assert all(callable(getattr(module, name)) for name in ("deliver", "look", "test"))
+    assert all(callable(getattr(module, name)) for name in ("connections", "deliver", "look", "test"))
 
 
 def test_files_arrive_byte_for_byte(place, pack):
     parcel = pack()
-    assert place.module.look(place.options, parcel) is Seen.ABSENT
+    assert place.module.look(place.options, parcel, place.secrets) is Seen.ABSENT
     receipt = deliver(place, parcel)
     check(place, parcel)
     assert outcomes(receipt) == [Outcome.CREATED] * 2
@@ -129,7 +131,7 @@ def test_files_arrive_byte_for_byte(place, pack):
     assert [(file.name, file.sha256, file.bytes) for file in receipt.files] == [
         (file.name, file.sha256, file.bytes) for file in parcel.files
     ]
-    assert place.module.look(place.options, parcel) is Seen.SAME
+    assert place.module.look(place.options, parcel, place.secrets) is Seen.SAME
     assert Receipt.model_validate_json(receipt.model_dump_json()) == receipt
 
 
@@ -144,7 +146,7 @@ def test_delivering_again_changes_nothing_and_says_so(place, pack):
 def test_what_a_killed_attempt_left_out_is_added(place, pack):
     parcel = pack()
     place.plant(parcel.files[0].name, CONTENT)
-    assert place.module.look(place.options, parcel) is Seen.ABSENT
+    assert place.module.look(place.options, parcel, place.secrets) is Seen.ABSENT
     assert outcomes(deliver(place, parcel)) == [Outcome.ALREADY_THERE, Outcome.CREATED]
     check(place, parcel)
 
@@ -155,7 +157,7 @@ def test_other_content_is_for_a_person_and_nothing_is_delivered(place, pack, pla
     parcel = pack()
     name = parcel.files[index].name
     place.plant(name, planted)
-    assert place.module.look(place.options, parcel) is Seen.OTHER
+    assert place.module.look(place.options, parcel, place.secrets) is Seen.OTHER
     with pytest.raises(NeedsPerson, match=name):
         deliver(place, parcel)
     assert place.names() == [name]
@@ -190,7 +192,10 @@ def test_names_of_any_language(place, pack):
 )
 def test_unsafe_names_are_refused(place, pack, name):
     parcel = pack(**{"fine.csv": b"x", name: b"y"})
-    for call in (lambda: deliver(place, parcel), lambda: place.module.look(place.options, parcel)):
+    for call in (
+        lambda: deliver(place, parcel),
+        lambda: place.module.look(place.options, parcel, place.secrets),
+    ):
         with pytest.raises(BadInput, match="file name"):
             call()
     assert place.names() == []
@@ -205,7 +210,7 @@ def test_two_files_of_one_name_are_refused(place, pack):
 def test_progress_ends_at_the_whole(place, pack):
     parcel = pack()
     seen: list[tuple[int, int]] = []
-    place.module.deliver(place.options, parcel, lambda done, total: seen.append((done, total)))
+    place.module.deliver(place.options, parcel, place.secrets, lambda done, total: seen.append((done, total)))
     total = sum(file.bytes for file in parcel.files)
     assert seen[-1] == (total, total)
     assert seen == sorted(seen)
@@ -221,5 +226,5 @@ def test_a_source_that_changed_is_never_delivered(place, pack):
 
 
 def test_a_target_can_be_tried(place):
-    assert place.module.test(place.options) == []
+    assert place.module.test(place.options, place.secrets) == []
     assert place.names() == []

@@ -42,7 +42,6 @@ def size(rows, columns, file: FileOptions) -> int:
 
 # before: five members | split | after
 
-
 MEMBERS = [("a", "Gold", 100), ("b", None, 200), ("c", "Silver", 300), ("d", "Gold", 400), ("e", "", 500)]
 
 
@@ -64,11 +63,15 @@ def test_worked_cases(how, after, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bytes_end_with_a_whole_row(tmp_path):
-    # 15 bytes of header and rows of "id,tier,points\n": 8 + 1 + 4 + 1 + 4 + 1 = 19 bytes: (1100 - 15) / 19 = 57.1 rows
-    rows = [(f"member{n:02}"[:8], "Gold", 100) for n in range(100)]
-    found = parts(Split(bytes=1100), [table(rows, TIERS)], TIERS, tmp_path)
-    assert {label: len(some) for label, some in found.items()} == {"0001": 57, "0002": 43}
+@pytest.mark.parametrize(("limit", "rows_of_first"), [(1097, 56), (1098, 57), (1116, 57), (1117, 58)])
+def test_bytes_end_with_a_whole_row(limit, rows_of_first, tmp_path):
+    # The header is 15 bytes, a row 8 + 1 + 4 + 1 + 4 + 1 = 19: 57 rows make 15 + 57 * 19 = 1,098 bytes.
+    rows = [(f"member{n:02}", "Gold", 100) for n in range(100)]
+    found = parts(Split(bytes=limit), [table(rows, TIERS)], TIERS, tmp_path)
+    assert {label: len(some) for label, some in found.items()} == {
+        "0001": rows_of_first,
+        "0002": 100 - rows_of_first,
+    }
 
 
 @pytest.mark.parametrize("how", [Split(rows=10), Split(bytes=2000), Split(field="tier")])

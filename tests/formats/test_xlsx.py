@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import re
-import subprocess
 import zipfile
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -29,7 +27,6 @@ from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from tests.examples import examples
 from tests.formats.examples import COLUMNS, RANDOM_ROWS, ROWS, TEXTS, chunked, table
-from tests.formats.programs import program
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "formats"
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -382,33 +379,3 @@ def test_reading_refuses_what_we_did_not_write(part, old, new, words):
         list(kind.read(rewritten(book(), part, old, new), COLUMNS, kind.Options()))
     with pytest.raises(ValueError, match="not a workbook"):
         list(kind.read(io.BytesIO(b"no zip"), COLUMNS, kind.Options()))
-
-
-@pytest.mark.slow
-def test_libreoffice_opens_it(tmp_path):
-    office = program("soffice")
-    columns = COLUMNS[:9]
-    path = tmp_path / "x.xlsx"
-    path.write_bytes(book(ROWS[:1] + ROWS[3:4] + ROWS[5:], columns))
-    command = [office, f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,true", "--outdir", tmp_path / "out", path]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    with (tmp_path / "out" / "x.csv").open(encoding="utf-8", newline="") as file:
-        lines = list(csv.reader(file))
-    assert lines[0] == [column.name for column in columns]
-    assert lines[1] == [
-        "t1",
-        "plain",
-        "12.50",
-        "12.50",
-        "0.0125",
-        "2026-03-01 06:00:00",
-        "2026-03-01",
-        "7",
-        "TRUE",
-    ]
-    assert lines[2][:3] == [
-        "=t4",
-        '=HYPERLINK("http://x")',
-        "100.00",
-    ]  # a text, as it is; nothing was computed
-    assert len(lines) == 6

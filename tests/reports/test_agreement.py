@@ -15,8 +15,8 @@ DAY = 86_400_000_000
 START = SAMPLE_END - 90 * DAY
 
 
-def tally(export: str, model: str, batch: dict, *, start: int | None = START, programs=()) -> Tally:
-    options = balance.Options(programs=programs)
+def tally(export: str, model: str, batch: dict, *, start: int | None = START, **more) -> Tally:
+    options = balance.Options(**more)
     one = Tally(export, model, Asked(start, SAMPLE_END, SAMPLE_END, SAMPLE_END, options, "UTC"))
     assert len(list(one.watch(iter([pa.record_batch(batch)])))) == 1
     return one
@@ -54,6 +54,10 @@ def test_a_program_that_one_report_lacks_is_a_difference():
 
 def test_only_programs_that_both_were_asked_for_are_compared():
     assert disagreements([balances(1, programs=("q",)), liabilities(52000)]) == []
+
+
+def test_balances_of_one_kind_of_holder_are_not_all_that_is_held():
+    assert disagreements([balances(1, holders="cards"), liabilities(52000)]) == []
 
 
 def test_all_that_ever_moved_is_what_is_held():

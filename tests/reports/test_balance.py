@@ -157,3 +157,26 @@ def test_the_tier_is_the_last_change_before_t(tmp_path):
 def test_a_ledger_without_rows_has_no_balances(tmp_path):
     assert rows(balance, snapshot(tmp_path, {"transactions": []}), tmp_path, NOW) == []
     assert rows(balance, snapshot(tmp_path, {"transactions": []}), tmp_path, NOW, grain="customer") == []
+
+
+NUMBERED = [{**PROGRAMS[0], "external_id": 41}]
+BLOCKED = [{**CARDS[0], "status": "blocked"}, {**CARDS[1], "status": "active"}]
+# grain, holders: after (holder, card_status)
+HOLDERS = {
+    ("account", "all"): {("ann", None), ("bob", None), ("card:1", "blocked"), ("card:2", "active")},
+    ("account", "customers"): {("ann", None), ("bob", None)},
+    ("account", "cards"): {("card:1", "blocked"), ("card:2", "active")},
+    ("customer", "customers"): {("ann", None), ("bob", None)},
+    ("customer", "cards"): {("card:2", "active")},
+}
+
+
+@pytest.mark.parametrize(("grain", "holders"), HOLDERS)
+def test_holders_of_one_kind_can_be_kept(grain, holders, tmp_path):
+    of = taken(tmp_path, TEXT, customers=CUSTOMERS, cards=BLOCKED, programs=NUMBERED)
+    found = rows(balance, of, tmp_path, NOW, grain=grain, holders=holders)
+    assert {(x["holder_id"], x["card_status"]) for x in found} == HOLDERS[grain, holders]
+    assert {x["program_external_id"] for x in found} == {41}
+    # What a holder has does not depend on who else is kept: ann owns card:1 in either case.
+    points = {x["holder_id"]: x["points_balance"] for x in found}
+    assert points.get("ann", 0) in ((0, 9_000) if grain == "customer" else (0, 7_000))

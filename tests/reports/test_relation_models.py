@@ -18,7 +18,7 @@ from include.ledger.ageing import instant
 from include.ledger.catalog import RELATIONS, arrow_schema
 from include.reports import files, models, relation, relation_rows
 from include.reports.model import Asked, LocalSnapshot
-from tests.reports.liability_ledger import at, rendered, row, snapshot
+from tests.reports.liability_ledger import at, program, rendered, row, snapshot
 
 TRANSACTIONS = models.load("transactions", where="test")
 
@@ -163,6 +163,7 @@ KEEPS = [
     ],
     [{"field": "created_at", "less_than_ago": 3}],
     [{"field": "created_at", "before": "2020-01-01T00:00:00Z"}],
+    [{"field": "details.till", "is": "7"}, {"field": "created_at", "after": "2026-05-20"}],
 ]
 
 
@@ -223,6 +224,18 @@ def test_row_groups_of_other_times_are_not_read(year: LocalSnapshot):
     assert sum(map(len, read)) == len(read[4])
 
 
+def test_a_filter_may_name_the_programs_number_and_prunes_by_the_rest(year: LocalSnapshot, tmp_path: Path):
+    programs = snapshot(tmp_path, [], programs=[program(external_id=7)]).files["programs"]
+    numbered = LocalSnapshot(
+        {**year.files, "programs": programs}, {**year.columns, "programs": RELATIONS["programs"].names}
+    )
+    keep = Filter.model_validate([{"field": "program_external_id", "is": 7}, *KEEPS[0]])
+    rows = rendered(TRANSACTIONS, numbered, tmp_path, "2026-06-01", "2026-05-01", keep=keep)
+    # 4 days of 24 hours at most: the others' row groups were left out by created_at
+    assert 0 < len(rows) <= 5 * 24
+    assert {one["program_external_id"] for one in rows} == {7}
+
+
 def test_only_wanted_columns_are_read(year: LocalSnapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     read: set[str] = set()
     original = files.batches
@@ -238,3 +251,13 @@ def test_only_wanted_columns_are_read(year: LocalSnapshot, tmp_path: Path, monke
     assert read == {"transaction_id", "created_at", "recorded_at", "points", "reason"}
     assert {one["points"] for one in rows} == {100}
     assert {one["type"] for one in rows} == {None}
+
+
+def test_a_filter_on_a_column_that_only_the_model_has_is_left_to_who_asks(
+    year: LocalSnapshot, tmp_path: Path
+):
+    keep = Filter.model_validate([
+        {"field": "program_external_id", "is": 7}, {"field": "created_at", "before": "2026-05-02T00:00:00Z"},
+    ])  # fmt: skip
+    rows = rendered(TRANSACTIONS, year, tmp_path, "2026-06-01", "2026-05-01", keep=keep)
+    assert 20 <= len(rows) <= 48

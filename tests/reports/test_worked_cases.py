@@ -126,6 +126,16 @@ def test_c5_shows_what_was_posted_and_what_it_confirmed(tmp_path):
     )
 
 
+def test_history_has_the_programs_number_of_posted_rows_and_of_derived_expiries(tmp_path):
+    text = "A earned 100 on 01-01 expires 02-01"
+    base = {"name": "P", "currency": "EUR", "time_zone": "UTC"}
+    of = taken(tmp_path, text, programs=[{**base, "program_id": "p", "external_id": 41}])
+    found = rows(history, of, tmp_path, day("03-01"), profile="all")
+    assert [(x["transaction_id"], x["program_external_id"]) for x in found] == [("A", 41), ("expiry:A", 41)]
+    unnumbered = rows(history, taken(tmp_path, text), tmp_path, day("03-01"), profile="all")
+    assert [x["program_external_id"] for x in unnumbered] == [None, None]
+
+
 def test_c9_is_reported_in_the_history(tmp_path):
     text, as_of, _, _ = CASES["C9 reversal of an expired earn"]
     found = rows(history, taken(tmp_path, text), tmp_path, day(as_of), profile="all")

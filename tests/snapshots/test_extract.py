@@ -311,7 +311,6 @@ def test_files_hold_a_bounded_number_of_rows_in_time_order(desk, monkeypatch):
         )
 
 
-@pytest.mark.slow
 def test_wide_rows_make_smaller_row_groups(desk, monkeypatch):
     monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 40 * 100)  # a row of the four columns has 30 to 40 bytes
     monkeypatch.setattr("include.snapshots.sql._BATCH_ROWS", 10)
@@ -341,6 +340,7 @@ def test_numbers_are_delta_encoded_and_other_readers_read_them(desk):
     assert [row[0] for row in duckdb.sql(f"select points from '{path}'").fetchall()] == points
 
 
+@pytest.mark.slow
 def test_the_extracting_process_carries_no_query_engine():
     code = (
         "import sys, include.snapshots.extract, include.snapshots.postgres;"

@@ -10,6 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
+from include.connections import Secrets
 from include.targets import folder
 from tests.targets.test_folder import parcel_of
 
@@ -35,4 +36,4 @@ if __name__ == "__main__":
     parcel = parcel_of(source)
     options = folder.Options(folder=place)
     sys.addaudithook(count)
-    folder.deliver(options, parcel, progress)
+    folder.deliver(options, parcel, Secrets(Path()), progress)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from include.connections import Secrets
 from include.errors import NeedsPerson, Permanent, Transient
 from include.targets import folder
 from include.targets.folder import Options
@@ -63,7 +64,7 @@ def test_a_kill_at_any_point_shows_nothing_partial_and_the_next_delivery_succeed
         assert code in (0, -signal.SIGKILL)
         seen.add(check_after_kill(source, place))
         parcel = parcel_of(source)
-        receipt = folder.deliver(Options(folder=str(place)), parcel, no_progress)
+        receipt = folder.deliver(Options(folder=str(place)), parcel, Secrets(Path()), no_progress)
         assert {file.outcome for file in receipt.files} <= {Outcome.CREATED, Outcome.ALREADY_THERE}
         assert sorted(path.name for path in place.iterdir()) == ["x.csv", "x.csv.manifest.json"]
         check_after_kill(source, place)
@@ -80,7 +81,7 @@ def test_parts_of_other_deliveries_are_left_alone(tmp_path, source):
     place.mkdir()
     (place / ".part-key1-old-0").write_bytes(b"of this delivery, killed")
     (place / ".part-key2-now-0").write_bytes(b"of another, alive")
-    folder.deliver(Options(folder=str(place)), parcel_of(source), no_progress)
+    folder.deliver(Options(folder=str(place)), parcel_of(source), Secrets(Path()), no_progress)
     assert [path.name for path in sorted(place.glob(".part-*"))] == [".part-key2-now-0"]
 
 
@@ -92,11 +93,11 @@ def test_a_full_disk_is_found_before_anything_can_be_seen(tmp_path, source):
         pytest.skip("a small file system can be mounted by root only; the artefact's test limits file size")
     try:
         with pytest.raises(Permanent, match="bytes are free"):
-            folder.deliver(Options(folder=str(place)), parcel_of(source), no_progress)
+            folder.deliver(Options(folder=str(place)), parcel_of(source), Secrets(Path()), no_progress)
         assert list(place.iterdir()) == []
         small = source / "x.csv"
         small.write_bytes(CONTENT[: 1 << 20])
-        folder.deliver(Options(folder=str(place)), parcel_of(source), no_progress)
+        folder.deliver(Options(folder=str(place)), parcel_of(source), Secrets(Path()), no_progress)
         assert (place / "x.csv").read_bytes() == small.read_bytes()
     finally:
         subprocess.run(["umount", place], check=True)
@@ -109,7 +110,7 @@ def test_twenty_deliveries_at_once_make_one(tmp_path, source):
     def run() -> None:
         for _ in range(50):
             try:
-                receipt = folder.deliver(options, parcel_of(source), no_progress)
+                receipt = folder.deliver(options, parcel_of(source), Secrets(Path()), no_progress)
             except Transient:  # a faster one removed our part
                 continue
             outcomes.append(receipt.files[0].outcome)
@@ -134,15 +135,15 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path, source):
             (place / "x.csv").write_bytes(b"somebody else's")
 
     with pytest.raises(NeedsPerson, match="other content"):
-        folder.deliver(Options(folder=str(place)), parcel_of(source), progress)
+        folder.deliver(Options(folder=str(place)), parcel_of(source), Secrets(Path()), progress)
     assert {path.name: path.read_bytes() for path in place.iterdir()} == {"x.csv": b"somebody else's"}
 
 
 def test_a_missing_folder_is_an_error_where_it_must_not_be_made(tmp_path, source):
     options = Options(folder=str(tmp_path / "mount"), create_folder=False)
     with pytest.raises(Permanent, match="not a folder here"):
-        folder.deliver(options, parcel_of(source), no_progress)
-    (problem,) = folder.test(options)
+        folder.deliver(options, parcel_of(source), Secrets(Path()), no_progress)
+    (problem,) = folder.test(options, Secrets(Path()))
     assert "create or mount" in problem.right
 
 
@@ -150,21 +151,23 @@ def test_a_file_where_the_folder_should_be_is_named(tmp_path, source):
     (tmp_path / "place").write_text("a file")
     options = Options(folder=str(tmp_path / "place"))
     with pytest.raises(Permanent, match="place"):
-        folder.deliver(options, parcel_of(source), no_progress)
-    assert folder.test(options)
+        folder.deliver(options, parcel_of(source), Secrets(Path()), no_progress)
+    assert folder.test(options, Secrets(Path()))
 
 
 def test_a_dangling_link_is_other_content(tmp_path, source):
     (tmp_path / "place").mkdir()
     (tmp_path / "place" / "x.csv").symlink_to(tmp_path / "nowhere")
     with pytest.raises(NeedsPerson):
-        folder.deliver(Options(folder=str(tmp_path / "place")), parcel_of(source), no_progress)
+        folder.deliver(
+            Options(folder=str(tmp_path / "place")), parcel_of(source), Secrets(Path()), no_progress
+        )
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_relative_folder_lies_in_the_home_of_the_product(tmp_path, source, monkeypatch):
     monkeypatch.setenv("LOYALTY_HOME", str(tmp_path / "home"))
-    receipt = folder.deliver(Options(folder="delivered"), parcel_of(source), no_progress)
+    receipt = folder.deliver(Options(folder="delivered"), parcel_of(source), Secrets(Path()), no_progress)
     assert receipt.files[0].place == str(tmp_path / "home" / "delivered" / "x.csv")
 
 
