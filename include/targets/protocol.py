@@ -48,7 +48,7 @@ class Parcel:
 
     files: Sequence[ParcelFile]
     key: str
-    about: About = field(default_factory=lambda: About()  # noqa: PLW0108 - defined below)
+    about: About = field(default_factory=About)
 
 
 @dataclass(frozen=True)
