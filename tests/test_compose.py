@@ -27,6 +27,7 @@ def checked(document: str, tmp_path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_it_holds_to_the_compose_schema(tmp_path):
     done = checked(TEXT, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -94,7 +94,7 @@ class Part(Content):
     model: Kind
     """What is exported: a report, or a relation of the ledger."""
 
-    def named(self, template: str) -> Part:
-        """Return it with a file name: its own template, or else this one."""
-        file = self.file if self.file.name else self.file.model_copy(update={"name": template})
-        return self.model_copy(update={"file": file})
+    def named(self, template: str, **file: str) -> Part:
+        """Return it with a file name, its own template or else this one, and with other keys of `file`."""
+        update = {"name": self.file.name or template, **file}
+        return self.model_copy(update={"file": self.file.model_copy(update=update)})

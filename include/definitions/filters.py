@@ -12,12 +12,14 @@ from typing import Annotated, Any
 
 from pydantic import (
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     PlainValidator,
     WithJsonSchema,
     create_model,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
 from include.definitions import voucherify_filters
 from include.definitions.base import Strict, refuse
@@ -101,6 +103,12 @@ class Filter(_Conditions):
         if isinstance(value, list):
             return {"all": value}
         return voucherify_filters.read(value) if voucherify_filters.looks_like_one(value) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return a schema that knows every way to write a filter; a list alone is written as `all` is."""
+        tree = handler.resolve_ref_schema(handler(core))
+        return {"anyOf": [tree, tree["properties"]["all"]["anyOf"][0], voucherify_filters.SCHEMA]}
 
     @model_validator(mode="after")
     def _one_kind(self) -> Filter:

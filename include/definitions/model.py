@@ -27,6 +27,8 @@ from include.definitions.periods import UNITS, Period, PeriodKind
 from include.definitions.schedule import Once, Recurrence, Schedule
 from include.definitions.zones import zone
 
+# A program for spreadsheets takes no longer name.
+SHEET_NAME = 31
 AS_OF_WORDS = (
     "period_end",
     "occurrence",
@@ -94,8 +96,8 @@ class ExportDefinition(Content):
     """A pack, instead of a model: several exports of one snapshot, delivered together with one manifest."""
     model: Kind | None = Field(None, validate_default=True)
     """What is exported: a report, or a relation of the ledger."""
-    bundle: Literal["none", "zip"] = "none"
-    """`zip`: all files of the run in one archive, whose name is that of `file`."""
+    bundle: Literal["none", "zip", "workbook"] = "none"
+    """`zip`: all files of the run in one archive; `workbook`: its exports as sheets of one. `file` has its name."""
     timezone: str = Field("UTC", examples=["Europe/Paris"])
     """IANA time zone of schedule, periods and local dates."""
     period: (
@@ -157,7 +159,22 @@ class ExportDefinition(Content):
         given |= {f"file.{name}" for name in self.file.model_dump(exclude_defaults=True) if name != "name"}
         if self.exports and given:
             raise refuse("not_of_a_pack", f"a pack has these in its exports: {', '.join(sorted(given))}")
+        if self.bundle == "workbook":
+            self._check_sheets()
         return self
+
+    def _check_sheets(self) -> None:
+        if not self.exports:
+            raise refuse("workbook_of_one", "a workbook is of a pack; for one export choose file.format xlsx")
+        for part in self.exports:
+            given = sorted(set(part.file.model_dump(exclude_defaults=True)) - {"options"})
+            if given:
+                right = f"a sheet of a workbook has only options of its own: leave out {', '.join(given)} of {part.id}"
+                raise refuse("not_of_a_sheet", right)
+            if len(part.id) > SHEET_NAME:
+                raise refuse(
+                    "long_sheet", f"names a sheet, so the id {part.id} may have {SHEET_NAME} characters"
+                )
 
     @model_validator(mode="after")
     def _hangs_together(self) -> ExportDefinition:
@@ -179,7 +196,8 @@ class ExportDefinition(Content):
     def parts(self) -> tuple[Part, ...]:
         """What a run makes: the exports of a pack, or the one that the definition is; each with its file's name."""
         if self.exports:
-            return tuple(part.named(PACK_NAME) for part in self.exports)
+            sheets = {"format": "xlsx"} if self.bundle == "workbook" else {}
+            return tuple(part.named(PACK_NAME, **sheets) for part in self.exports)
         own = {name: getattr(self, name) for name in Content.model_fields}
         return (Part.model_construct(id=self.id, model=self.model or "", **own).named(NAME),)
 

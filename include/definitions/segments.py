@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import model_serializer, model_validator
+from pydantic import GetJsonSchemaHandler, model_serializer, model_validator
+from pydantic_core import CoreSchema
 
 from include.definitions.base import Strict, instant_text, refuse
 
@@ -133,6 +134,15 @@ class Segment(Strict):
             raise refuse("bad_segment", wrong)
         alone = kind.argument == "texts" and isinstance(argument, str)
         return {"name": name, "argument": [argument] if alone else argument}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return a schema of how a segment is written."""
+        meaning = handler.resolve_ref_schema(handler(core))["description"]
+        alone = [name for name, kind in SEGMENTS.items() if kind.optional or kind.argument == "nothing"]
+        named = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False}
+        by_name = named | {"properties": {name: {} for name in SEGMENTS}}
+        return {"description": meaning, "anyOf": [{"enum": alone}, by_name]}
 
     @model_serializer
     def _written(self) -> str | dict[str, Any]:

@@ -17,6 +17,18 @@ _JUNCTIONS = {"and": "all", "AND": "all", "or": "any", "OR": "any"}
 # What their own console sends with operators that take no value.
 _NOTHING: tuple[object, ...] = ([], [""], "", [True], True, ["true"], "true")
 
+SCHEMA = {
+    "type": "object",
+    "properties": {"junction": {"enum": [*_JUNCTIONS]}},
+    "additionalProperties": {
+        "type": "object",
+        "properties": {"conditions": {"type": "object"}},
+        "required": ["conditions"],
+        "additionalProperties": False,
+    },
+    "minProperties": 1,
+}
+
 
 def looks_like_one(value: object) -> bool:
     """Return whether a document is written the way of Voucherify."""

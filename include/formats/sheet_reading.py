@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
+from include.formats.workbook import sheet_name
+
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _READ_BYTES = 1 << 18
@@ -20,8 +22,9 @@ _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 Row = list[str | None]
 
 
-def sheets(book: IO[bytes], wanted: str) -> Iterator[tuple[str, Iterator[Row]]]:
-    """Yield name and rows of each sheet called `wanted`, `wanted (2)` and so on; of all where there is but one."""
+def sheets(book: IO[bytes], content: str) -> Iterator[tuple[str, Iterator[Row]]]:
+    """Yield name and rows of each sheet of a content, `NAME`, `NAME (2)` and so on; of all where there is but one."""
+    wanted = sheet_name(content)
     try:
         with ZipFile(book) as package:
             targets = {

@@ -58,13 +58,14 @@ class SheetNames:
     def add(self, wanted: str, number: int = 1) -> str:
         """Return the name of the sheet that is the `number`-th of this content, and remember it."""
         taken = {name.casefold() for name in self.used}
-        while (name := _safe(wanted, number)).casefold() in taken:
+        while (name := sheet_name(wanted, number)).casefold() in taken:
             number += 1
         self.used.append(name)
         return name
 
 
-def _safe(wanted: str, number: int) -> str:
+def sheet_name(wanted: str, number: int = 1) -> str:
+    """Return the name that a spreadsheet takes for the `number`-th sheet of a content of this name."""
     tail = f" ({number})" if number > 1 else ""
     name = re.sub(r"[\[\]:*?/\\\x00-\x1f\x7f\ufffe\uffff]", "-", wanted).strip("' ") or "Sheet"
     if name.casefold() == "history":  # what Excel keeps for itself

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.definitions.split import Split
-from include.layouts.layout import Layout, LayoutColumn, constant, made, same
+from include.layouts.layout import Layout, LayoutColumn, empty, made, same
 from include.ledger.catalog import FieldType
 
 TEXT, MONEY, POINTS = FieldType.TEXT, FieldType.MONEY, FieldType.POINTS
@@ -51,10 +51,10 @@ LAYOUTS = MappingProxyType({
             same("*Debits", MONEY, "debit"),
             same("*Credits", MONEY, "credit"),
             same("Description", TEXT, "description"),
-            constant("Name", None, beside="program_id"),
+            empty("Name", beside="program_id"),
             same("Currency", TEXT, "currency"),
-            constant("Location", None, beside="program_id"),
-            constant("Class", None, beside="program_id"),
+            empty("Location", beside="program_id"),
+            empty("Class", beside="program_id"),
         ),
         split=Split(rows=1000, together="*JournalNo"),
     ),
@@ -67,10 +67,10 @@ LAYOUTS = MappingProxyType({
             same("*AccountCode", TEXT, "account_code"),
             same("*TaxRate", TEXT, "tax_rate"),
             same("*Amount", MONEY, "amount"),
-            constant("TrackingName1", "Program", beside="program_id"),
-            same("TrackingOption1", TEXT, "program_name"),
-            constant("TrackingName2", None, beside="program_id"),
-            constant("TrackingOption2", None, beside="program_id"),
+            same("TrackingName1", TEXT, "tracking_name"),
+            same("TrackingOption1", TEXT, "tracking_option"),
+            empty("TrackingName2", beside="program_id"),
+            empty("TrackingOption2", beside="program_id"),
         ),
         split=Split(rows=300, together="*Narration"),
     ),

@@ -25,13 +25,17 @@ Make = Callable[[pa.RecordBatch], pa.Array]
 
 @dataclass(frozen=True)
 class LayoutColumn:
-    """One column: its header and type, the model's columns that it reads, and how it is made of them."""
+    """One column: its header and type, the model's columns that it reads, and how it is made of them.
+
+    empty: the system has it, and a ledger says nothing of it.
+    """
 
     header: str
     type: FieldType
     reads: tuple[str, ...]
     make: Make
     pii: bool = False
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,10 @@ def same(header: str, kind: FieldType, source: str | None = None, *, pii: bool =
     return LayoutColumn(header, kind, (name,), lambda batch: batch.column(name), pii)
 
 
-def constant(header: str, text: str | None, *, beside: str) -> LayoutColumn:
-    """Return a column that holds the same text in every row, or nothing; `beside` is a column of the model."""
-    return LayoutColumn(
-        header, FieldType.TEXT, (beside,), lambda batch: pa.repeat(pa.scalar(text, pa.string()), len(batch))
-    )
+def empty(header: str, *, beside: str) -> LayoutColumn:
+    """Return a column that the system has and a ledger says nothing of; `beside` is a column of the model."""
+    kind = FieldType.TEXT
+    return LayoutColumn(header, kind, (beside,), lambda batch: pa.nulls(len(batch), pa.string()), empty=True)
 
 
 def made(
@@ -96,7 +99,7 @@ def layouts() -> dict[str, Layout]:
     return {
         f"{system}.{name}": layout
         for system, module in modules.items()
-        for name, layout in module.LAYOUTS.items()
+        for name, layout in sorted(module.LAYOUTS.items())
     }
 
 

@@ -1,4 +1,7 @@
-"""Talon.One: balances, ledger, join dates, tiers and cards as its loyalty exports name them. Times are UTC."""
+"""Talon.One: balances, ledger, join dates, tiers and cards as its loyalty exports name them. Times are UTC.
+
+The dashboard's files are about one program: give its id as the option `programs`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from include.ledger.columns import Column
 from include.shaping import paths
 
 ID, TEXT, ENUM, POINTS = FieldType.ID, FieldType.TEXT, FieldType.ENUM, FieldType.POINTS
-INSTANT, INTEGER = FieldType.INSTANT, FieldType.INTEGER
+INSTANT, INTEGER, DATE = FieldType.INSTANT, FieldType.INTEGER, FieldType.DATE
 
 _DETAILS = (Column("details", FieldType.JSON),)
 _BALANCES = (
@@ -90,6 +93,23 @@ LAYOUTS = MappingProxyType({
             same("tiername", TEXT, "tier"),
             same("startdate", INSTANT, "starts_at"),
             same("expirydate", INSTANT, "expires_at"),
+        ),
+    ),
+    "dashboard_members": Layout(
+        "members", (same("date", DATE), same("new_members", INTEGER), same("total_members", INTEGER)),
+    ),
+    "dashboard_points_total": Layout(
+        "points_total",
+        (
+            same("date", DATE), same("active_points", POINTS, "active"), same("pending_points", POINTS, "pending"),
+            same("expired_points", POINTS, "expired"),
+        ),
+    ),
+    "dashboard_earned_redeemed": Layout(
+        "earned_redeemed",
+        (
+            same("date", DATE), same("earned_manual", POINTS), same("earned_rules", POINTS),
+            same("redeemed_manual", POINTS), same("redeemed_rules", POINTS),
         ),
     ),
     "cards": Layout(

@@ -8,13 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.layouts.layout import Layout, LayoutColumn, made, same
-from include.ledger.catalog import FieldType
+from include.ledger.catalog import ARROW_TYPES, FieldType
 
 ID, TEXT, ENUM, POINTS = FieldType.ID, FieldType.TEXT, FieldType.ENUM, FieldType.POINTS
 INSTANT, INTEGER, MONEY = FieldType.INSTANT, FieldType.INTEGER, FieldType.MONEY
 BOOLEAN, JSON, DATE = FieldType.BOOLEAN, FieldType.JSON, FieldType.DATE
 
 _WIDE = pa.decimal128(21, 4)
+_HUNDREDTH = pa.scalar("0.01").cast(pa.decimal128(3, 2))
 
 
 def _hundredfold(header: str) -> LayoutColumn:
@@ -25,6 +26,16 @@ def _hundredfold(header: str) -> LayoutColumn:
         return pc.round(hundredths, ndigits=0, round_mode="half_towards_infinity")
 
     return made(header, INTEGER, (header,), make)
+
+
+def _value(batch: pa.RecordBatch) -> pa.Array:
+    """Return what a voucher is worth: of a gift card what is left, of a loyalty card its usable points."""
+    kind = batch.column("voucher_type").cast(pa.string())
+    points = pc.multiply(batch.column("loyalty_balance").cast(pa.decimal128(19, 0)), _HUNDREDTH)
+    loyalty = pc.equal(kind, "LOYALTY_CARD"), points.cast(ARROW_TYPES[MONEY])
+    gift = pc.equal(kind, "GIFT_VOUCHER"), batch.column("gift_balance")
+    others = pc.if_else(pc.fill_null(gift[0], False), gift[1], batch.column("value"))
+    return pc.if_else(pc.fill_null(loyalty[0], False), loyalty[1], others)
 
 
 _METADATA = same("metadata", JSON, pii=True)
@@ -46,7 +57,8 @@ LAYOUTS = MappingProxyType({
     "voucher": Layout(
         "vouchers",
         (
-            same("id", ID, "voucher_id"), same("code", ID), same("voucher_type", ENUM), same("value", MONEY),
+            same("id", ID, "voucher_id"), same("code", ID), same("voucher_type", ENUM),
+            made("value", MONEY, ("value", "voucher_type", "gift_balance", "loyalty_balance"), _value),
             same("discount_type", ENUM), same("campaign", TEXT), same("category", TEXT),
             same("start_date", INSTANT, "starts_at"), same("expiration_date", INSTANT, "expires_at"),
             same("gift_balance", MONEY), same("loyalty_balance", POINTS), same("redemption_quantity", INTEGER),

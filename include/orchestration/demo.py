@@ -1,6 +1,6 @@
 """`make demo`: the whole product on this machine in about a minute, checked, with nothing left running.
 
-A sample ledger, an Airflow of its own under var/demo, one run of every report and a backfill, then every file
+A sample ledger, an Airflow of its own under var/demo, runs that make every model and a backfill, then every file
 that arrived is read again and compared with its manifest. What it made stays under var/demo to be looked at.
 """
 
@@ -26,6 +26,7 @@ from include.errors import LoyaltyError, Permanent
 from include.formats.manifest import SUFFIX
 from include.formats.verify import verify
 from include.orchestration.client import Client
+from include.orchestration.one_of_each import one_of_each
 from include.orchestration.sample_ledger import ensure
 from include.orchestration.services import Running, airflow
 from include.sample.plan import END
@@ -44,6 +45,7 @@ class Delivered:
     target: str
     period: str
     place: Path
+    manifest: Path
     rows: int | None
     bytes: int
     sha256: str
@@ -79,29 +81,26 @@ def _demo(say: Any) -> list[Delivered]:
             say(f"ledger: {ledger.result()}")
             running.client.wait_for_dags({one.id for one in definitions.values() if one.enabled})
             runs = list(_start(running, definitions))
-            say(f"{len(runs)} runs started: one of each report, and a backfill over {BACKFILLED} occurrences")
+            say(f"{len(runs)} runs started: every model once, and a backfill over {BACKFILLED} occurrences")
             delivered = [
                 each
                 for dag_id, run_id in runs
                 for each in _finished(running.client, dag_id, run_id, definitions[dag_id].timezone)
             ]
             say("all runs succeeded")
-    problems = [problem for each in delivered for problem in verify(Path(f"{each.place}{SUFFIX}"))]
+    manifests = dict.fromkeys(each.manifest for each in delivered)
+    problems = [problem for manifest in manifests for problem in verify(manifest)]
     if problems:
         raise Permanent("files differ from their manifests:\n" + "\n".join(map(str, problems)))
     return delivered
 
 
 def _start(running: Running, definitions: dict[str, ExportDefinition]) -> Iterator[tuple[str, str]]:
-    """Start the last run before the ledger's end of one export of each report, and a backfill of a weekly one."""
+    """Start the last run before the ledger's end of exports of every model, and a backfill of a weekly one."""
     usable = [one for one in definitions.values() if one.enabled and not one.paused and one.recurrence]
     weekly = next(
         (one for one in usable if one.period and one.schedule and one.schedule.kind == "weekly"), None
     )
-    reports: dict[str, ExportDefinition] = {}
-    for one in usable:
-        if weekly is None or one.model != weekly.model:
-            reports.setdefault(one.model or one.id, one)
     if weekly:
         # First, while Airflow is quiet: its backfills take several steps, and SQLite has one writer at a time.
         occurrences = _last(weekly, BACKFILLED)
@@ -112,7 +111,7 @@ def _start(running: Running, definitions: dict[str, ExportDefinition]) -> Iterat
                 raise Permanent(f"the backfill of {weekly.id} made {len(found)} runs of {BACKFILLED}")
             time.sleep(0.5)
         yield from ((weekly.id, str(run["dag_run_id"])) for run in found)
-    for one in reports.values():
+    for one in one_of_each(usable, lambda part: part.model):
         (occurrence,) = _last(one, 1)
         yield one.id, running.client.trigger(one.id, occurrence)
 
@@ -143,11 +142,14 @@ def _finished(client: Client, dag_id: str, run_id: str, timezone: str) -> Iterat
     rows = {each["name"]: each.get("rows") for each in summary["files"]}
     period = f"{start} to {end}" if end else f"as of {as_of}"
     for target, delivery in summary["deliveries"].items():
-        for file in delivery["receipt"]["files"]:
-            if not file["name"].endswith(SUFFIX):
-                place = Path(file["place"].removeprefix("file://"))
-                known = rows.get(file["name"])
-                yield Delivered(dag_id, target, period, place, known, file["bytes"], file["sha256"])
+        files = delivery["receipt"]["files"]
+        places = {each["name"]: Path(each["place"].removeprefix("file://")) for each in files}
+        [manifest] = [place for name, place in places.items() if name.endswith(SUFFIX)]
+        for file in files:
+            name, size = file["name"], file["bytes"]
+            if places[name] != manifest:
+                known = rows.get(name)
+                yield Delivered(dag_id, target, period, places[name], manifest, known, size, file["sha256"])
 
 
 def _local(instant: str | None, timezone: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 
 from include.errors import LoyaltyError
+from include.orchestration.one_of_each import one_of_each
 from include.settings import Settings
 
 
@@ -35,10 +36,8 @@ def main() -> int:
         try:
             sample.load(settings.ledger_url, Plan(customers=40, transactions=1000))
             context = pipeline.Context(settings)
-            definitions = load_definitions(settings.exports).values()
-            for definition in {
-                tuple((part.model, part.file.format) for part in one.parts): one for one in definitions
-            }.values():
+            every = load_definitions(settings.exports).values()
+            for definition in one_of_each(every, lambda part: (part.model, part.file.format)):
                 occurrence = definition.recurrence and definition.recurrence.previous_before(END)
                 run = pipeline.pin(context, definition, occurrence=occurrence or END, dry_run=True)
                 pipeline.snapshot(context, run.run_key)

@@ -17,13 +17,14 @@ from include.definitions.occasion import name_values
 from include.definitions.periods import Interval
 from include.definitions.privacy import Privacy
 from include.definitions.split import Split
-from include.formats import artefact
+from include.formats import artefact, styles, xlsx
 from include.formats.manifest import ManifestFile, file_entry
 from include.formats.options import FileOptions, file_options
 from include.formats.splitting import split
 from include.ledger.columns import Column
 from include.pipeline.checks import layout_of, model_of, split_of
 from include.reports.agreement import Tally
+from include.reports.files import Spool
 from include.reports.model import Asked, ReportModule
 from include.reports.render import Job
 from include.shaping.privacy import Protector
@@ -55,6 +56,8 @@ class Prepared:
     folder: Path
     tally: Tally
     secrets: Secrets
+    protect: Protector
+    waiting: Spool
 
     @property
     def export(self) -> str | None:
@@ -71,13 +74,16 @@ class Prepared:
         return self.folder / (name.removesuffix(self.file.extension) + ending + self.file.extension)
 
     def job(self) -> Job[list[Written]]:
-        """Return the job whose sink writes the files."""
-        protect = Protector(
-            self.part.privacy or Privacy(), self.shape.columns, self.secrets, self.shape.fields
-        )
+        """Return the job whose sink writes the files; rows of a workbook's sheet wait for the others."""
+        protect = self.protect
 
         def sink(batches: Iterator[pa.RecordBatch]) -> list[Written]:
             rows = map(protect, self.shape.apply(self.tally.watch(batches)))
+            if self.definition.bundle == "workbook":
+                for batch in rows:
+                    plain = [styles.plain(array) for array in batch.columns]
+                    self.waiting.write(pa.RecordBatch.from_arrays(plain, names=batch.schema.names))
+                return []
             if self.split is None:
                 return [self._written(self.path(), protect.columns, rows)]
             parts = split(rows, protect.columns, self.split, self.file, self.folder)
@@ -128,12 +134,25 @@ def _prepared(
     asked = replace(asked, wanted=shape.wanted | tally.reads, keep=part.filters)
     return Prepared(
         definition, part, run, model, asked, shape,
-        file=file_options(part.file.model_dump(exclude={"name"})),
+        file=_file(definition, part),
         split=split_of(part, layout, shape),
         folder=folder,
         tally=tally,
         secrets=secrets,
+        protect=Protector(part.privacy or Privacy(), shape.columns, secrets, shape.fields),
+        waiting=Spool(folder / "rows.arrow"),
     )  # fmt: skip
+
+
+def _file(definition: ExportDefinition, part: Part) -> FileOptions:
+    """Return how the part is written: a spreadsheet shows instants in the definition's zone, and names its sheets."""
+    document = part.file.model_dump(exclude={"name"})
+    if part.file.format == xlsx.KIND:
+        own = {"timezone": definition.timezone}
+        if definition.bundle == "workbook":
+            own["sheet"] = part.id
+        document["options"] = {**own, **part.file.options}
+    return file_options(document)
 
 
 def _values(definition: ExportDefinition, export: str, run: RunRecord) -> dict[str, str]:

@@ -12,10 +12,12 @@ from include.errors import LedgerViolation, Permanent, Transient
 from include.formats import bundle as bundle_format
 from include.formats.bundle import write_bundle
 from include.formats.hashes import file_sha256
-from include.formats.manifest import SUFFIX, Bundle, Manifest, Origin, manifest_of, write_manifest
+from include.formats.manifest import Bundle, Manifest, Origin, manifest_of, write_manifest
 from include.pipeline import changes
+from include.pipeline.artefacts import FOLDER, entries, manifest_key, store_key
 from include.pipeline.contents import Prepared, Written, prepare, run_name
 from include.pipeline.context import Context, Progress
+from include.pipeline.workbook import workbook
 from include.reports import models
 from include.reports.agreement import disagreements
 from include.reports.model import LocalSnapshot
@@ -30,8 +32,6 @@ from include.state import StaleFence
 from include.state.identity import code_version
 from include.state.runs import RunRecord
 from include.state.tables import instant
-
-FOLDER = "artefacts"
 
 
 def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Progress) -> list[dict[str, Any]]:
@@ -55,6 +55,8 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
                 f"{run.definition_id}: exports of one run disagree: " + "; ".join(different)
             )
         written = [file for part in parts for file in part]
+        if definition.bundle == "workbook":
+            written = workbook(definition, run, prepared, scratch)
         last = changes.earlier(context, run) if definition.looks_back else None
         rows = [each.entry for each in written]
         if reason := changes.reason_to_skip(definition.conditions, rows, last):
@@ -62,19 +64,20 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
         alerts = changes.alerts(definition, rows, last)
         written = list(changes.compared(prepared, written, last, scratch))
         bundle = _bundle(definition, run, written, scratch)
-        several = len(written) > 1 and bundle is None
+        paths = list(dict.fromkeys(each.path for each in written))
+        several = len(paths) > 1 and bundle is None
         name = run_name(definition, run, "") if several else bundle.name if bundle else written[0].path.name
 
         def draft(sequence: int, previous: str | None) -> Manifest:
-            entries = [each.entry for each in written]
+            files = [each.entry for each in written]
             origin = _origin(run, read, notes)
             return manifest_of(
-                entries, origin, sequence=sequence, previous=previous, name=name, bundle=bundle, alerts=alerts
+                files, origin, sequence=sequence, previous=previous, name=name, bundle=bundle, alerts=alerts
             )
 
-        for path in [scratch / bundle.name] if bundle else [each.path for each in written]:
-            context.store.put_new(_key(run, file_sha256(path), path.name), path)
-        return _entries(run, _manifest(context, run, draft, scratch))
+        for path in [scratch / bundle.name] if bundle else paths:
+            context.store.put_new(store_key(run, file_sha256(path), path.name), path)
+        return entries(run, _manifest(context, run, draft, scratch))
 
 
 def _local(context: Context, read: SnapshotManifest, prepared: list[Prepared], folder: Path) -> LocalSnapshot:
@@ -91,7 +94,7 @@ def _local(context: Context, read: SnapshotManifest, prepared: list[Prepared], f
 def _bundle(
     definition: ExportDefinition, run: RunRecord, written: list[Written], scratch: Path
 ) -> Bundle | None:
-    if definition.bundle == "none":
+    if definition.bundle != "zip":
         return None
     path = scratch / run_name(definition, run, bundle_format.EXTENSION)
     return write_bundle(path, [each.path for each in written])
@@ -103,9 +106,9 @@ def _made_earlier(context: Context, run: RunRecord) -> list[dict[str, Any]] | No
     if link is None or run.dry_run:
         return None
     for each in context.store.list(f"{FOLDER}/{run.run_key}/{link.manifest_sha256}"):
-        entries = _entries(run, Manifest.model_validate_json(context.store.read(each.key)))
-        if all(context.store.exists(entry["key"]) for entry in entries):
-            return entries
+        found = entries(run, Manifest.model_validate_json(context.store.read(each.key)))
+        if all(context.store.exists(entry["key"]) for entry in found):
+            return found
     raise Permanent(
         f"{run.definition_id}: the files of run {run.run_key[:12]} are gone from {context.store.url}, and their "
         f"manifest is number {link.sequence} of the chain; make a restatement (a higher revision)"
@@ -122,7 +125,7 @@ def _manifest(
     while True:
         sequence, previous = context.state.chain.next(run.definition_id)
         made = draft(sequence, previous)
-        context.store.put_new(_manifest_key(run, made), write_manifest(scratch, made))
+        context.store.put_new(manifest_key(run, made), write_manifest(scratch, made))
         if run.dry_run:
             return made
         try:
@@ -156,39 +159,3 @@ def _origin(run: RunRecord, read: SnapshotManifest, seen: Notes) -> Origin:
         interval_end=run.end,
         notes=tuple(notes),
     )
-
-
-def _entries(run: RunRecord, made: Manifest) -> list[dict[str, Any]]:
-    """Return the run's files as its record holds them: data with rows and totals, the manifest last."""
-    notes = list(made.origin.notes)
-    entries: list[dict[str, Any]] = []
-    for file in made.files:
-        about = {"name": file.name, "sha256": file.sha256, "bytes": file.bytes, "media_type": file.media_type}
-        told = [file.changes.sentence] if file.changes else []
-        figures = {"rows": file.rows, "totals": file.totals, "notes": notes, "told": [*told, *made.alerts]}
-        entries.append(about | {"key": _key(run, file.sha256, file.name), "export": file.export} | figures)
-    if made.bundle is not None:
-        totals = {
-            f"{each['name']}: {name}": total for each in entries for name, total in each["totals"].items()
-        }
-        told = list(dict.fromkeys(sentence for each in entries for sentence in each["told"]))
-        figures = {
-            "rows": sum(each["rows"] for each in entries),
-            "totals": totals,
-            "notes": notes,
-            "told": told,
-        }
-        about = made.bundle.model_dump() | {"media_type": bundle_format.MEDIA_TYPE, "export": None}
-        entries = [about | {"key": _key(run, made.bundle.sha256, made.bundle.name)} | figures]
-    content = made.canonical()
-    about = {"name": made.name + SUFFIX, "sha256": made.sha256(), "bytes": len(content)}
-    return [*entries, about | {"media_type": "application/json", "key": _manifest_key(run, made)}]
-
-
-def _manifest_key(run: RunRecord, made: Manifest) -> str:
-    return _key(run, made.sha256(), made.name + SUFFIX)
-
-
-def _key(run: RunRecord, sha256: str, name: str) -> str:
-    """Return where a file is kept: under its hash, so that attempts which differ never meet."""
-    return f"{FOLDER}/{run.run_key}/{sha256}/{name}"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from include.ledger.columns import Column
 from include.reports import glossary, programs
-from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
+from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
 from include.reports.queried import Queried, stream
 
 KIND = "customer_tiers"
@@ -87,4 +87,4 @@ class _Tiers(Queried):
         self._streams = {name: stream(snapshot, name, needed) for name, needed in _NEEDS.items()}
 
     def finish(self) -> Iterator[pa.RecordBatch]:
-        return self.query(_QUERY, self._streams, programs=self._programs)
+        return self.query(_QUERY, self._streams, arrow_schema(_COLUMNS), programs=self._programs)

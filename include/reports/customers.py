@@ -7,7 +7,8 @@ only when somebody reads points.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,10 +20,12 @@ from include.ledger.liability import MINOR_PLACES
 from include.reports import glossary, owners, programs
 from include.reports.account_figures import AccountFigures
 from include.reports.engine import TIERS_AS_OF
-from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
+from include.reports.joins import Batches
+from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
 from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.queried import BEFORE, Part, Stream, Widened, stream
+from include.reports.queried import BEFORE, Stream, stream
 from include.reports.replay import BookedPartition
+from include.reports.widened import Part, Widened, counted
 
 KIND = "customers"
 TITLE = "Customers"
@@ -36,6 +39,8 @@ _POINTS = (
     "last_activity_at",
     "lifetime_earned",
 )
+_SUMS = tuple(name for name in _POINTS if name != "last_activity_at")
+_REFERRED = ("loyalty_referred_customers",)
 _ORDERS = (
     "orders_total_count",
     "orders_total_amount",
@@ -61,38 +66,76 @@ _COLUMNS = glossary.columns(
         *(f"redemptions_total_{name}" for name in _TOTALS),
         *_ORDERS,
         *_POINTS,
-        "loyalty_referred_customers",
+        *_REFERRED,
     ),
 )
+_PLACES = " ".join(f"WHEN '{code}' THEN {10 ** (4 - places)}" for code, places in MINOR_PLACES.items())
 # An order counts with its currency; the last one of all says which currency is shown, unless one is asked for.
-_ORDERS_JOIN = f"""
-LEFT JOIN (
+# The average is made in whole minor units, halves away from zero, in integers; then it is money again.
+_ORDERS_QUERY = f"""
+WITH by_currency AS (
+    SELECT customer_id, coalesce(currency, '') AS currency, count(*) AS count,
+           sum(coalesce(total_amount, amount)) AS total,
+           max(struct_pack(created_at := created_at, order_id := order_id,
+                           paid := coalesce(total_amount, amount))) AS last
+    FROM orders WHERE {BEFORE.format("created_at")} AND status IS DISTINCT FROM 'CANCELED'
+    GROUP BY ALL
+), by_customer AS (
     SELECT customer_id, sum(count) AS of_all,
            arg_max(
                struct_pack(currency := currency, count := count, total := total, last := last),
                (last.created_at, last.order_id)
            ) FILTER (WHERE $currency IS NULL OR currency = $currency) AS shown
-    FROM (
-        SELECT customer_id, coalesce(currency, '') AS currency, count(*) AS count,
-               sum(coalesce(total_amount, amount)) AS total,
-               max(struct_pack(created_at := created_at, order_id := order_id,
-                               paid := coalesce(total_amount, amount))) AS last
-        FROM orders WHERE {BEFORE.format("created_at")} AND status IS DISTINCT FROM 'CANCELED'
-        GROUP BY ALL
-    ) by_currency
-    GROUP BY customer_id
-) ordered ON ordered.customer_id = base.customer_id
-"""
-_PLACES = " ".join(f"WHEN '{code}' THEN {10 ** (4 - places)}" for code, places in MINOR_PLACES.items())
-_STEP = f"CASE ordered.shown.currency {_PLACES} ELSE 100 END"
-_UNITS = "(ordered.shown.total * 10000)::HUGEINT"
-# Whole minor units, halves away from zero, in integers; then back to money.
-_AVERAGE = (
-    f"(sign({_UNITS}) * ((2 * abs({_UNITS}) + ordered.shown.count * {_STEP}) "
-    f"// (2 * ordered.shown.count * {_STEP})) * {_STEP})::DECIMAL(30, 0) * 0.0001::DECIMAL(5, 4)"
+    FROM by_currency GROUP BY customer_id
+), in_units AS (
+    SELECT *, (shown.total * 10000)::HUGEINT AS units, CASE shown.currency {_PLACES} ELSE 100 END AS step
+    FROM by_customer
 )
+SELECT customer_id, coalesce(shown.count, 0) AS orders_total_count, shown.total AS orders_total_amount,
+       (sign(units) * ((2 * abs(units) + shown.count * step) // (2 * shown.count * step)) * step)::DECIMAL(30, 0)
+           * 0.0001::DECIMAL(5, 4) AS orders_average_amount,
+       shown.last.paid AS orders_last_order_amount, shown.last.created_at AS orders_last_order_date,
+       nullif(shown.currency, '') AS orders_currency,
+       of_all - coalesce(shown.count, 0) AS orders_other_currencies
+FROM in_units
+"""
 _KIND_IS = "coalesce(kind, 'redemption') = '{}'"
-_RESULT_IS = "coalesce(result, 'SUCCESS') = '{}'"
+_TRIED, _UNDONE = _KIND_IS.format("redemption"), _KIND_IS.format("rollback")
+_FAILED, _SUCCEEDED = "result = 'FAILURE'", "coalesce(result, 'SUCCESS') = 'SUCCESS'"
+_COUNTS = ", ".join(
+    f"count(*) FILTER ({test}) AS redemptions_total_{name}"
+    for name, test in zip(
+        _TOTALS,
+        (
+            _TRIED,
+            f"{_TRIED} AND {_FAILED}",
+            f"{_TRIED} AND {_SUCCEEDED}",
+            _UNDONE,
+            f"{_UNDONE} AND {_FAILED}",
+            f"{_UNDONE} AND {_SUCCEEDED}",
+        ),
+        strict=True,
+    )
+)
+_REDEMPTIONS_QUERY = f"""
+SELECT customer_id, {_COUNTS} FROM redemptions WHERE {BEFORE.format("redeemed_at")} GROUP BY customer_id
+"""
+_REFERRED_QUERY = f"""
+SELECT referrer_id AS customer_id, count(*) AS loyalty_referred_customers
+FROM customers WHERE {BEFORE.format("registered_at")} GROUP BY referrer_id
+"""
+_POINTS_QUERY = """
+SELECT customer_id, sum(active) AS points_active, sum(pending) AS points_pending,
+       sum(active - negative_balance) AS loyalty_points, sum(active + pending) > 0 AS is_member,
+       max(last_activity_at) AS last_activity_at, sum(lifetime_earned) AS lifetime_earned
+FROM accounts WHERE customer_id IS NOT NULL GROUP BY customer_id
+"""
+# The tier in the first program, and there the first purse, that has one.
+_TIERS_QUERY = f"""
+SELECT customer_id, arg_min(tier, (program_id, subledger_id)) AS tier
+FROM ({TIERS_AS_OF}) WHERE tier IS NOT NULL AND ($programs IS NULL OR list_contains($programs, program_id))
+GROUP BY customer_id
+"""
 
 
 class Options(BaseModel):
@@ -126,13 +169,9 @@ def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
 
 class _Customers(Widened):
     def __init__(self, asked: Asked, options: Options, snapshot: LocalSnapshot, scratch: Path) -> None:
+        super().__init__(asked, snapshot, scratch, _COLUMNS, KIND)
         self._options = options
         self._accounts = AccountFigures(scratch, options.programs)
-        parts = [_redemptions(snapshot), _orders(snapshot), _referred(snapshot)]
-        parts.append(_points(self._accounts.owned(snapshot)))
-        if snapshot.has("tier_changes"):
-            parts.append(_tiers(snapshot))
-        super().__init__(asked, snapshot, scratch, _COLUMNS, KIND, parts)
         if asked.wants(*_POINTS):
             self.cuts = (asked.cut,)
 
@@ -140,79 +179,39 @@ class _Customers(Widened):
         self._accounts.take(partition)
         return ()
 
-    def values(self) -> dict[str, object]:
-        return {"currency": self._options.currency, "programs": list(self._options.programs) or None}
+    def parts(self) -> list[Part]:
+        redeemed = tuple(f"redemptions_total_{name}" for name in _TOTALS)
+        redemptions = self._reading("redemptions")
+        referred = {KIND: stream(self.snapshot, KIND, ("referrer_id", "registered_at"))}
+        counts = ("orders_total_count", "orders_other_currencies")
+        parts = [
+            self._figures(redeemed, redeemed, _REDEMPTIONS_QUERY, redemptions),
+            self._figures(_ORDERS, counts, _ORDERS_QUERY, self._reading("orders")),
+            self._figures(_REFERRED, _REFERRED, _REFERRED_QUERY, referred),
+            self._figures(_POINTS, _SUMS, _POINTS_QUERY, {"accounts": self._accounts.owned(self.snapshot)}),
+        ]
+        if self.snapshot.has("tier_changes"):
+            tiers = self._figures(("tier",), (), _TIERS_QUERY, self._reading("tier_changes", "tiers"))
+            # The ledger's own tier is that of today.
+            parts.append(replace(tiers, join=lambda rows: tiers.join(_without(rows, "tier"))))
+        return parts
+
+    def _figures(
+        self, gives: Sequence[str], zeros: Sequence[str], sql: str, streams: dict[str, Stream]
+    ) -> Part:
+        """Return the lookup of a query's figures by customer; `zeros` are 0 for who is not in it."""
+        schema = arrow_schema(glossary.columns(KIND, ("customer_id", *gives)))
+        values = {"currency": self._options.currency, "programs": list(self._options.programs) or None}
+
+        def join(rows: Batches) -> Batches:
+            return counted(self.looked_up(rows, sql, streams, schema, **values), zeros)
+
+        return Part(gives, ("customer_id",), join)
+
+    def _reading(self, *relations: str) -> dict[str, Stream]:
+        return {name: stream(self.snapshot, name, _NEEDS[name]) for name in relations}
 
 
-def _points(accounts: Stream) -> Part:
-    join = """
-LEFT JOIN (
-    SELECT customer_id, sum(active) AS active, sum(pending) AS pending,
-           sum(active - negative_balance) AS balance,
-           sum(lifetime_earned) AS earned, max(last_activity_at) AS last_at
-    FROM accounts WHERE customer_id IS NOT NULL GROUP BY customer_id
-) held ON held.customer_id = base.customer_id
-"""
-    expressions = {
-        "points_active": "coalesce(held.active, 0)",
-        "points_pending": "coalesce(held.pending, 0)",
-        "loyalty_points": "coalesce(held.balance, 0)",
-        "lifetime_earned": "coalesce(held.earned, 0)",
-        "is_member": "coalesce(held.active + held.pending > 0, false)",
-        "last_activity_at": "held.last_at",
-    }
-    return Part(expressions, join, {"accounts": accounts})
-
-
-def _redemptions(snapshot: LocalSnapshot) -> Part:
-    tried, undone = _KIND_IS.format("redemption"), _KIND_IS.format("rollback")
-    failed, succeeded = _RESULT_IS.format("FAILURE"), _RESULT_IS.format("SUCCESS")
-    tests = [tried, f"{tried} AND {failed}", f"{tried} AND {succeeded}"]
-    tests += [undone, f"{undone} AND {failed}", f"{undone} AND {succeeded}"]
-    counts = ", ".join(
-        f"count(*) FILTER ({test}) AS {name}" for name, test in zip(_TOTALS, tests, strict=True)
-    )
-    join = f"""
-LEFT JOIN (
-    SELECT customer_id, {counts} FROM redemptions WHERE {BEFORE.format("redeemed_at")} GROUP BY customer_id
-) tried ON tried.customer_id = base.customer_id
-"""
-    expressions = {f"redemptions_total_{name}": f"coalesce(tried.{name}, 0)" for name in _TOTALS}
-    return Part(expressions, join, {"redemptions": stream(snapshot, "redemptions", _NEEDS["redemptions"])})
-
-
-def _orders(snapshot: LocalSnapshot) -> Part:
-    expressions = {
-        "orders_total_count": "coalesce(ordered.shown.count, 0)",
-        "orders_total_amount": "ordered.shown.total",
-        "orders_average_amount": _AVERAGE,
-        "orders_last_order_amount": "ordered.shown.last.paid",
-        "orders_last_order_date": "ordered.shown.last.created_at",
-        "orders_currency": "nullif(ordered.shown.currency, '')",
-        "orders_other_currencies": "coalesce(ordered.of_all, 0) - coalesce(ordered.shown.count, 0)",
-    }
-    return Part(expressions, _ORDERS_JOIN, {"orders": stream(snapshot, "orders", _NEEDS["orders"])})
-
-
-def _referred(snapshot: LocalSnapshot) -> Part:
-    join = f"""
-LEFT JOIN (
-    SELECT referrer_id, count(*) AS count FROM referred WHERE {BEFORE.format("registered_at")} GROUP BY referrer_id
-) referred_by ON referred_by.referrer_id = base.customer_id
-"""
-    expressions = {"loyalty_referred_customers": "coalesce(referred_by.count, 0)"}
-    return Part(expressions, join, {"referred": stream(snapshot, KIND, ("referrer_id", "registered_at"))})
-
-
-def _tiers(snapshot: LocalSnapshot) -> Part:
-    """Return the tier in the first program, and there the first purse, that has one."""
-    join = f"""
-LEFT JOIN (
-    SELECT customer_id, arg_min(tier, (program_id, subledger_id)) AS tier
-    FROM ({TIERS_AS_OF})
-    WHERE tier IS NOT NULL AND ($programs IS NULL OR list_contains($programs, program_id))
-    GROUP BY customer_id
-) ranked ON ranked.customer_id = base.customer_id
-"""
-    streams = {name: stream(snapshot, name, _NEEDS[name]) for name in ("tier_changes", "tiers")}
-    return Part({"tier": "ranked.tier"}, join, streams)
+def _without(rows: Batches, name: str) -> Batches:
+    for batch in rows:
+        yield batch.drop_columns([name]) if name in batch.schema.names else batch

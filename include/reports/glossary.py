@@ -163,6 +163,8 @@ _OF_MODEL: dict[str, tuple[Field, ...]] = {
         may("credit", MONEY, "Credited; null on a debit."),
         need("amount", MONEY, "Debit, or minus the credit; 0 in sum."),
         may("tax_rate", TEXT, "Name of the tax rate."),
+        may("tracking_name", TEXT, "The tracking category that the option `tracking` names."),
+        may("tracking_option", TEXT, "Its option: the program's name."),
     ),
     "allocations": (
         need("kind", ENUM, "How the lot was used.", "debit", "repayment", "posted_expiry", "expiry"),

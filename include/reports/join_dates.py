@@ -13,9 +13,12 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from include.ledger.columns import Column
-from include.reports import files, glossary, owners, programs
-from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
+from include.reports import glossary, owners, programs
+from include.reports.joins import Batches, chosen
+from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
 from include.reports.queried import BEFORE, Queried, asked_stream, stream
+from include.reports.relation import filled
+from include.reports.replay import INSTANT
 
 KIND = "join_dates"
 TITLE = "Join dates"
@@ -23,34 +26,30 @@ PERIOD: Period = "none"
 
 _COLUMNS = glossary.columns(KIND, ("program_id", "program_external_id", "customer_id", "joined_at"))
 _NEEDS: Needs = {
-    "programs": ("program_id", "external_id"),
-    "cards": owners.NEEDS["cards"],
     "tier_changes": ("program_id", "customer_id", "changed_at"),
     "customers": ("customer_id", "registered_at"),
 }
 _OF_TRANSACTIONS = ("program_id", "customer_id", "card_id", "created_at")
+_SEEN = pa.schema([("program_id", pa.string()), ("customer_id", pa.string()), ("seen_at", INSTANT)])
+_OF_ACCOUNTS = pa.schema([*_SEEN, ("card_id", pa.string())])
+_ACCOUNTS_QUERY = """
+SELECT program_id, CASE WHEN nullif(card_id, '') IS NULL THEN nullif(customer_id, '') END AS customer_id,
+       nullif(card_id, '') AS card_id, min(created_at) AS seen_at
+FROM transactions GROUP BY ALL
+"""
 _QUERY = f"""
-WITH first_rows AS (
-    SELECT program_id, customer_id, nullif(card_id, '') AS card_id, min(created_at) AS at
-    FROM transactions GROUP BY ALL
-), all_programs AS MATERIALIZED (SELECT program_id, external_id FROM programs)
-SELECT seen.program_id, program.external_id AS program_external_id, seen.customer_id, min(seen.at) AS joined_at
+SELECT program_id, customer_id, min(seen_at) AS joined_at
 FROM (
-    SELECT first_rows.program_id,
-           CASE WHEN first_rows.card_id IS NULL THEN first_rows.customer_id ELSE owned.customer_id END AS customer_id,
-           first_rows.at
-    FROM first_rows LEFT JOIN cards owned ON owned.card_id = first_rows.card_id
+    SELECT program_id, customer_id, seen_at FROM seen
     UNION ALL
-    SELECT program_id, customer_id, min(changed_at) FROM tier_changes
-    WHERE changed_at < make_timestamptz($as_of::BIGINT) GROUP BY ALL
+    SELECT program_id, customer_id, changed_at FROM tier_changes
+    WHERE changed_at < make_timestamptz($as_of::BIGINT)
     UNION ALL
-    SELECT (SELECT min(program_id) FROM all_programs), customer_id, registered_at FROM customers
-    WHERE $one_program AND registered_at IS NOT NULL AND {BEFORE.format("registered_at")}
-) seen
-LEFT JOIN all_programs program ON program.program_id = seen.program_id
-WHERE nullif(seen.customer_id, '') IS NOT NULL
-  AND ($programs IS NULL OR list_contains($programs, seen.program_id))
-GROUP BY ALL ORDER BY seen.program_id, seen.customer_id
+    SELECT $one_program, customer_id, registered_at FROM customers
+    WHERE $one_program IS NOT NULL AND registered_at IS NOT NULL AND {BEFORE.format("registered_at")}
+)
+WHERE nullif(customer_id, '') IS NOT NULL AND ($programs IS NULL OR list_contains($programs, program_id))
+GROUP BY ALL ORDER BY program_id, customer_id
 """
 
 
@@ -66,6 +65,7 @@ def needs(options: Options) -> Needs:  # noqa: ARG001
     """Return the relations and columns that the model reads where the ledger has them."""
     return {
         **_NEEDS,
+        "cards": owners.NEEDS["cards"],
         "programs": (*programs.COLUMNS, "external_id"),
         "transactions": (*_OF_TRANSACTIONS, "recorded_at"),
     }
@@ -87,9 +87,21 @@ class _JoinDates(Queried):
     def __init__(self, asked: Asked, options: Options, snapshot: LocalSnapshot, scratch: Path) -> None:
         super().__init__(asked, scratch, _COLUMNS)
         self._programs = list(options.programs) or None
-        self._one_program = files.row_count(snapshot.files.get("programs", ())) == 1
-        self._streams = {name: stream(snapshot, name, needed) for name, needed in _NEEDS.items()}
-        self._streams["transactions"] = asked_stream(asked, snapshot, "transactions", _OF_TRANSACTIONS)
+        self._snapshot = snapshot
 
     def finish(self) -> Iterator[pa.RecordBatch]:
-        return self.query(_QUERY, self._streams, programs=self._programs, one_program=self._one_program)
+        numbers = programs.externals(self._snapshot)
+        one_program = next(iter(numbers)) if len(numbers) == 1 else None
+        streams = {name: stream(self._snapshot, name, needed) for name, needed in _NEEDS.items()}
+        streams["seen"] = self.kept(self._seen(), _SEEN)
+        schema = arrow_schema([column for column in _COLUMNS if column.name != "program_external_id"])
+        values = {"programs": self._programs, "one_program": one_program}
+        for batch in self.query(_QUERY, streams, schema, **values):
+            found = programs.external(batch.column("program_id"), numbers)
+            yield filled(batch.append_column("program_external_id", found), _COLUMNS)
+
+    def _seen(self) -> Batches:
+        """Yield the first row of each account, cards under their owners; null where nobody owns one."""
+        rows = {"transactions": asked_stream(self.asked, self._snapshot, "transactions", _OF_TRANSACTIONS)}
+        accounts = self.query(_ACCOUNTS_QUERY, rows, _OF_ACCOUNTS)
+        return chosen(owners.with_owners(accounts, self._snapshot, self.scratch), _SEEN)

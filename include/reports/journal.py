@@ -44,6 +44,8 @@ _COLUMNS = glossary.columns(
         "amount",
         "currency",
         "tax_rate",
+        "tracking_name",
+        "tracking_option",
     ),
 )
 _Role = Literal["liability", "deferral", "revenue", "breakage", "expense"]
@@ -78,12 +80,16 @@ class Accounts(BaseModel):
 
 
 class Options(BaseModel):
-    """`accounts` are those of the books; `tax_rate` stands on every line; the rest is as in liability."""
+    """`accounts` are those of the books; `tax_rate` stands on every line; the rest is as in liability.
+
+    `tracking` names a tracking category of the books, of which the program is the option.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     accounts: Accounts = Accounts()
     tax_rate: str = Field("Tax Exempt", max_length=50)
+    tracking: str | None = Field(None, min_length=1, max_length=100)
     programs: tuple[str, ...] = ()
     method: Literal["cost", "deferred_revenue"] | None = None
     rate_source: Literal["program_rates", "chain_ladder"] | None = None
@@ -129,6 +135,8 @@ def _journal(row: dict[str, Any], options: Options, asked: Asked, day: date) -> 
         "date": day,
         "currency": row["currency"],
         "tax_rate": options.tax_rate,
+        "tracking_name": options.tracking,
+        "tracking_option": options.tracking and row["program_name"],
     }
     lines: list[tuple[_Role, dict[str, Any]]] = []
     for figure, words, debited, credited in _ENTRIES:

@@ -10,8 +10,8 @@ from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
 from include.reports import glossary
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
-from include.reports.queried import Widened, named
 from include.reports.relation import NoOptions
+from include.reports.widened import Part, Widened
 
 KIND = "publications"
 TITLE = "Publications"
@@ -38,8 +38,12 @@ def columns(options: BaseModel) -> tuple[Column, ...]:  # noqa: ARG001
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
     """Return the publications of the period, or before `as_of`; raise BadInput when the ledger has none."""
     snapshot.require(KIND, {KIND: ()})
-    parts = [
-        named(snapshot, "campaigns", "campaign_id", {"campaign": "name"}),
-        named(snapshot, "customers", "customer_id", {"customer_source_id": "source_id"}),
-    ]
-    return Widened(asked, snapshot, scratch, _COLUMNS, KIND, parts)
+    return _Publications(asked, snapshot, scratch, _COLUMNS, KIND)
+
+
+class _Publications(Widened):
+    def parts(self) -> list[Part]:
+        return [
+            self.named("campaigns", "campaign_id", {"name": "campaign"}),
+            self.named("customers", "customer_id", {"source_id": "customer_source_id"}),
+        ]

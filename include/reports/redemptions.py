@@ -8,16 +8,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from include.ledger.catalog import RELATIONS, arrow_schema
+from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
-from include.reports import glossary, relation_rows
-from include.reports.joins import Batches
+from include.reports import files, glossary, relation_rows
+from include.reports.joins import Batches, Side
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
-from include.reports.queried import Part, Stream, Widened, named
 from include.reports.relation import NoOptions
+from include.reports.widened import Part, Widened, changed
 
 KIND = "redemptions"
 TITLE = "Redemptions and attempts"
@@ -34,7 +35,7 @@ _ADDED = (
 )
 _COLUMNS = glossary.columns(KIND, (*RELATIONS[KIND].names, *_ADDED))
 _TRANSACTIONS = ("transaction_id", "type", "points", "created_at", "recorded_at")
-_OBJECT = "CASE base.kind WHEN 'rollback' THEN 'redemption_rollback' ELSE 'redemption' END"
+_POINTS = pa.schema([("transaction_id", pa.string()), ("loyalty_points", pa.int64())])
 
 
 def needs(options: BaseModel) -> Needs:  # noqa: ARG001
@@ -57,34 +58,47 @@ def columns(options: BaseModel) -> tuple[Column, ...]:  # noqa: ARG001
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
     """Return the redemptions of the period, or before `as_of`; raise BadInput when the ledger has none."""
     snapshot.require(KIND, {KIND: ()})
-    code = named(snapshot, "vouchers", "voucher_id", {"voucher_code": "code"})
-    amount = named(snapshot, "orders", "order_id", {"amount": "amount"})
-    customer = {"customer_source_id": "source_id", "customer_name": "name"}
-    parts = [
-        Part({"object": _OBJECT}),
-        Part(
-            {"voucher_code": "coalesce(of_vouchers.voucher_code, base.coupon_code)"}, code.join, code.streams
-        ),
-        Part({"order_amount": "coalesce(base.order_amount, of_orders.amount)"}, amount.join, amount.streams),
-        named(snapshot, "campaigns", "campaign_id", {"campaign": "name"}),
-        named(snapshot, "customers", "customer_id", customer),
-        _points(asked, snapshot),
-    ]
-    return Widened(asked, snapshot, scratch, _COLUMNS, KIND, parts)
+    return _Redemptions(asked, snapshot, scratch, _COLUMNS, KIND)
 
 
-def _points(asked: Asked, snapshot: LocalSnapshot) -> Part:
-    """Return the points of the transaction, whenever it was."""
-    before = replace(asked, start=None, keep=None)
+class _Redemptions(Widened):
+    def parts(self) -> list[Part]:
+        code = self.named("vouchers", "voucher_id", {"code": "code_of_voucher"})
+        amount = self.named("orders", "order_id", {"amount": "amount_of_order"})
+        customer = {"source_id": "customer_source_id", "name": "customer_name"}
+        return [
+            Part(("object",), ("kind",), lambda rows: changed(rows, "object", _object)),
+            self._instead("voucher_code", code, "code_of_voucher", "coupon_code"),
+            self._instead("order_amount", amount, "order_amount", "amount_of_order"),
+            self.named("campaigns", "campaign_id", {"name": "campaign"}),
+            self.named("customers", "customer_id", customer),
+            Part(("loyalty_points",), ("transaction_id",), lambda rows: self.joined(rows, self._redeemed())),
+        ]
 
-    def read() -> Batches:
+    def _instead(self, name: str, lookup: Part, first: str, second: str) -> Part:
+        """Return a lookup after which column `name` is the first of two that says something."""
+        reads = {*lookup.reads, first, second} & set(self.relation.names)
+
+        def join(rows: Batches) -> Batches:
+            return changed(lookup.join(rows), name, lambda batch: pc.coalesce(batch[first], batch[second]))
+
+        return Part((name,), tuple(reads), join)
+
+    def _redeemed(self) -> Side:
+        """Return the points of each transaction that redeemed some, whenever that was."""
+        before = replace(self.asked, start=None, keep=None)
         names = ("transaction_id", "type", "points")
-        for batch in relation_rows.rows(before, snapshot, RELATIONS["transactions"], names):
-            yield batch.filter(pc.equal(batch.column("type"), "redeemed")).drop_columns(["type"])
 
-    join = """
-LEFT JOIN (SELECT transaction_id, min(-points) AS points FROM redeemed GROUP BY transaction_id) redeemed_points
-ON redeemed_points.transaction_id = base.transaction_id
-"""
-    schema = arrow_schema(RELATIONS["transactions"], ("transaction_id", "points"))
-    return Part({"loyalty_points": "redeemed_points.points"}, join, {"redeemed": Stream(schema, read)})
+        def read() -> Batches:
+            for batch in relation_rows.rows(before, self.snapshot, RELATIONS["transactions"], names):
+                redeemed = batch.filter(pc.equal(batch.column("type"), "redeemed"))
+                points = pc.negate(redeemed.column("points"))
+                yield pa.RecordBatch.from_arrays([redeemed.column("transaction_id"), points], schema=_POINTS)
+
+        rows_count = files.row_count(self.snapshot.files.get("transactions", ()))
+        return Side("transaction_id", rows_count, _POINTS, read)
+
+
+def _object(batch: pa.RecordBatch) -> pa.Array:
+    undone = pc.fill_null(pc.equal(batch.column("kind"), "rollback"), False)
+    return pc.if_else(undone, "redemption_rollback", "redemption")

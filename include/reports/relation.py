@@ -82,16 +82,22 @@ class _Rows:
 
 
 def in_key_order(
-    asked: Asked, snapshot: LocalSnapshot, relation: Relation, wanted: Sequence[Column], scratch: Path
+    asked: Asked,
+    snapshot: LocalSnapshot,
+    relation: Relation,
+    wanted: Sequence[Column],
+    scratch: Path,
+    *,
+    dictionaries: bool = True,
 ) -> Batches:
     """Yield the rows of a relation that are asked for, by key; ids as UTF-8 bytes.
 
     A ledger gives most relations in the order of their keys anyway: what is in order already is not sorted,
-    and keeps its dictionary columns.
+    and keeps its dictionary columns unless `dictionaries` is false.
     """
     names = [column.name for column in wanted]
     if _is_ordered(relation_rows.rows(asked, snapshot, relation, relation.key), relation.key):
-        dictionary = _dictionary_columns(snapshot, relation, names)
+        dictionary = _dictionary_columns(snapshot, relation, names) if dictionaries else ()
         yield from relation_rows.rows(asked, snapshot, relation, names, dictionary=dictionary)
         return
     from include.shaping.ordering import ordered

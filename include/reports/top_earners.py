@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
 from include.reports import glossary, owners, programs, relation_rows
-from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
-from include.reports.queried import Queried, asked_stream, stream
+from include.reports.joins import Batches, chosen, relation
+from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
+from include.reports.queried import Queried, asked_stream
 
 KIND = "top_earners"
 TITLE = "Top earners"
@@ -38,43 +39,34 @@ _COLUMNS = glossary.columns(
         "earning_count",
     ),
 )
-_NEEDS: Needs = {
-    "programs": ("program_id", "name"),
-    "cards": owners.NEEDS["cards"],
-    "customers": ("customer_id", "name", "email"),
-}
 _OF_TRANSACTIONS = ("program_id", "customer_id", "card_id", "type", "points")
+_TEXTS = [(name, pa.string()) for name in ("program_id", "customer_id", "card_id")]
+_OF_ACCOUNTS = pa.schema([*_TEXTS, ("points", pa.int64()), ("count", pa.int64())])
+_ACCOUNTS_QUERY = """
+SELECT program_id, nullif(card_id, '') AS card_id,
+       CASE WHEN nullif(card_id, '') IS NULL THEN customer_id END AS customer_id,
+       sum(points) AS points, count(*) FILTER (type = 'earned') AS count
+FROM transactions
+WHERE type IN ('earned', 'earned_reversed') AND ($programs IS NULL OR list_contains($programs, program_id))
+GROUP BY ALL
+"""
+_RANKED = glossary.columns(
+    KIND, ("program_id", "rank", "holder_kind", "holder_id", "customer_id", "points_earned", "earning_count")
+)
 _QUERY = """
-WITH of_accounts AS (
-    SELECT program_id, nullif(card_id, '') AS card_id,
-           CASE WHEN nullif(card_id, '') IS NULL THEN customer_id END AS customer_id,
-           sum(points) AS points, count(*) FILTER (type = 'earned') AS count
-    FROM transactions
-    WHERE type IN ('earned', 'earned_reversed')
-      AND ($programs IS NULL OR list_contains($programs, program_id))
-    GROUP BY ALL
-), owned AS (
-    SELECT of_accounts.* REPLACE (nullif(coalesce(of_accounts.customer_id, card.customer_id), '') AS customer_id)
-    FROM of_accounts LEFT JOIN cards card ON card.card_id = of_accounts.card_id
-), summed AS (
+WITH summed AS (
     SELECT program_id, customer_id, CASE WHEN customer_id IS NULL THEN card_id END AS card_id,
            sum(points) AS points, sum(count) AS count
-    FROM owned GROUP BY ALL HAVING sum(points) > 0
+    FROM accounts GROUP BY ALL HAVING sum(points) > 0
 ), ranked AS (
     SELECT *, rank() OVER (PARTITION BY program_id ORDER BY points DESC) AS rank,
            row_number() OVER (PARTITION BY program_id ORDER BY points DESC, customer_id, card_id) AS place
     FROM summed
 )
-SELECT ranked.program_id, program.name AS program_name, ranked.rank,
-       CASE WHEN ranked.customer_id IS NULL THEN 'card' ELSE 'customer' END AS holder_kind,
-       coalesce(ranked.customer_id, ranked.card_id) AS holder_id, ranked.customer_id,
-       customer.name AS customer_name, customer.email,
-       ranked.points AS points_earned, ranked.count AS earning_count
-FROM ranked
-LEFT JOIN programs program ON program.program_id = ranked.program_id
-LEFT JOIN customers customer ON customer.customer_id = ranked.customer_id
-WHERE ranked.place <= $limit
-ORDER BY ranked.program_id, ranked.place
+SELECT program_id, rank, CASE WHEN customer_id IS NULL THEN 'card' ELSE 'customer' END AS holder_kind,
+       coalesce(customer_id, card_id) AS holder_id, customer_id,
+       points AS points_earned, count AS earning_count
+FROM ranked WHERE place <= $limit ORDER BY program_id, place
 """
 
 
@@ -90,7 +82,7 @@ class Options(BaseModel):
 def needs(options: Options) -> Needs:  # noqa: ARG001
     """Return the relations and columns that the model reads where the ledger has them."""
     return {
-        **_NEEDS,
+        **owners.NEEDS,
         "programs": programs.COLUMNS,
         "transactions": (*_OF_TRANSACTIONS, "created_at", "recorded_at"),
     }
@@ -118,9 +110,19 @@ class _TopEarners(Queried):
     def __init__(self, asked: Asked, options: Options, snapshot: LocalSnapshot, scratch: Path) -> None:
         super().__init__(asked, scratch, _COLUMNS)
         self._options = options
-        self._streams = {name: stream(snapshot, name, needed) for name, needed in _NEEDS.items()}
-        self._streams["transactions"] = asked_stream(asked, snapshot, "transactions", _OF_TRANSACTIONS)
+        self._snapshot = snapshot
 
     def finish(self) -> Iterator[pa.RecordBatch]:
-        chosen = list(self._options.programs) or None
-        return self.query(_QUERY, self._streams, programs=chosen, limit=self._options.limit)
+        accounts = {"accounts": self.kept(self._accounts(), _OF_ACCOUNTS)}
+        rows = self.query(_QUERY, accounts, arrow_schema(_RANKED), limit=self._options.limit)
+        rows = owners.with_names(rows, self._snapshot, self.scratch)
+        renamed = {"program_id": "program_id", "name": "program_name"}
+        rows = self.joined(rows, relation(self._snapshot, "programs", "program_id", renamed))
+        return chosen(rows, arrow_schema(_COLUMNS))
+
+    def _accounts(self) -> Batches:
+        """Yield what was earned on each account, cards under their owners; null where nobody owns one."""
+        rows = {"transactions": asked_stream(self.asked, self._snapshot, "transactions", _OF_TRANSACTIONS)}
+        chosen_programs = list(self._options.programs) or None
+        accounts = self.query(_ACCOUNTS_QUERY, rows, _OF_ACCOUNTS, programs=chosen_programs)
+        return chosen(owners.with_owners(accounts, self._snapshot, self.scratch), _OF_ACCOUNTS)

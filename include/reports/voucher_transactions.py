@@ -126,7 +126,7 @@ class _Movements(Queried):
         yield from self._loyalty()
         if self._options.cards != "loyalty":
             cards = stream(self._snapshot, "gift_card_transactions", gift_cards.COLUMNS)
-            yield from self.query(_GIFT_CARDS, {"gift_card_transactions": cards})
+            yield from self.query(_GIFT_CARDS, {"gift_card_transactions": cards}, _SCHEMA)
 
     def _loyalty(self) -> Batches:
         rows = loyalty_cards.with_vouchers(self._rows.batches(), self._snapshot, self.scratch)

@@ -10,17 +10,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from include.ledger.catalog import RELATIONS
+from include.ledger.catalog import ARROW_TYPES, RELATIONS, FieldType
 from include.ledger.columns import Column
 from include.reports import gift_cards, glossary
 from include.reports.account_figures import AccountFigures
+from include.reports.joins import Batches
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
 from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.queried import Part, Stream, Widened, named, stream
+from include.reports.queried import stream
 from include.reports.relation import NoOptions
 from include.reports.replay import BookedPartition
+from include.reports.widened import Part, Widened, changed
 
 KIND = "vouchers"
 TITLE = "Vouchers"
@@ -31,28 +34,19 @@ _COLUMNS = glossary.columns(
     KIND, (*RELATIONS[KIND].names, "campaign", "customer_source_id", "loyalty_balance")
 )
 _GIFTS = f"""
-LEFT JOIN (
-    SELECT voucher_id, arg_max(balance, (created_at, transaction_id)) AS balance
-    FROM ({gift_cards.MOVEMENTS}) GROUP BY voucher_id
-) gifts ON gifts.voucher_id = base.voucher_id
+SELECT voucher_id, arg_max(balance, (created_at, transaction_id)) AS gift_left
+FROM ({gift_cards.MOVEMENTS}) WHERE voucher_id IS NOT NULL GROUP BY voucher_id
 """
-_LOYALTY = """
-LEFT JOIN (
-    SELECT card_id, sum(active - negative_balance) AS balance FROM accounts_of_cards
-    WHERE card_id IS NOT NULL GROUP BY card_id
-) card_points ON card_points.card_id = base.card_id
-LEFT JOIN (
-    SELECT campaign_id, min(program_id) AS program_id FROM programs_of_campaigns GROUP BY campaign_id
-) card_program ON base.card_id IS NULL AND card_program.campaign_id = base.campaign_id
-LEFT JOIN (
-    SELECT program_id, customer_id, sum(active - negative_balance) AS balance FROM accounts_of_customers
-    WHERE card_id IS NULL GROUP BY ALL
-) own_points ON own_points.program_id = card_program.program_id AND own_points.customer_id = base.customer_id
+_CARDS = """
+SELECT card_id, sum(active - negative_balance) AS card_points FROM accounts
+WHERE card_id IS NOT NULL GROUP BY card_id
 """
-_BALANCE = """
-CASE WHEN base.voucher_type = 'LOYALTY_CARD' AND base.card_id IS NOT NULL THEN coalesce(card_points.balance, 0)
-     WHEN base.voucher_type = 'LOYALTY_CARD' THEN own_points.balance END
+# Program and customer as one key, as `_own_key` makes it.
+_OWN = """
+SELECT concat(program_id, chr(31), customer_id) AS own_key, sum(active - negative_balance) AS own_points
+FROM accounts WHERE card_id IS NULL GROUP BY ALL
 """
+_ID, _POINTS = pa.string(), pa.int64()
 
 
 def needs(options: BaseModel) -> Needs:  # noqa: ARG001
@@ -79,15 +73,8 @@ def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
 
 class _Vouchers(Widened):
     def __init__(self, asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> None:
+        super().__init__(asked, snapshot, scratch, _COLUMNS, KIND)
         self._accounts = AccountFigures(scratch)
-        gifts = {"gift_card_transactions": stream(snapshot, "gift_card_transactions", gift_cards.COLUMNS)}
-        parts = [
-            named(snapshot, "campaigns", "campaign_id", {"campaign": "name"}),
-            named(snapshot, "customers", "customer_id", {"customer_source_id": "source_id"}),
-            Part({"gift_balance": "coalesce(gifts.balance, base.gift_balance)"}, _GIFTS, gifts),
-            _loyalty(self._accounts.stream(), snapshot),
-        ]
-        super().__init__(asked, snapshot, scratch, _COLUMNS, KIND, parts)
         if asked.wants("loyalty_balance"):
             self.cuts = (asked.cut,)
 
@@ -95,11 +82,43 @@ class _Vouchers(Widened):
         self._accounts.take(partition)
         return ()
 
+    def parts(self) -> list[Part]:
+        return [
+            self.named("campaigns", "campaign_id", {"name": "campaign"}),
+            self.named("customers", "customer_id", {"source_id": "customer_source_id"}),
+            Part(("gift_balance",), ("voucher_id", "gift_balance"), self._gifts),
+            Part(
+                ("loyalty_balance",), ("voucher_type", "card_id", "customer_id", "campaign_id"), self._loyalty
+            ),
+        ]
 
-def _loyalty(accounts: Stream, snapshot: LocalSnapshot) -> Part:
-    streams = {
-        "accounts_of_cards": accounts,
-        "accounts_of_customers": accounts,
-        "programs_of_campaigns": stream(snapshot, "campaigns", ("campaign_id", "program_id")),
-    }
-    return Part({"loyalty_balance": _BALANCE}, _LOYALTY, streams)
+    def _gifts(self, rows: Batches) -> Batches:
+        streams = {
+            "gift_card_transactions": stream(self.snapshot, "gift_card_transactions", gift_cards.COLUMNS)
+        }
+        schema = pa.schema([("voucher_id", _ID), ("gift_left", ARROW_TYPES[FieldType.MONEY])])
+        rows = self.looked_up(rows, _GIFTS, streams, schema)
+        return changed(rows, "gift_balance", lambda one: pc.coalesce(one["gift_left"], one["gift_balance"]))
+
+    def _loyalty(self, rows: Batches) -> Batches:
+        streams = {"accounts": self._accounts.stream()}
+        schema = pa.schema([("card_id", _ID), ("card_points", _POINTS)])
+        rows = self.looked_up(rows, _CARDS, streams, schema)
+        rows = self.named("campaigns", "campaign_id", {"program_id": "program_of_campaign"}).join(rows)
+        schema = pa.schema([("own_key", _ID), ("own_points", _POINTS)])
+        rows = self.looked_up(changed(rows, "own_key", _own_key), _OWN, streams, schema)
+        return changed(rows, "loyalty_balance", _loyalty_balance)
+
+
+def _own_key(batch: pa.RecordBatch) -> pa.Array:
+    """Return the account that a loyalty card without a card stands for; null for all others."""
+    key = pc.binary_join_element_wise(batch["program_of_campaign"], batch["customer_id"], "\x1f")
+    return pc.if_else(batch["card_id"].is_null(), key, None)
+
+
+def _loyalty_balance(batch: pa.RecordBatch) -> pa.Array:
+    of_card = pc.if_else(
+        batch["card_id"].is_valid(), pc.coalesce(batch["card_points"], 0), batch["own_points"]
+    )
+    is_card = pc.fill_null(pc.equal(batch["voucher_type"], "LOYALTY_CARD"), False)
+    return pc.if_else(is_card, of_card, None)

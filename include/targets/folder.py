@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from include.connections import Secrets
-from include.errors import BadInput, NeedsPerson, Permanent, Problem, Transient
+from include.errors import BadInput, Permanent, Problem, Transient
 from include.formats.hashes import file_sha256
 from include.snapshots.store import Store
 from include.targets.protocol import (
@@ -34,6 +34,7 @@ from include.targets.protocol import (
     Receipt,
     Seen,
     check_names,
+    conflict,
     local_chunks,
     part_prefix,
 )
@@ -140,13 +141,6 @@ def _folder(options: Options) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
-def _conflict(place: str, file: ParcelFile) -> NeedsPerson:
-    return NeedsPerson(
-        f"{place} exists with other content than this delivery's (sha256 {file.sha256[:12]}...). Look at it, "
-        "then move it away and deliver again, or set replace: true."
-    )
-
-
 # Local folders
 
 
@@ -155,7 +149,7 @@ def _deliver_to_disk(folder: Path, options: Options, parcel: Parcel, progress: P
     seen = [_seen_on_disk(folder, file) for file in parcel.files]
     for file, state in zip(parcel.files, seen, strict=True):
         if state is Seen.OTHER and not options.replace:
-            raise _conflict(str(folder / file.name), file)
+            raise conflict(str(folder / file.name), file)
     total, done = sum(file.bytes for file in parcel.files), 0
     attempt = tokens.token_hex(4)  # a zombie of this delivery must not write into our parts
     parts = [folder / f"{part_prefix(parcel)}{attempt}-{index}" for index in range(len(parcel.files))]
@@ -225,7 +219,7 @@ def _name(part: Path, folder: Path, file: ParcelFile, options: Options) -> Outco
     except FileExistsError:  # somebody was faster
         if _seen_on_disk(folder, file) is Seen.SAME:
             return Outcome.ALREADY_THERE
-        raise _conflict(str(path), file) from None
+        raise conflict(str(path), file) from None
     return Outcome.CREATED
 
 
@@ -274,7 +268,7 @@ def _deliver_to_store(store: Store, options: Options, parcel: Parcel, progress: 
     seen = [_seen_in_store(store, file) for file in parcel.files]
     for file, state in zip(parcel.files, seen, strict=True):
         if state is Seen.OTHER and not options.replace:
-            raise _conflict(f"{store.url}/{file.name}", file)
+            raise conflict(f"{store.url}/{file.name}", file)
     total, done = sum(file.bytes for file in parcel.files), 0
     accepted = []
     for file, state in zip(parcel.files, seen, strict=True):
@@ -285,7 +279,7 @@ def _deliver_to_store(store: Store, options: Options, parcel: Parcel, progress: 
                 store.delete(file.name)
             created = store.put_new(file.name, file.path)
             if _seen_in_store(store, file) is not Seen.SAME:
-                raise _conflict(place, file)
+                raise conflict(place, file)
             if created:
                 outcome = Outcome.REPLACED if state is Seen.OTHER else Outcome.CREATED
         accepted.append(_accepted(file, place, outcome))

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from include.connections import Secrets
-from include.errors import BadInput, Problem
+from include.errors import BadInput, NeedsPerson, Problem
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,14 @@ def check_names(parcel: Parcel) -> None:
     ]
     if problems:
         raise BadInput(problems)
+
+
+def conflict(place: str, file: ParcelFile) -> NeedsPerson:
+    """Return the error for a name that holds other content."""
+    return NeedsPerson(
+        f"{place} exists with other content than this delivery's (sha256 {file.sha256[:12]}...). Look at it, "
+        "then move it away and deliver again, or set replace: true."
+    )
 
 
 def no_progress(_done: int, _total: int) -> None:

@@ -81,12 +81,14 @@ def test_no_rows_make_a_file_that_reads_as_no_rows(kind):
 @every_format
 @few
 @given(rows=RANDOM_ROWS, cuts=CUTS)
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_how_rows_are_batched(kind, rows, cuts):
     batch = table(held(kind, rows))
     assert encoded(kind, chunked(batch, cuts)) == encoded(kind, [batch])
 
 
 @every_format
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_number_of_threads(kind, monkeypatch):
     batches = [table(held(kind, ROWS) * 700)] * 5
     found = []
@@ -99,6 +101,7 @@ def test_bytes_do_not_depend_on_the_number_of_threads(kind, monkeypatch):
 @every_format
 @few
 @given(rows=RANDOM_ROWS)
+@pytest.mark.slow
 def test_an_independent_reader_gets_back_every_value(kind, rows):
     rows = held(kind, rows)
     options = module(kind).Options()
@@ -127,6 +130,7 @@ def test_an_independent_reader_gets_back_every_value(kind, rows):
 @every_format
 @few
 @given(rows=RANDOM_ROWS, cuts=CUTS)
+@pytest.mark.slow
 def test_a_dictionary_is_written_as_its_values(kind, rows, cuts):
     batch = table(held(kind, rows))
     arrays = [
@@ -144,6 +148,7 @@ def test_a_dictionary_is_written_as_its_values(kind, rows, cuts):
 @every_format
 @given(names=st.lists(st.one_of(st.sampled_from(NAMES), NAME_TEXTS), min_size=1, max_size=5))
 @few
+@pytest.mark.slow
 def test_any_header_reads_back(kind, names):
     columns = [Column(name, FieldType.INTEGER) for name in names]
     if kind in ("json", "jsonl") and len(set(names)) < len(names):
@@ -155,6 +160,7 @@ def test_any_header_reads_back(kind, names):
 
 
 @every_format
+@pytest.mark.slow
 def test_rows_beyond_a_piece_and_a_group_read_back(kind):
     """More rows than a Parquet group or any piece, cut unevenly; checked by their number and their sum."""
     columns = [Column("id", FieldType.ID), Column("points", FieldType.POINTS)]
@@ -174,6 +180,7 @@ def test_rows_beyond_a_piece_and_a_group_read_back(kind):
 
 
 @every_format
+@pytest.mark.slow
 def test_it_streams(kind):
     given = 0
 

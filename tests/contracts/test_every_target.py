@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +19,9 @@ import pytest
 from include import kinds, targets
 from include.connections import Secrets
 from include.errors import BadInput, NeedsPerson
-from include.targets import folder
+from include.targets import folder, sftp
 from include.targets.protocol import Capabilities, Outcome, Parcel, ParcelFile, Receipt, Seen, no_progress
+from tests.servers import openssh
 
 CONTENT = b"id,points\n" + b"t1,12.50\n" * 200_000
 
@@ -62,12 +64,42 @@ def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return _folder(tmp_path / "there", f"file://{tmp_path}/there")
 
 
-PLACES = {"folder: a path": _local, "folder: a file URL": _url, "folder: a store": _store}
+@contextmanager
+def _sftp(_: Path, __: pytest.MonkeyPatch) -> Iterator[Place]:
+    try:
+        with openssh.sshd() as server:
+            there = _folder(server.folder / "in", "in")
+            options = sftp.Options(connection=openssh.NAME, folder="in", create_folder=True)
+            secrets = Secrets(Path(), {openssh.NAME: server.connection()})
+
+            def plant(name: str, content: bytes) -> None:
+                there.plant(name, content)
+                server.open_up(server.folder / "in")
+
+            yield replace(there, module=sftp, options=options, secrets=secrets, plant=plant)
+    except openssh.NotInstalled as missing:
+        pytest.skip(f"not installed: {missing}")
 
 
-@pytest.fixture(params=PLACES)
-def place(request, tmp_path, monkeypatch) -> Place:
-    return PLACES[request.param](tmp_path, monkeypatch)
+PLACES = {
+    "folder: a path": _local,
+    "folder: a file URL": _url,
+    "folder: a store": _store,
+    "sftp: OpenSSH": _sftp,
+}
+SERVED = {"sftp: OpenSSH"}
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.servers] if name in SERVED else []) for name in PLACES]
+)
+def place(request, tmp_path, monkeypatch) -> Iterator[Place]:
+    made = PLACES[request.param](tmp_path, monkeypatch)
+    if isinstance(made, AbstractContextManager):
+        with made as found:
+            yield found
+    else:
+        yield made
 
 
 @pytest.fixture

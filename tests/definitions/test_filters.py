@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import jsonschema
 import pytest
 from pydantic import ValidationError
 
@@ -351,3 +352,22 @@ def test_a_segment_takes_the_first_of_its_fields_and_its_values_are_checked():
     assert str(problem) == (
         "filters.all[0].segment: '1.234': loyalty_points is points: must be a number with at most 2 decimals"
     )
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [{"field": "tier", "is": "Gold"}, {"any": [[{"segment": "active"}], {"segment": {"inactive": 90}}]}],
+        {"junction": "and", "tier": {"conditions": {"$in": ["Gold"]}}},
+        {"segment": {"tier": ["Gold"]}},
+    ],
+)
+def test_the_schema_knows_every_way_to_write_a_filter(written):
+    schema = Filter.model_json_schema()
+    jsonschema.validate(written, schema)
+    Filter.model_validate(written)
+    for wrong in ({"fild": "tier"}, [], {"segment": "inactiv"}, {"segment": "tier"}, {"all": [{"field": 3}]}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
+        with pytest.raises(ValidationError):
+            Filter.model_validate(wrong)

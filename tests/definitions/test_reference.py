@@ -61,10 +61,11 @@ def test_the_guides_example_is_a_definition():
     assert from_document(parse_yaml(text, where="guide"), where="guide").id == "weekly-history"
 
 
-def test_twelve_examples_are_sound_together():
+def test_seventeen_examples_are_sound_together():
     found = load_all(ROOT / "include" / "exports")
-    assert len(found) == 12
-    assert {one.model for one in found.values()} == {
+    assert len(found) == 17
+    assert [one.id for one in found.values() if one.exports] == ["monthly-bookkeeper-pack", "tier-segments"]
+    assert {part.model for one in found.values() for part in one.parts} == {
         "balance",
         "history",
         "redemption",
@@ -73,6 +74,9 @@ def test_twelve_examples_are_sound_together():
         "lots",
         "customers",
         "transactions",
+        "top_earners",
+        "members",
+        "journal",
     }
     assert {one.schedule.kind for one in found.values()} >= {
         "daily",

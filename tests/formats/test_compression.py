@@ -43,6 +43,7 @@ def test_gzip_is_one_member_that_others_read(content):
 @pytest.mark.parametrize("kind", ["gzip", "zip", "zstd"])
 @given(cuts=st.lists(st.integers(1, 1 << 21), max_size=6))
 @settings(max_examples=12, deadline=None)
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_chunks(kind, cuts):
     edges = [0, *itertools.accumulate(cuts), len(CONTENT)]
     chunks = [CONTENT[start:end] for start, end in itertools.pairwise(edges) if start < end]

@@ -120,6 +120,7 @@ def test_the_bytes_are_these():
 @example([1, 1], 15)
 @example([0, 0, 5], 15)
 @settings(max_examples=200, deadline=None)
+@pytest.mark.slow
 def test_widths_use_all_codes_and_favour_the_frequent(counts, widest):
     check_widths(counts, widest)
 

@@ -115,6 +115,7 @@ _ROWS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(before=_ROWS, after=_ROWS)
+@pytest.mark.slow
 def test_applying_the_changes_to_the_one_gives_the_other(tmp_path_factory, before, after):
     folder = tmp_path_factory.mktemp("diff")
     changes, _ = compared(folder, side(folder / "a", before), side(folder / "b", after))

@@ -50,6 +50,7 @@ MICROS = st.one_of(
 @given(st.lists(st.none() | MICROS, max_size=20))
 @example([-719_468 * DAY, -719_468 * DAY - 1])
 @settings(max_examples=300, deadline=None)
+@pytest.mark.slow
 def test_it_equals_the_general_pattern(micros):
     general = pattern_codes(ISO_INSTANT).copy()
     assert written(micros) == written(micros, general)

@@ -82,6 +82,7 @@ def test_no_rows_are_one_file_without_rows(how, tmp_path):
 
 @few
 @given(rows=RANDOM_ROWS, cuts=CUTS, count=st.integers(1, 8))
+@pytest.mark.slow
 def test_every_row_is_in_one_file_in_its_order(rows, cuts, count, tmp_path):
     numbered = [(f"{place}", *row[1:]) for place, row in enumerate(rows)]
     batch = table(numbered)

@@ -121,6 +121,7 @@ OPTIONS = st.builds(
 
 @given(RANDOM_ROWS, OPTIONS)
 @examples(150)
+@pytest.mark.slow
 def test_another_parser_reads_the_same(rows, options):
     rows = held("xml", rows)
     content = text(options, rows)

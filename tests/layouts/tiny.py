@@ -47,7 +47,7 @@ CLUB: dict[str, list[dict[str, Any]]] = {
          "standalone_price_per_point": D("0.01"), "expected_redemption_rate": D("0.8")},
     ],
     "customers": [
-        {"customer_id": "ann", "source_id": "A-1", "name": "Ann Lee", "description": "VIP, since \"day one\"",
+        {"customer_id": "ann", "source_id": "A-1", "name": "Ann Lee", "description": 'VIP, since "day one"',
          "email": "ann@example.com", "phone": "+33 1 23 45", "birthdate": date(1990, 3, 3), "birthday": "03/03",
          "address_line_1": "1 Rue A", "address_line_2": "2nd floor", "address_postal_code": "75001",
          "address_city": "Paris", "address_state": "IDF", "address_country": "France", "registered_at": at("01-05"),
@@ -176,9 +176,16 @@ class Desk:
         )
 
     def export(
-        self, contents: Mapping[str, Mapping[str, Any]], *, start: datetime = BEGIN, end: datetime = END
+        self,
+        contents: Mapping[str, Mapping[str, Any]],
+        *,
+        start: datetime | None = BEGIN,
+        end: datetime = END,
     ) -> dict[str, list[str]]:
-        """The texts of the files of each content, by the name that it has in `contents`, in the order of the files."""
+        """The texts of the files of each content, by the name that it has in `contents`, in the order of the files.
+
+        start: None where all models are about one instant, which is then `end`.
+        """
         ids = {name: f"part-{index}" for index, name in enumerate(contents)}
         file = {"compression": "none"}
         definition = from_document(
@@ -186,15 +193,14 @@ class Desk:
                 "id": "all",
                 "name": "All",
                 "owner": "Jane",
-                "period": "previous_month",
-                "exports": [
-                    {"id": ids[name], "file": file, **content} for name, content in contents.items()
-                ],
+                **({"period": "previous_month"} if start else {}),
+                "exports": [{"id": ids[name], "file": file, **content} for name, content in contents.items()],
                 "targets": [{"kind": "folder", "options": {"folder": str(self.folder / "delivered")}}],
             },
             where="test.yaml",
         )
-        run = pipeline.pin(self.context, definition, start=start, end=end)
+        asked = {"start": start, "end": end} if start else {"as_of": end}
+        run = pipeline.pin(self.context, definition, **asked)
         pipeline.snapshot(self.context, run.run_key)
         files = pipeline.render(self.context, run.run_key)[:-1]
         texts: dict[str, list[str]] = {name: [] for name in contents}

@@ -34,6 +34,7 @@ def test_text_hashes_agree_with_the_specification(values):
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(*[st.one_of(st.none(), st.text(max_size=5))] * 4), min_size=1, max_size=8))
+@pytest.mark.slow
 def test_account_hashes_agree_with_the_specification(accounts):
     columns = [pa.array(column, pa.string()) for column in zip(*accounts, strict=True)]
     wanted = [

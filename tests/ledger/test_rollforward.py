@@ -339,6 +339,7 @@ def _sum(found: dict[tuple[int, int], Ints], group: int) -> Ints:
     )
 
 
+@pytest.mark.slow
 def test_little_room_is_made_larger() -> None:
     """One refund of a redemption that used 3,000 lots has more pieces than the first room holds."""
     rows = [Posted(f"l{i:05}", "earned", 1, i) for i in range(3_000)]

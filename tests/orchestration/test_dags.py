@@ -54,7 +54,7 @@ def test_policy(bag, dag_id):
     assert dag.doc_md
     assert definition.name in dag.doc_md
     assert dag.description
-    assert {"export", definition.model} <= set(dag.tags)
+    assert {"export", *(part.model for part in definition.parts)} <= set(dag.tags)
     assert dag.catchup is False
     assert dag.is_paused_upon_creation is False
     assert [task.task_id for task in dag.topological_sort()] == [

@@ -34,6 +34,7 @@ def rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(gzip.decompress(path.read_bytes()).decode().splitlines()))
 
 
+@pytest.mark.slow
 def test_a_file_is_compared_with_the_one_delivered_last(
     context: Context, define: Define, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_file_is_compared_with_the_one_delivered_last(
     assert manifest(tmp_path, "balances_2026-03-04T0600").files[0].changes is not None
 
 
+@pytest.mark.slow
 def test_a_run_that_repeats_the_last_file_is_skipped_and_done(
     context: Context, define: Define, tmp_path: Path
 ) -> None:
@@ -93,6 +95,7 @@ def test_a_run_that_repeats_the_last_file_is_skipped_and_done(
 
 
 @pytest.mark.parametrize("policy", ["send", "skip", "fail"])
+@pytest.mark.slow
 def test_an_empty_run_is_sent_skipped_or_failed(
     context: Context, define: Define, tmp_path: Path, policy: str
 ) -> None:
@@ -109,6 +112,7 @@ def test_an_empty_run_is_sent_skipped_or_failed(
 
 
 @pytest.mark.parametrize(("percent", "told"), [("0", True), ("1000", False)])
+@pytest.mark.slow
 def test_a_total_that_moved_too_far_is_told(
     context: Context, define: Define, tmp_path: Path, percent: str, told: bool
 ) -> None:

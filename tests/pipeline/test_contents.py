@@ -44,6 +44,7 @@ def export(
     return run
 
 
+@pytest.mark.slow
 def test_filters_order_and_limit_decide_which_rows_come_when(export) -> None:
     [everyone] = export(id="all").values()
     filters = [{"field": "tier", "in": ["Gold", "Silver"]}, {"field": "active", "more_than": "10.50"}]
@@ -58,6 +59,7 @@ def test_filters_order_and_limit_decide_which_rows_come_when(export) -> None:
     assert some == expected[:20]
 
 
+@pytest.mark.slow
 def test_groups_add_up_to_the_rows(export) -> None:
     [everyone] = export(id="all").values()
     aggregation = [
@@ -71,6 +73,7 @@ def test_groups_add_up_to_the_rows(export) -> None:
     assert len(groups) > 2
 
 
+@pytest.mark.slow
 def test_a_field_splits_an_export_into_a_file_for_each_value(export, tmp_path: Path) -> None:
     files = export(file={"split": {"field": "tier"}}, fields=["holder_id", "tier"])
     assert "balances_2026-03-02T0600_Gold.csv.gz" in files
@@ -80,6 +83,7 @@ def test_a_field_splits_an_export_into_a_file_for_each_value(export, tmp_path: P
     assert sum(file.rows for file in manifest.files) == sum(map(len, files.values()))
 
 
+@pytest.mark.slow
 def test_a_layout_has_the_headers_of_its_system(export) -> None:
     keys = {"model": "history", "layout": "wupsales.history", **FEBRUARY}
     [rows] = export(**keys, id="wupsales").values()
@@ -96,6 +100,19 @@ def test_a_layout_has_the_headers_of_its_system(export) -> None:
     assert list(chosen[0]) == ["Points", "customer"]
 
 
+def test_a_layouts_limit_goes_by_its_column_whatever_that_is_called(export) -> None:
+    keys = {"model": "journal", "layout": "accounting.quickbooks_online", **FEBRUARY}
+    [name] = export(**keys, id="as-it-is")
+    assert name == "as-it-is_2026-02_0001.csv.gz"
+    renamed = [{"field": "Journal No.", "header": "Number"}, "Debits"]
+    [(name, rows)] = export(**keys, id="renamed", fields=renamed).items()
+    assert name == "renamed_2026-02_0001.csv.gz"
+    assert len({row["Number"] for row in rows}) == 2, "one of each program"
+    # What has no journal's number is no file for that program, and has no limit.
+    assert list(export(**keys, id="bare", fields=["Debits"])) == ["bare_2026-02.csv.gz"]
+
+
+@pytest.mark.slow
 def test_a_relation_and_a_property_of_its_json_can_be_exported(export, context: Context) -> None:
     fields = ["order_id", "total_amount", "metadata.channel"]
     [rows] = export(
@@ -105,6 +122,7 @@ def test_a_relation_and_a_property_of_its_json_can_be_exported(export, context: 
     assert len(rows) > 10
 
 
+@pytest.mark.slow
 def test_a_model_reads_no_column_that_nobody_asked_for(export, monkeypatch) -> None:
     asked: list[frozenset[str]] = []
     from include.reports import relation
@@ -128,7 +146,7 @@ def test_a_model_reads_no_column_that_nobody_asked_for(export, monkeypatch) -> N
             {"layout": "voucherify.customer"},
             "layout: 'voucherify.customer': is made of customers, and this export is of balance",
         ),
-        ({"layout": "voucherify.costumer"}, "known layouts are accounting.quickbooks_online"),
+        ({"layout": "voucherify.costumer"}, "known layouts are accounting.points_accounting"),
         ({"layout": "wupsales.balance", "fields": ["active"]}, "fields\\[0\\].field: 'active'"),
         ({"file": {"split": {"field": "teir"}}}, "file.split.field: 'teir'"),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from include import pipeline
@@ -37,6 +38,7 @@ def delivered(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "delivered").iterdir())
 
 
+@pytest.mark.slow
 def test_its_files_come_from_one_snapshot_and_have_one_manifest(
     context: Context, define: Define, tmp_path: Path, inline: None
 ) -> None:
@@ -61,6 +63,7 @@ def test_its_files_come_from_one_snapshot_and_have_one_manifest(
     assert (tmp_path / "delivered" / "alone_2026-03-01.csv.gz").read_bytes() == same
 
 
+@pytest.mark.slow
 def test_it_can_be_one_archive_with_the_same_bytes_each_time(
     context: Context, define: Define, tmp_path: Path, inline: None
 ) -> None:
@@ -76,6 +79,35 @@ def test_it_can_be_one_archive_with_the_same_bytes_each_time(
     assert context.store.read(pipeline.render(context, again)[0]["key"]) == first
 
 
+def test_it_can_be_one_workbook_with_a_sheet_for_each_export(
+    context: Context, define: Define, tmp_path: Path, inline: None
+) -> None:
+    exports = [{"id": each["id"], "model": each["model"]} for each in EXPORTS]
+    compare = {"key": ["holder_id", "subledger_id"]}
+    exports[0] |= {"compare": compare, "fields": ["holder_id", "subledger_id", "active"]}
+    key, _ = whole(context, pack(define, bundle="workbook", exports=exports), occurrence=AT)
+    assert delivered(tmp_path) == ["books_2026-02.xlsx", "books_2026-02.xlsx.manifest.json"]
+    path = tmp_path / "delivered" / "books_2026-02.xlsx.manifest.json"
+    assert verify(path) == []
+    book = openpyxl.load_workbook(tmp_path / "delivered" / "books_2026-02.xlsx", read_only=True)
+    assert book.sheetnames == ["balances", "history-", "liability"]  # Excel keeps "history" for itself
+    manifest = read_manifest(path)
+    assert [file.rows + 1 for file in manifest.files] == [len(list(sheet.rows)) for sheet in book.worksheets]
+    [record] = context.state.deliveries.list(run_key=key)
+    assert record.rows == sum(file.rows for file in manifest.files)
+    assert {"balances: active", "liability: closing"} <= set(record.totals or {})
+    # The next one is compared with the sheet that was delivered.
+    whole(
+        context,
+        pack(define, bundle="workbook", exports=exports),
+        occurrence=datetime(2026, 4, 2, 5, tzinfo=UTC),
+    )
+    [told, *_] = read_manifest(tmp_path / "delivered" / "books_2026-03.xlsx.manifest.json").files
+    assert told.changes is not None
+    assert told.changes.changed > 0
+
+
+@pytest.mark.slow
 def test_an_attempt_that_died_after_the_chain_is_found(
     context: Context, define: Define, inline: None
 ) -> None:
@@ -95,6 +127,8 @@ def test_an_attempt_that_died_after_the_chain_is_found(
         ({"exports": []}, "needs a model to export, or a list of exports"),
         ({"model": "balance"}, "a pack has these in its exports: model"),
         ({"fields": ["active"], "file": {"compression": "zip"}}, "in its exports: fields, file.compression"),
+        ({"bundle": "workbook"}, "leave out compression of history"),
+        ({"bundle": "workbook", "exports": [{"id": "b" * 32, "model": "balance"}]}, "may have 31 characters"),
         ({"exports": [EXPORTS[0], EXPORTS[0]]}, "two exports are called balances"),
         (
             {"exports": [{"id": "a", "model": "balance", "fields": ["activ"]}]},

@@ -76,6 +76,9 @@ def copied_surroundings(known: object) -> None:
     Path(OUTPUT).write_text(repr((dict(os.environ), sys.argv)))
 
 
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
 def test_without_fields_personal_ones_are_left_out(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -85,6 +88,9 @@ def test_without_fields_personal_ones_are_left_out(
     assert not {"customer_name", "email"} & set(first)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
 def test_protected_fields_are_in_the_file_protected(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -113,6 +119,9 @@ def test_protected_fields_are_in_the_file_protected(
         assert not before["customer_name"] or after["customer_name"] != before["customer_name"]
 
 
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
 def test_an_encrypted_file_is_made_once_and_delivered_as_it_was_made(
     context: Context, define: Callable[..., ExportDefinition], inline: None, tmp_path: Path
 ) -> None:
@@ -187,6 +196,9 @@ def test_only_the_connections_that_a_definition_names_are_resolved(
     assert secrets_of(context, define()).connections == {}
 
 
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
 def test_children_have_no_secret_in_environment_or_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_ACME", CANARY)
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", CANARY)
@@ -198,6 +210,9 @@ def test_children_have_no_secret_in_environment_or_arguments(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("error", [Permanent, RuntimeError, OSError])
+@pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.slow
 def test_an_error_from_a_child_has_its_secrets_hidden(error: type[Exception]) -> None:
     secrets = Secrets(Path(), {"acme": Connection("acme", password=CANARY)})
     with pytest.raises(Exception, match=r"login with \*\*\* was refused") as raised:

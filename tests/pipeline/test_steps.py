@@ -59,6 +59,7 @@ def test_a_run_is_delivered_with_a_manifest_that_verifies(
     assert verify(tmp_path / "delivered" / delivered[1]) == []
 
 
+@pytest.mark.slow
 def test_asking_again_finds_the_first_run(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -70,6 +71,7 @@ def test_asking_again_finds_the_first_run(
     assert context.state.deliveries.list()[0].attempts == 1
 
 
+@pytest.mark.slow
 def test_runs_that_start_together_share_one_snapshot(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -134,6 +136,7 @@ def test_kinds_and_options_are_checked_all_at_once(
     assert "folder" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_one_failing_target_does_not_stop_the_other_and_fails_the_run(
     context: Context, define: Callable[..., ExportDefinition], tmp_path: Path, inline: None
 ) -> None:
@@ -163,6 +166,7 @@ def test_one_failing_target_does_not_stop_the_other_and_fails_the_run(
     assert attempts == {"broken": 2, "good": 1}
 
 
+@pytest.mark.slow
 def test_a_name_that_holds_something_else_waits_for_a_person(
     context: Context, define: Callable[..., ExportDefinition], tmp_path: Path, inline: None
 ) -> None:
@@ -185,6 +189,7 @@ def test_a_name_that_holds_something_else_waits_for_a_person(
     assert pipeline.settle(context, key)["status"] == "done"
 
 
+@pytest.mark.slow
 def test_a_dry_run_makes_files_and_delivers_nothing(
     context: Context, define: Callable[..., ExportDefinition], tmp_path: Path, inline: None
 ) -> None:
@@ -199,6 +204,7 @@ def test_a_dry_run_makes_files_and_delivers_nothing(
     assert context.state.chain.list("balances") == []
 
 
+@pytest.mark.slow
 def test_fields_choose_order_and_rename(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -211,6 +217,7 @@ def test_fields_choose_order_and_rename(
     assert len(lines) == data["rows"] + 1
 
 
+@pytest.mark.slow
 def test_since_the_last_delivery_continues_where_the_last_one_ended(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -224,6 +231,7 @@ def test_since_the_last_delivery_continues_where_the_last_one_ended(
     )
 
 
+@pytest.mark.slow
 def test_rows_recorded_after_k_are_unknown(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -237,6 +245,7 @@ def test_rows_recorded_after_k_are_unknown(
     assert counts[0] <= counts[1]
 
 
+@pytest.mark.slow
 def test_a_crash_after_the_chain_finds_its_own_files_again(
     context: Context, define: Callable[..., ExportDefinition], inline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +264,7 @@ def test_a_crash_after_the_chain_finds_its_own_files_again(
     assert len(context.state.chain.list("balances")) == 1
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_was_damaged_is_taken_anew(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -270,6 +280,7 @@ def test_a_snapshot_that_was_damaged_is_taken_anew(
     assert context.state.runs.get(key).snapshot_id != first
 
 
+@pytest.mark.slow
 def test_a_run_by_hand_of_what_was_delivered_finds_it(
     context: Context, define: Callable[..., ExportDefinition], tmp_path: Path, inline: None
 ) -> None:
@@ -284,6 +295,7 @@ def test_a_run_by_hand_of_what_was_delivered_finds_it(
     assert other.run_key != key
 
 
+@pytest.mark.slow
 def test_an_occurrence_since_the_last_delivery_keeps_its_period(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -293,6 +305,7 @@ def test_an_occurrence_since_the_last_delivery_keeps_its_period(
     assert pipeline.pin(context, definition, occurrence=AT).run_key == first
 
 
+@pytest.mark.slow
 def test_a_running_stage_is_written_down(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:

@@ -45,6 +45,7 @@ def compare_many(seed: int, at: int) -> None:
 
 @settings(few, max_examples=20)
 @given(seeds, instants)
+@pytest.mark.slow
 def test_the_kernel_is_the_reference_on_2_000_ledgers(seed, at):
     compare_many(seed, at)
 
@@ -56,6 +57,7 @@ def test_the_kernel_is_the_reference_on_60_000_ledgers(seed, at):
     compare_many(seed, at)
 
 
+@pytest.mark.slow
 def test_the_random_ledgers_reach_every_corner():
     """Guards the generator: what it never makes, the comparison never compares."""
     seen: Counter[str] = Counter()
@@ -163,6 +165,7 @@ def _is_expiry(rows: list[Posted], name: str) -> bool:
 
 @examples(40)
 @given(seeds, instants)
+@pytest.mark.slow
 def test_accounts_book_the_same_alone_and_together_in_any_order_of_rows(seed, at):
     rows = many_ledgers(seed)
     together = kernel.replay(rows, at)

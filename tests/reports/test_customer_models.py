@@ -44,6 +44,7 @@ def customer(
     return found
 
 
+@pytest.mark.slow
 def test_orders_are_added_exactly_within_one_currency(tmp_path: Path):
     # before  EUR 10.00 (01-01), 10.01 (01-02), 10.00 (01-03, of the same minute as its twin: the larger id is last),
     #         canceled 99, USD 5 on 2025-12-01, EUR 7 on 02-01 which is not before T
@@ -109,6 +110,7 @@ def test_redemptions_are_counted_by_kind_and_result(tmp_path: Path):
     assert [found[f"redemptions_total_{name}"] for name in names] == [5, 2, 3, 3, 2, 1]
 
 
+@pytest.mark.slow
 def test_points_are_those_of_all_accounts_and_owned_cards(tmp_path: Path):
     # before  own account 100 active, 30 pending; card k1 of c: 10 earned, 25 redeemed: debt 15; card k2 is nobody's
     # apply   T = 02-01  -> active 100, pending 30, loyalty points 100 - 15 = 85, lifetime 140
@@ -134,6 +136,7 @@ def test_points_are_those_of_all_accounts_and_owned_cards(tmp_path: Path):
     assert [other[name] for name in names] == [0, 0, 0, 0, False, None]
 
 
+@pytest.mark.slow
 def test_referred_customers_and_tiers_are_as_of_t(tmp_path: Path):
     changes = [("2026-01-01", "s"), ("2026-01-10", "g"), ("2026-02-01", None)]
     taken = snapshot(tmp_path, [], customers=[
@@ -159,6 +162,7 @@ def test_a_value_is_a_value_whatever_it_looks_like(tmp_path: Path):
         customer(taken, tmp_path, "2026-02-01", programs=(hostile,))
 
 
+@pytest.mark.slow
 def test_customers_of_the_sample_are_what_the_balance_report_says(sample: LocalSnapshot, tmp_path: Path):
     held: Counter[str] = Counter()
     for one in rendered(balance, sample, tmp_path, "2026-06-01", grain="customer"):
@@ -310,6 +314,7 @@ def test_movements_of_cards_have_the_words_and_balances_that_others_know(tmp_pat
     assert len(rendered(module, taken, tmp_path, "2026-02-01", cards="loyalty")) == 5
 
 
+@pytest.mark.slow
 def test_movements_of_the_sample_chain_and_are_its_history(sample: LocalSnapshot, tmp_path: Path):
     found = rendered(model("voucher_transactions"), sample, tmp_path, "2026-06-01")
     held: dict[Any, Decimal] = {}

@@ -246,6 +246,7 @@ def test_every_split_adds_up_to_the_same(
     assert total(["tier"]) == total(["issue_month"]) == total(["tier", "issue_month"]) == whole
 
 
+@pytest.mark.slow
 def test_a_period_opens_with_what_the_one_before_closed_with(ledger: Callable[..., Render]) -> None:
     rows = [
         row(f"e{m}{d}", "earned", 10 * m + d, f"2026-{m:02}-{d:02}", expires_at=f"2026-{m + 3:02}-{d:02}")

@@ -94,6 +94,7 @@ def colliding(request, tmp_path) -> LocalSnapshot:
 
 
 @pytest.mark.parametrize("known_at", [12, 200])
+@pytest.mark.slow
 def test_histories_of_periods_tile_chain_and_move_the_balances(known_at, colliding, tmp_path):
     held: defaultdict[str, int] = defaultdict(int)
     seen: Counter[str] = Counter()

@@ -73,6 +73,7 @@ def by_id(found):
     return {x["transaction_id"]: x for x in found}
 
 
+@pytest.mark.slow
 def test_each_row_has_what_it_was_exchanged_for(ledger, tmp_path):
     found = by_id(rows(redemption, ledger, tmp_path, day("03-02")))
     assert {i: x["redemption_id"] for i, x in found.items()} == {

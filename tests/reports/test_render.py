@@ -20,6 +20,7 @@ def count(batches: Iterator[pa.RecordBatch]) -> int:
     return sum(len(batch) for batch in batches)
 
 
+@pytest.mark.slow
 def test_one_pass_serves_reports_at_several_instants(sample, tmp_path):
     early = SAMPLE_END - 300 * 86_400_000_000
     jobs = [Job(m, asked(m, as_of), count) for m in (history, balance, lots) for as_of in (early, SAMPLE_END)]

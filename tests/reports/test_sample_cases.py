@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from include.reports import balance, history, liability
 from include.sample import Plan
 from tests.reports.conftest import SAMPLE_END
@@ -16,6 +18,7 @@ def test_the_sample_is_three_years_of_two_programs_by_default():
     assert plan.end_us - plan.start_us == 1_095 * DAY
 
 
+@pytest.mark.slow
 def test_points_expire_posted_and_unposted(sample, tmp_path):
     found = rows(history, sample, tmp_path, SAMPLE_END, profile="all")
     derived = -sum(x["points_change"] for x in found if x["transaction_id"].startswith("expiry:"))

@@ -36,6 +36,7 @@ def total(of: pa.Table, name: str) -> int:
 
 
 @pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.slow
 def test_neither_partitions_nor_their_size_change_a_byte(name, sample, tmp_path):
     module = importlib.import_module(f"include.reports.{name.split()[0]}")
 

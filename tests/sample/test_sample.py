@@ -126,6 +126,7 @@ def test_a_whale_has_its_share_and_the_customers_are_unequal() -> None:
     assert counts.most_common(2)[1][1] < rows.num_rows * 0.03
 
 
+@pytest.mark.slow
 def test_it_has_no_blocking_violation_and_few_reported(sqlite_ledger: str) -> None:
     load(sqlite_ledger, SMALL)
     violations = check(Source(sqlite_ledger))
@@ -134,6 +135,7 @@ def test_it_has_no_blocking_violation_and_few_reported(sqlite_ledger: str) -> No
     assert not [v.rule for v in violations if v.rule.startswith("unknown_")]
 
 
+@pytest.mark.slow
 def test_loaded_rows_are_the_generated_rows(any_ledger: str, small: dict[str, pa.Table]) -> None:
     seen: list[tuple[str, int]] = []
     counts = load(any_ledger, SMALL, progress=lambda relation, rows: seen.append((relation, rows)))

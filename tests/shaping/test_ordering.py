@@ -43,6 +43,7 @@ def sort_key(kind: FieldType, cell):
 
 @settings(max_examples=60)
 @given(ROWS, ORDERS, st.integers(1, 5))
+@pytest.mark.slow
 def test_rows_leave_as_pythons_stable_sort_has_them(tmp_path_factory, rows, order, size):
     expected = rows
     for name in reversed(order):

@@ -80,6 +80,7 @@ def test_masks_of_other_types_are_texts():
 
 
 @given(TEXTS, st.sampled_from(["nothing", "email", "initials", "last_3", "last_4", "year"]))
+@pytest.mark.slow
 def test_a_mask_never_gives_the_value_back(values, show):
     masked = protected(values, do="mask", show=show)
     assert masked == protected(values, do="mask", show=show)
@@ -120,6 +121,7 @@ def test_a_hash_is_that_of_salt_and_value(values):
 
 
 @given(TEXTS, st.sampled_from(["mask", "hash", "pseudonym"]))
+@pytest.mark.slow
 def test_a_dictionary_gives_what_its_values_give(values, action):
     array = pa.array(values, pa.string())
     assert protected(values, do=action, array=array.dictionary_encode()) == protected(values, do=action)

@@ -34,11 +34,13 @@ def test_a_clean_ledger_has_no_violation(any_ledger: str) -> None:
     assert check(Source(any_ledger)) == []
 
 
+@pytest.mark.slow
 def test_an_empty_ledger_has_no_violation(any_ledger: str) -> None:
     fill(any_ledger)
     assert check(Source(any_ledger)) == []
 
 
+@pytest.mark.slow
 def test_blocking_rules_of_values(any_ledger: str) -> None:
     fill(any_ledger, transactions=[
         transaction("good"),
@@ -93,6 +95,7 @@ def _put(engine: sa.Engine, *rows: tuple[str | None, str | None, str | None, str
             )
 
 
+@pytest.mark.slow
 def test_blocking_rules_that_a_loose_table_lets_in(any_ledger: str) -> None:
     engine = fill(any_ledger)
     _loose_transactions(engine)
@@ -109,6 +112,7 @@ def test_blocking_rules_that_a_loose_table_lets_in(any_ledger: str) -> None:
         list(reading.stream("transactions", ["transaction_id", "program_id", "points"]))
 
 
+@pytest.mark.slow
 def test_an_instant_without_zone_in_a_mapped_sqlite_ledger(sqlite_ledger: str) -> None:
     engine = fill(sqlite_ledger)
     with engine.begin() as connection:
@@ -126,6 +130,7 @@ def test_an_instant_without_zone_in_a_mapped_sqlite_ledger(sqlite_ledger: str) -
     assert [(v.rule, v.row_ids, v.blocking) for v in violations] == [("instant_without_zone", ("bad",), True)]
 
 
+@pytest.mark.slow
 def test_reported_problems_of_booking(any_ledger: str) -> None:
     fill(any_ledger, customers=[{"customer_id": x} for x in "cdef"], transactions=[
         transaction("A", "100", expires_at=JANUARY + DAY),
@@ -148,6 +153,7 @@ def test_reported_problems_of_booking(any_ledger: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_references_that_lead_nowhere(any_ledger: str) -> None:
     fill(
         any_ledger,
@@ -177,6 +183,7 @@ def test_references_that_lead_nowhere(any_ledger: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_stated_balances(any_ledger: str) -> None:
     fill(
         any_ledger,
@@ -196,6 +203,7 @@ def test_stated_balances(any_ledger: str) -> None:
     assert violations == [("cards", ("l",)), ("customers", ("d",))]
 
 
+@pytest.mark.slow
 def test_a_row_of_the_future_and_bad_programs(sqlite_ledger: str) -> None:
     tomorrow = dt.datetime.now(dt.UTC) + DAY
     fill(
@@ -211,6 +219,7 @@ def test_a_row_of_the_future_and_bad_programs(sqlite_ledger: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_limit_keeps_the_count(sqlite_ledger: str) -> None:
     fill(sqlite_ledger, transactions=[transaction(f"t{n}", "0") for n in range(9)])
     violation = found(sqlite_ledger, limit=3)["zero_points"]

@@ -32,6 +32,7 @@ def desk(tmp_path):
     return Desk(tmp_path, url)
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_what_the_ledger_holds(any_ledger, tmp_path):
     ledger(any_ledger)
     desk = Desk(tmp_path, any_ledger)
@@ -81,6 +82,7 @@ def test_columns_that_are_not_covered_make_a_new_generation(desk):
     assert desk.take(needs=wider) == second
 
 
+@pytest.mark.slow
 def test_what_the_ledger_lacks_is_noted_and_asked_for_once(tmp_path):
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     with ledger(url).begin() as connection:
@@ -97,6 +99,7 @@ def test_what_the_ledger_lacks_is_noted_and_asked_for_once(tmp_path):
     assert {name: len(paths) for name, paths in local.items()} == {"transactions": 1, "rewards": 0}
 
 
+@pytest.mark.slow
 def test_recorded_at_decides_what_k_means(tmp_path):
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     engine = ledger(url)
@@ -115,6 +118,7 @@ def test_a_snapshot_waits_for_settle_delay_on_the_ledgers_clock(desk):
     assert desk.take(not_before=moment, settle_delay=timedelta(minutes=1)).generation == 1
 
 
+@pytest.mark.slow
 def test_a_snapshot_serves_up_to_its_read_point_less_settle_delay(desk):
     manifest = desk.take()
     assert manifest.serves(manifest.read_at - DELAY, DELAY)
@@ -220,6 +224,7 @@ def test_a_crash_leaves_no_half_snapshot_and_the_next_attempt_makes_it(desk, num
         assert hashlib.sha256(desk.store.read(file.key)).hexdigest() == file.sha256
 
 
+@pytest.mark.slow
 def test_a_source_that_breaks_leaves_nothing(desk, monkeypatch):
     monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 1)
     monkeypatch.setattr(parquet, "FILE_ROWS", 1)

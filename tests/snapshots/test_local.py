@@ -100,6 +100,7 @@ def test_files_of_other_times_are_neither_fetched_nor_hashed(desk, monkeypatch):
         assert len(fetched) == count
 
 
+@pytest.mark.slow
 def test_what_somebody_needs_is_kept(desk):
     first = desk.take(holder="backfill")
     second = desk.take(needs={**NEEDS, "rewards": ("reward_id",)})
@@ -114,6 +115,7 @@ def test_what_somebody_needs_is_kept(desk):
     assert desk.take() == second
 
 
+@pytest.mark.slow
 def test_a_retired_generation_is_not_used_again(desk):
     desk.take()
     second = desk.take(needs={**NEEDS, "rewards": ("reward_id",)})

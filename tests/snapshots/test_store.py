@@ -144,6 +144,7 @@ def create(url, number):
     return Store(url).put_new("deep/er/key", (bytes([number]) * 1000 for _ in range(100)))
 
 
+@pytest.mark.slow
 def test_reading_is_in_bounded_memory(store, tmp_path):
     (tmp_path / "big").write_bytes(bytes(200 << 20))
     store.put_new("big", tmp_path / "big", move=True)

@@ -59,6 +59,7 @@ def test_a_confirmed_delivery_is_not_done_again(remembered):
 @pytest.mark.parametrize(
     "write", ["renew", "ready", "sending", "confirmed", "uncertain", "failed", "conflict"]
 )
+@pytest.mark.slow
 def test_a_zombie_changes_nothing(remembered, write):
     zombie = claim(remembered, "zombie", SHORT)
     time.sleep(0.4)
@@ -76,6 +77,7 @@ def test_a_zombie_changes_nothing(remembered, write):
     assert remembered.deliveries.get(second.key) == before
 
 
+@pytest.mark.slow
 def test_an_expired_claim_may_not_begin_to_send_but_may_tell_what_happened(remembered):
     late = claim(remembered, "late", SHORT)
     time.sleep(0.4)
@@ -85,6 +87,7 @@ def test_an_expired_claim_may_not_begin_to_send_but_may_tell_what_happened(remem
     assert remembered.deliveries.get(late.key).state is DeliveryState.CONFIRMED
 
 
+@pytest.mark.slow
 def test_two_crashes_do_not_forget_that_something_may_be_out(remembered):
     first = claim(remembered, "first", SHORT)
     remembered.deliveries.sending(first)

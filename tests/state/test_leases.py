@@ -23,6 +23,7 @@ def test_a_lease_has_one_holder_until_it_is_given_back(remembered):
     assert remembered.leases.holder("snapshot") == theirs
 
 
+@pytest.mark.slow
 def test_an_expired_lease_is_taken_over_and_its_old_holder_is_stale(remembered):
     mine = remembered.leases.acquire("snapshot", "zombie", SHORT)
     time.sleep(0.4)
@@ -34,6 +35,7 @@ def test_an_expired_lease_is_taken_over_and_its_old_holder_is_stale(remembered):
     assert remembered.leases.holder("snapshot") == theirs
 
 
+@pytest.mark.slow
 def test_an_expired_lease_cannot_be_renewed_even_if_nobody_took_it(remembered):
     mine = remembered.leases.acquire("snapshot", "one", SHORT)
     time.sleep(0.4)
@@ -41,6 +43,7 @@ def test_an_expired_lease_cannot_be_renewed_even_if_nobody_took_it(remembered):
         remembered.leases.renew(mine, LONG)
 
 
+@pytest.mark.slow
 def test_renewing_holds_on(remembered):
     mine = remembered.leases.acquire("snapshot", "one", SHORT)
     renewed = remembered.leases.renew(mine, LONG)
@@ -60,6 +63,7 @@ def test_kept_renews_in_the_background_and_gives_back_at_the_end(remembered):
     assert remembered.leases.acquire("snapshot", "two", ttl).fence == 2
 
 
+@pytest.mark.slow
 def test_a_heartbeat_tells_the_worker_that_it_was_overtaken(remembered):
     mine = remembered.leases.acquire("snapshot", "one", LONG)
     with remembered.leases.kept(mine, timedelta(milliseconds=200)) as beat:

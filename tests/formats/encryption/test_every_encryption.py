@@ -58,6 +58,7 @@ def test_these_are_all_kinds():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("compression", ["none", "gzip"])
+@pytest.mark.slow
 def test_an_artefact_knows_its_hashes_before_and_after(keyring, tmp_path, kind, compression):
     file = file_of(kind, compression=compression)
     plain = artefact.write(tmp_path / "plain", ALL_COLUMNS, [table()], FileOptions(compression=compression))
@@ -78,6 +79,7 @@ def test_names_and_media_types_say_how_to_open_it():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_while_it_is_written_nothing_is_in_clear(keyring, tmp_path, kind):
     looked = []
 
@@ -129,6 +131,7 @@ def fail(_known: object) -> None:
     raise RuntimeError("there is no key")
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_says_why():
     with pytest.raises(Permanent, match="there is no key"):
         list(through(f"{__name__}:fail", None, [b"x" * 1_000_000] * 10))

@@ -23,6 +23,7 @@ def codes(keyring: Keyring, **options) -> dict[str, str]:
     return {problem.where: problem.code for problem in asked.problems(keyring.secrets, "f")}
 
 
+@pytest.mark.slow
 def test_each_recipient_reads_it_and_nobody_is_said_to_have_signed(keyring):
     message = encrypted(keyring, recipients=["finance", "connection:partner"])
     for key in ("finance@x.org", "audit@x.org"):
@@ -33,6 +34,7 @@ def test_each_recipient_reads_it_and_nobody_is_said_to_have_signed(keyring):
     assert b"customer" not in message
 
 
+@pytest.mark.slow
 def test_gpg_knows_who_signed(keyring):
     plain, status = keyring.decrypted(
         encrypted(keyring, recipients=["finance.asc"], sign_with="signer"), "finance@x.org"
@@ -42,10 +44,12 @@ def test_gpg_knows_who_signed(keyring):
     assert "signer@x.org" in status
 
 
+@pytest.mark.slow
 def test_it_differs_every_time(keyring):
     assert encrypted(keyring, recipients=["finance"]) != encrypted(keyring, recipients=["finance"])
 
 
+@pytest.mark.slow
 def test_every_unfit_key_is_told_at_once(keyring):
     unfit = {
         "expired": "expired_key",
@@ -87,6 +91,7 @@ def test_refused_keys_are_refused_before_a_row_is_asked_for(keyring):
     assert "PRIVATE KEY" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_only_the_living_subkey_is_encrypted_to(keyring):
     """`renewed` has a subkey that expired in 2021 and a living one."""
     message = encrypted(keyring, recipients=["renewed"])
