@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from include.definitions import aggregation
 from include.definitions.aggregation import Aggregated
 from include.definitions.conditions import Alert, Compare, Conditions
-from include.definitions.content import FieldChoice, Part
+from include.definitions.content import Content, FieldChoice, Part
 from include.definitions.file import File, FileEncryption
 from include.definitions.model import AS_OF_WORDS, ExportDefinition, Target, json_schema
 from include.definitions.naming import PLACEHOLDERS
@@ -25,6 +25,7 @@ from include.definitions.periods import MEANINGS, Period
 from include.definitions.privacy import Privacy, Protection
 from include.definitions.schedule import BusinessDay, Daily, Monthly, Once, QuarterEnd, Weekly
 from include.definitions.segments import SEGMENTS
+from include.definitions.split import Split
 from include.ledger.fields import FieldType
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -48,8 +49,9 @@ def parts() -> dict[str, str]:
     """Return the generated parts by name, as Markdown."""
     return {
         "keys": _keys(ExportDefinition),
-        "part": _keys(Part),
+        "part": _keys(Part, inherited=Content),
         "field": _keys(FieldChoice),
+        "split": _keys(Split),
         "compare": _keys(Compare),
         "conditions": _keys(Conditions),
         "alert": _keys(Alert),
@@ -75,8 +77,9 @@ def parts() -> dict[str, str]:
     }
 
 
-def _keys(model: type[BaseModel]) -> str:
-    return _table(("key", "meaning"), _rows(model))
+def _keys(model: type[BaseModel], inherited: type[BaseModel] = BaseModel) -> str:
+    rows = (row for row in _rows(model) if row[0] not in inherited.model_fields)
+    return _table(("key", "meaning"), rows)
 
 
 def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str]]:

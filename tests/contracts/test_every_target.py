@@ -21,7 +21,7 @@ from include.connections import Secrets
 from include.errors import BadInput, NeedsPerson
 from include.targets import folder, sftp
 from include.targets.protocol import Capabilities, Outcome, Parcel, ParcelFile, Receipt, Seen, no_progress
-from tests.servers import openssh
+from tests.servers import corners, openssh
 
 CONTENT = b"id,points\n" + b"t1,12.50\n" * 200_000
 
@@ -81,13 +81,26 @@ def _sftp(_: Path, __: pytest.MonkeyPatch) -> Iterator[Place]:
         pytest.skip(f"not installed: {missing}")
 
 
+def _object_store(kind: str) -> Callable[[Path, pytest.MonkeyPatch], Place]:
+    def place(_: Path, __: pytest.MonkeyPatch) -> Place:
+        there = corners.corner(kind)
+        return Place(
+            there.module, there.options(), there.names, there.read, there.plant, secrets=there.secrets()
+        )
+
+    return place
+
+
 PLACES = {
     "folder: a path": _local,
     "folder: a file URL": _url,
     "folder: a store": _store,
     "sftp: OpenSSH": _sftp,
+    "s3: SeaweedFS": _object_store("s3"),
+    "gcs: fake-gcs-server": _object_store("gcs"),
+    "azure_blob: Azurite": _object_store("azure_blob"),
 }
-SERVED = {"sftp: OpenSSH"}
+SERVED = {"sftp: OpenSSH", "s3: SeaweedFS", "gcs: fake-gcs-server", "azure_blob: Azurite"}
 
 
 @pytest.fixture(

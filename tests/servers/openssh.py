@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def _running(command: list[str], home: Path, port: int) -> Iterator[subprocess.P
             left = server.sessions()
             _end(process, signal.SIGTERM)
             for pid in left:  # a session outlives its listener
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+                with suppress(ProcessLookupError):
+                    while True:
+                        os.kill(pid, signal.SIGKILL)
+                        time.sleep(0.01)

@@ -17,7 +17,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paramiko
@@ -186,16 +186,24 @@ def _known(connection: Connection, path: Path) -> set[bytes]:
     """Return the host's keys in a file of OpenSSH's kind, without those that it revokes."""
     try:
         lines = path.read_text("utf-8").splitlines()
-        hosts = paramiko.HostKeys(str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise Permanent(
             f"connection {connection.name}: the file known_hosts cannot be read ({error})"
         ) from error
     port = connection.port or PORT
-    name = connection.host if port == PORT else f"[{connection.host}]:{port}"
-    revoked = {line.split()[3] for line in lines if line.startswith("@revoked") and len(line.split()) > 3}
-    keys = hosts.lookup(name) or {}
-    return {key.asbytes() for key in keys.values() if key.get_base64() not in revoked}
+    host = connection.host if port == PORT else f"[{connection.host}]:{port}"
+    found: dict[bool, set[bytes]] = {False: set(), True: set()}
+    for line in lines:
+        is_revoked = line.startswith("@revoked ")
+        with suppress(paramiko.SSHException, paramiko.hostkeys.InvalidHostKey):
+            entry = paramiko.hostkeys.HostKeyEntry.from_line(line.removeprefix("@revoked "))
+            if entry is not None and not line.startswith("@cert-authority"):
+                names = paramiko.HostKeys()
+                for name in entry.hostnames:
+                    names.add(name, entry.key.get_name(), entry.key)
+                if names.check(host, entry.key):
+                    found[is_revoked].add(entry.key.asbytes())
+    return found[False] - found[True]
 
 
 def _kind(blob: bytes) -> str:

@@ -40,10 +40,14 @@ def probed(there: There) -> list[str]:
             )
     if there.options.replace and not remote.can_replace:
         found.append("the server does not offer posix-rename, so replace: true cannot work; set it to false")
+    kept = {}
     for path in (one, two, named):
         try:
             if remote.size(path) is not None:
                 remote.remove(path)
         except Refused as refused:
-            found.append(f"{login} may not delete {path}: {refused}; ask for that right, and remove the file")
+            kept[path] = refused
+    if kept:
+        why = next(iter(kept.values()))
+        found.append(f"{login} may not delete here: {why}; ask for that right, and remove {', '.join(kept)}")
     return found

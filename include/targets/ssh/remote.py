@@ -108,6 +108,7 @@ class Remote(paramiko.SFTPClient):  # type: ignore[misc]
                     waiting.append((number, place, wanted))
                     place += wanted
                 number, first, wanted = waiting.popleft()
+                data = b""
                 try:
                     data = self._answer(replies, number).get_binary()
                     while len(data) < wanted:  # the server gives less at a time
@@ -115,8 +116,10 @@ class Remote(paramiko.SFTPClient):  # type: ignore[misc]
                         asked = self._request(wire.CMD_READ, file.handle, rest, wanted - len(data))
                         data += asked[1].get_binary()
                 except EOFError:
-                    return
+                    end = 0
                 yield data
+                if not end:
+                    return
 
     def size(self, path: str) -> int | None:
         """Return a file's size, -1 for what is no file, None when nothing is there."""
@@ -193,18 +196,18 @@ class Remote(paramiko.SFTPClient):  # type: ignore[misc]
         return int(struct.unpack(">I", data[:4])[0])
 
 
-def _channel(transport: paramiko.Transport, connection: Connection, seconds: float) -> Any:
+def _opened(transport: paramiko.Transport, connection: Connection, seconds: float) -> Remote:
     try:
         channel = transport.open_session(timeout=seconds)
         channel.settimeout(seconds)
         channel.invoke_subsystem("sftp")
+        return Remote(channel)
     except SSHException as error:
         if not transport.is_active():
             raise
         raise Permanent(
             f"{address(connection)}: {connection.login} may log in, but not use SFTP ({error}); ask the server's owner"
         ) from error
-    return channel
 
 
 @contextmanager
@@ -216,7 +219,7 @@ def connected(connection: Connection, seconds: float) -> Iterator[Remote]:
         too_late.daemon = True
         too_late.start()
         try:
-            remote = Remote(_channel(transport, connection, seconds))
+            remote = _opened(transport, connection, seconds)
             too_late.cancel()
             yield remote
         except TimeoutError as error:
