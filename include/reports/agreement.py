@@ -26,6 +26,9 @@ _QUANTITIES = MappingProxyType({
         _REDEEMED: {"redeemed": 1},
     },
     "ageing": {_OUTSTANDING: {"outstanding": 1}},
+    "points_accounting": {
+        _HELD: {"outstanding_end": 1}, _MOVED: {"outstanding_difference": 1}, _REDEEMED: {"redeemed": 1},
+    },
     "redemption": {_REDEEMED: {"points_cost": 1}},
 })  # fmt: skip
 

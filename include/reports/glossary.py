@@ -143,7 +143,9 @@ _EVERYWHERE = (
          "ledger has one program, the registration too."),
 )  # fmt: skip
 
+_OF_ROW = "The customer whom the row names, which of a card need not be its owner; null: none."
 _OF_MODEL: dict[str, tuple[Field, ...]] = {
+    "history": (may("customer_id", ID, _OF_ROW),),
     "points_accounting": (
         need("date", DATE, "The last day of the period, in the definition's time zone."),
         need("earned", POINTS, "Earned in the period, and what was added by hand or transfer, net."),
@@ -167,10 +169,12 @@ _OF_MODEL: dict[str, tuple[Field, ...]] = {
         may("tracking_option", TEXT, "Its option: the program's name."),
     ),
     "allocations": (
+        may("customer_id", ID, _OF_ROW),
         need("kind", ENUM, "How the lot was used.", "debit", "repayment", "posted_expiry", "expiry"),
         need("points", POINTS, "Points of the lot that were used."),
     ),
     "lots": (
+        may("customer_id", ID, _OF_ROW),
         need("points", POINTS, "Points that the lot brought in."),
         need("expired", POINTS, "Points of the lot that expired."),
         need("status", ENUM, "What became of it.", "pending", "active", "spent", "expired"),
@@ -191,6 +195,7 @@ _OF_MODEL: dict[str, tuple[Field, ...]] = {
     ),
     "voucher_transactions": (
         need("id", ID, "The transaction, or `expiry:` and the lot for what expired by itself."),
+        may("customer_id", ID, _OF_ROW),
         need(
             "type", ENUM, "What happened.",
             "POINTS_ACCRUAL", "POINTS_REMOVAL", "POINTS_REDEMPTION", "POINTS_REFUND", "POINTS_ADDITION",
@@ -223,7 +228,11 @@ _OF_MODEL: dict[str, tuple[Field, ...]] = {
         may("loyalty_points", POINTS, "Points that it cost, by its transaction; null: no points moved."),
         may("order_amount", MONEY, "Amount of the order before discounts; its own, else the order's."),
     ),
-    "redemption": (may("order_id", ID, "The order: the row's own, else the redemption's."),),
+    "redemption": (
+        may("redemption_id", ID, "The redemption; null: the ledger has none of this row."),
+        may("customer_id", ID, _OF_ROW),
+        may("order_id", ID, "The order: the row's own, else the redemption's."),
+    ),
 }  # fmt: skip
 
 _NAMED = {field.name: field for field in _EVERYWHERE}

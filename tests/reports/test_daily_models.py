@@ -71,6 +71,16 @@ def test_a_reversed_pending_lot_never_becomes_active(tmp_path: Path):
     assert figures(found) == [(1, 0, 10000, 0), (2, 0, 6000, 0), (3, 6000, 0, 0)]
 
 
+def test_a_reversed_lot_that_becomes_active_where_the_period_ends(tmp_path: Path):
+    # 01  A +100 pending until the end of the 2nd exactly; 02  40 of it reversed, and the rest is active
+    rows = [
+        row("A", "earned", 100, "2026-01-01T10:00", activates_at="2026-01-03"),
+        row("V", "earned_reversed", -40, "2026-01-02T10:00", related_transaction_id="A"),
+    ]
+    found = rendered(POINTS, snapshot(tmp_path, rows), tmp_path, "2026-01-03", "2026-01-01")
+    assert figures(found) == [(1, 0, 10000, 0), (2, 6000, 0, 0)]
+
+
 def test_days_are_those_of_the_definitions_zone_and_of_the_period(tmp_path: Path):
     # In Paris 23:30 UTC is the next day. On 29 March 2026 a day there has 23 hours.
     rows = [row("A", "earned", 100, "2026-03-28T22:59:59"), row("B", "earned", 1, "2026-03-28T23:00")]

@@ -125,8 +125,10 @@ def test_a_related_row_counts_only_in_its_own_account(tmp_path):
     }
 
 
-def test_columns_with_more_values_than_thought_travel_as_text(tmp_path, monkeypatch):
+@pytest.mark.parametrize("batch_rows", [2, 100])  # too many values in one batch, or only in all of them
+def test_columns_with_more_values_than_thought_travel_as_text(batch_rows, tmp_path, monkeypatch):
     monkeypatch.setattr("include.reports.partitions._MOST_VALUES", 3)
+    monkeypatch.setattr("include.reports.partitions._BATCH_ROWS", batch_rows)
     ledger = of_text("\n".join(f"T{i} earned 1 on 01-01 account c{i % 7}" for i in range(40)))
     for number, row in enumerate(ledger):
         purse = None if number % 2 else f"s{number % 8}"

@@ -97,6 +97,16 @@ def test_a_null_in_a_key_stands_last_in_its_group_in_any_order(tmp_path: Path):
         assert ids(rendered(model, taken, tmp_path, "2026-02-01"), "subledger_id") == ["a", "b", None]
 
 
+@pytest.mark.parametrize("rows_at_once", [1, 2, 3])
+def test_rows_in_order_within_each_batch_alone_are_sorted(
+    rows_at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # before  b, c, d, a, e, f: each three are in order, the fourth comes before the first
+    taken = snapshot(tmp_path, [row(name, "earned", 1, "2026-01-01") for name in "bcdaef"])
+    monkeypatch.setattr(relation_rows, "_READ_ROWS", rows_at_once)
+    assert ids(rendered(TRANSACTIONS, taken, tmp_path, "2026-02-01")) == list("abcdef")
+
+
 def test_what_is_in_order_is_not_sorted_and_keeps_its_dictionaries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -164,6 +174,9 @@ KEEPS = [
     [{"field": "created_at", "less_than_ago": 3}],
     [{"field": "created_at", "before": "2020-01-01T00:00:00Z"}],
     [{"field": "details.till", "is": "7"}, {"field": "created_at", "after": "2026-05-20"}],
+    # the first and the last row of a row group, exactly
+    [{"field": "created_at", "is": "2026-05-03T00:00:00Z"}],
+    [{"field": "created_at", "is": ["2026-02-03T23:00:00Z", "2026-05-03T23:00:00Z"]}],
 ]
 
 

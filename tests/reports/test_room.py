@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import pytest
@@ -40,6 +42,22 @@ def test_files_have_no_name_and_no_array_needs_a_file_for_nothing(tmp_path):
         kinds[2] = 7
         assert kinds.tolist() == [0, 0, 7, 0, 0]
         assert not list(tmp_path.iterdir())
+
+
+def test_an_array_has_its_room_on_the_disk_before_it_is_written(tmp_path, monkeypatch):
+    # A file of holes would be as long, and a full disk would end the process at some later write.
+    reserved = []
+
+    def watched(**more):
+        file = TemporaryFile(**more)  # noqa: SIM115 - closed by who asked for it
+        reserved.append(os.dup(file.fileno()))
+        return file
+
+    monkeypatch.setattr("include.reports.room.TemporaryFile", watched)
+    with Room(tmp_path) as room:
+        room(MIB, np.uint8)
+    assert os.fstat(reserved[0]).st_blocks * 512 >= MIB
+    os.close(reserved[0])
 
 
 def test_a_disk_without_room_is_an_error_at_once(tmp_path):

@@ -85,6 +85,26 @@ def s3(folder: Path) -> Iterator[Served]:
         yield Served(f"s3://{BUCKET}", environment, {"AWS_SECRET_ACCESS_KEY": "wr0ng"})
 
 
+@contextmanager
+def s3_small(folder: Path) -> Iterator[Served]:
+    """nanio: a small S3 server of another make. It checks signatures, and ignores `If-None-Match`."""
+    program = Path(sys.executable).parent / "nanio"
+    if not program.is_file():
+        raise NotInstalled("nanio")
+    port = free_port()
+    command = [str(program), "serve", "--host=127.0.0.1", f"--port={port}", f"--data-dir={folder / 'data'}"]
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": S3_KEYS["accessKey"],
+        "AWS_SECRET_ACCESS_KEY": S3_KEYS["secretKey"],
+    }
+    keys = {"NANIO_ACCESS_KEY": S3_KEYS["accessKey"], "NANIO_SECRET_KEY": S3_KEYS["secretKey"]}
+    with _process(command, folder, port, signal.SIGTERM, **keys):
+        _make_bucket(environment["AWS_ENDPOINT_URL"])
+        yield Served(f"s3://{BUCKET}", environment, {"AWS_SECRET_ACCESS_KEY": "wr0ng"})
+
+
 def _make_bucket(endpoint: str) -> None:
     """Create the bucket as soon as the server knows where to keep it; obstore cannot."""
     ask = Ask("PUT", f"{endpoint}/{BUCKET}")

@@ -27,22 +27,18 @@ from tests.servers import buckets
 from tests.servers.gcs_door import KEY
 
 KINDS = ("s3", "gcs", "azure_blob")
-_SERVERS = {"s3": buckets.s3, "gcs": buckets.gs, "azure_blob": buckets.abfs}
+_SERVERS = {"s3": buckets.s3, "s3 small": buckets.s3_small, "gcs": buckets.gs, "azure_blob": buckets.abfs}
 _ENDPOINTS = {"s3": "AWS_ENDPOINT_URL", "gcs": "GOOGLE_BASE_URL", "azure_blob": "AZURE_STORAGE_ENDPOINT"}
 NAME = "acme"
 
 
 @cache
-def _served(kind: str) -> buckets.Served | buckets.NotInstalled:
+def _served(server: str) -> buckets.Served | buckets.NotInstalled:
     stack = ExitStack()
     atexit.register(stack.close)
-    folder = Path(
-        stack.enter_context(
-            tempfile.TemporaryDirectory(prefix=f"loyalty-{kind}-", ignore_cleanup_errors=True)
-        )
-    )
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
     try:
-        return stack.enter_context(_SERVERS[kind](folder))
+        return stack.enter_context(_SERVERS[server](folder))
     except buckets.NotInstalled as missing:
         return missing
 
@@ -54,6 +50,7 @@ class Corner:
     kind: str
     prefix: str
     served: buckets.Served
+    server: str
 
     @property
     def module(self) -> ModuleType:
@@ -74,7 +71,7 @@ class Corner:
 
     @property
     def inside(self) -> Any:
-        return _inside(self.kind)
+        return _inside(self.server)
 
     def names(self) -> list[str]:
         found = (each["path"] for page in obstore.list(self.inside, self.prefix) for each in page)
@@ -94,8 +91,8 @@ class Corner:
 
 
 @cache
-def _inside(kind: str) -> Any:
-    served = _served(kind)
+def _inside(server: str) -> Any:
+    served = _served(server)
     with pytest.MonkeyPatch.context() as environment:
         for name, value in served.environment.items():
             environment.setenv(name, value)
@@ -130,11 +127,11 @@ def key_file(endpoint: str, key: Any = KEY) -> dict[str, str]:
     }
 
 
-def corner(kind: str) -> Corner:
-    """A new corner; the test is skipped where the server's program is not installed."""
-    served = _served(kind)
+def corner(kind: str, server: str | None = None) -> Corner:
+    """A new corner; the test is skipped where the server's program is not installed. server: `s3 small`."""
+    served = _served(server or kind)
     if isinstance(served, buckets.NotInstalled):
         if os.environ.get("CI"):
             pytest.fail(f"{served} is not installed")
         pytest.skip(f"{served} is not installed")
-    return Corner(kind, f"corner-{os.urandom(6).hex()}", served)
+    return Corner(kind, f"corner-{os.urandom(6).hex()}", served, server or kind)

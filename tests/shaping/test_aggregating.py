@@ -173,6 +173,19 @@ def test_money_sums_need_more_than_18_digits(tmp_path):
     assert found.column("sum of money").type == pa.decimal128(38, 4)
 
 
+@pytest.mark.parametrize("kind", NUMBERS, ids=str)
+def test_a_part_of_a_batch_has_its_own_values(kind, tmp_path):
+    # before  1, 2, null, 4, 5 in one batch
+    # apply   sum and average of the last three alone -> 9 and 4.5
+    whole = pa.record_batch({
+        "id": ["a"] * 5, kind.value: array(kind, [cell and Decimal(cell) for cell in ("1", "2", None, "4", "5")]),
+    })  # fmt: skip
+    chosen = aggregation(("id", "group"), (kind.value, "sum", "all"), (kind.value, "average", "mean"))
+    [found] = run(COLUMNS, chosen, [whole.slice(2)], tmp_path)
+    assert found["all"] == shown(kind, Decimal(9))
+    assert found["mean"] == shown(kind, Decimal("4.5"))
+
+
 def test_no_rows_make_no_groups(tmp_path):
     assert run(COLUMNS, aggregation(("id", "group"), ("points", "sum")), [], tmp_path) == []
 

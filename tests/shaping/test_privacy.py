@@ -113,6 +113,16 @@ def test_a_pseudonym_is_the_hmac_of_the_value_under_the_recipients_key(values):
         assert there == hmac.new(OTHER.encode(), value.encode(), "sha256").hexdigest() != here
 
 
+@pytest.mark.parametrize("length", [32, 63, 64, 65, 200])
+def test_a_key_of_any_length_makes_the_hmac_of_rfc_2104(length):
+    # A key of 64 bytes is used as it is, a longer one is hashed first.
+    secrets = Secrets(connections={"acme": Connection("acme", password="k" * length)})
+    privacy = Privacy(fields={"x": {"do": "pseudonym"}}, pseudonym_key="acme")
+    batch = pa.record_batch({"x": pa.array(["c1"])})
+    [made] = Protector(privacy, [Column("x", T.ID)], secrets)(batch).column(0).to_pylist()
+    assert made == hmac.new(b"k" * length, b"c1", "sha256").hexdigest()
+
+
 @given(TEXTS)
 def test_a_hash_is_that_of_salt_and_value(values):
     assert protected(values, do="hash") == [

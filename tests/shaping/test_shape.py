@@ -170,7 +170,8 @@ def test_a_filter_that_keeps_nothing_gives_no_batches(tmp_path):
         assert list(shape(tmp_path, filters=nothing, **more).apply(batches())) == []
 
 
-def test_a_limit_reads_no_further_than_it_needs(tmp_path):
+@pytest.mark.parametrize(("limit", "expected"), [(1, [2]), (2, [2]), (3, [2, 2])])
+def test_a_limit_reads_no_further_than_it_needs(limit, expected, tmp_path):
     read = []
 
     def counted():
@@ -178,8 +179,10 @@ def test_a_limit_reads_no_further_than_it_needs(tmp_path):
             read.append(len(batch))
             yield batch
 
-    assert sum(len(batch) for batch in shape(tmp_path, limit=1).apply(counted())) == 1
-    assert read == [2]
+    found = [len(batch) for batch in shape(tmp_path, limit=limit).apply(counted())]
+    assert sum(found) == limit
+    assert 0 not in found
+    assert read == expected
 
 
 @pytest.mark.parametrize(

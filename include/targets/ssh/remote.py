@@ -202,7 +202,8 @@ def _opened(transport: paramiko.Transport, connection: Connection, seconds: floa
         channel.settimeout(seconds)
         channel.invoke_subsystem("sftp")
         return Remote(channel)
-    except SSHException as error:
+    except (SSHException, wire.SFTPError) as error:
+        transport.join(1)  # a connection that was lost ends its thread
         if not transport.is_active():
             raise
         raise Permanent(
@@ -224,7 +225,7 @@ def connected(connection: Connection, seconds: float) -> Iterator[Remote]:
             yield remote
         except TimeoutError as error:
             raise Lost(f"{where}: no answer for {seconds:g} seconds") from error
-        except (SSHException, EOFError, OSError) as error:
+        except (SSHException, wire.SFTPError, EOFError, OSError) as error:
             raise Lost(f"{where}: the connection was lost ({error or type(error).__name__})") from error
         finally:
             too_late.cancel()

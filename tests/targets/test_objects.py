@@ -1,0 +1,383 @@
+"""The targets s3, gcs and azure_blob at real servers: uploads in parts, broken connections, wrong rights, links."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+import urllib.error
+import urllib.request
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from include.errors import BadInput, NeedsPerson, Permanent, Transient
+from include.targets import objects
+from include.targets.object_stores import client, sending
+from include.targets.protocol import Outcome, Parcel, ParcelFile, Seen, no_progress
+from tests.servers import buckets, corners
+from tests.servers.proxy import Fault, proxy_to
+
+pytestmark = pytest.mark.servers
+BIG = os.urandom(1 << 20) * 3  # four parts of 768 KiB, as the tests have them
+SMALL = b'{"rows": 1}'
+
+
+@pytest.fixture(params=corners.KINDS)
+def corner(request):
+    return corners.corner(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Small parts, and little patience with servers that are gone."""
+    monkeypatch.setattr(sending, "PART_BYTES", 768 << 10)
+    monkeypatch.setattr(sending, "_MIB", 256 << 10)
+    monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.01)
+
+
+def parcel(folder: Path, key: str = "key1", **contents: bytes) -> Parcel:
+    files = []
+    for name, content in (contents or {"x.csv": BIG, "x.csv.manifest.json": SMALL}).items():
+        path = folder / f"{key}-{len(files)}"
+        path.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        files.append(ParcelFile(path, name, digest, len(content), "text/csv"))
+    return Parcel(files, key)
+
+
+def outcomes(receipt):
+    return [file.outcome for file in receipt.files]
+
+
+def check(corner) -> None:
+    assert corner.names() == ["x.csv", "x.csv.manifest.json"]
+    assert corner.read("x.csv") == BIG
+    assert corner.read("x.csv.manifest.json") == SMALL
+
+
+def left_over(corner) -> list[str]:
+    """What `clean` finds of uploads and probes, however young."""
+    return corner.module.clean(corner.options(), corner.secrets(), timedelta(seconds=-5))
+
+
+def test_a_file_in_parts_is_one_object_with_its_terms(corner, tmp_path):
+    seen = []
+    terms = {"metadata": {"team": "crm"}, "content_type": "text/plain", "content_encoding": "x-own"}
+    receipt = corner.module.deliver(
+        corner.options(**terms), parcel(tmp_path), corner.secrets(), lambda done, total: seen.append(done)
+    )
+    assert outcomes(receipt) == [Outcome.CREATED] * 2
+    assert len(seen) >= 5  # each part is told of
+    check(corner)
+    found = corner.attributes("x.csv")
+    assert found["sha256"] == hashlib.sha256(BIG).hexdigest()
+    assert (found["team"], found["delivery_key"]) == ("crm", "key1")
+    assert (found["Content-Type"], found["Content-Encoding"]) == ("text/plain", "x-own")
+    assert left_over(corner) == []
+
+
+def test_a_large_file_replaces_another_at_once(corner, tmp_path):
+    corner.plant("x.csv", b"old")
+    options = corner.options(replace=True)
+    receipt = corner.module.deliver(options, parcel(tmp_path), corner.secrets(), no_progress)
+    assert outcomes(receipt) == [Outcome.REPLACED, Outcome.CREATED]
+    check(corner)
+
+
+@pytest.mark.parametrize(("content", "name"), [(b"of somebody else", "other"), (BIG, "same")])
+def test_a_name_that_is_taken_while_its_parts_go_up_stays_as_it_is(corner, tmp_path, content, name):
+    planted = threading.Event()
+
+    def progress(done, _total):
+        if 0 < done < len(BIG) and not planted.is_set():
+            planted.set()
+            corner.plant("x.csv", content)
+
+    call = (corner.options(), parcel(tmp_path), corner.secrets(), progress)
+    if name == "other":
+        with pytest.raises(NeedsPerson, match="other content"):
+            corner.module.deliver(*call)
+        assert corner.names() == ["x.csv"]
+    else:
+        assert outcomes(corner.module.deliver(*call)) == [Outcome.ALREADY_THERE, Outcome.CREATED]
+    assert planted.is_set()
+    assert corner.read("x.csv") == content
+    assert left_over(corner) == []
+
+
+def test_two_deliveries_at_once_make_one(corner, tmp_path):
+    """No lease protects them here: the store itself lets only one of them name the object."""
+    found = []
+
+    def run() -> None:
+        for _ in range(20):
+            try:
+                receipt = corner.module.deliver(corner.options(), one, corner.secrets(), no_progress)
+            except Transient:
+                continue
+            found.append(receipt.files[0].outcome)
+            return
+
+    one = parcel(tmp_path)
+    threads = [threading.Thread(target=run) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [Outcome.ALREADY_THERE] * 5 + [Outcome.CREATED]
+    check(corner)
+
+
+def test_a_source_that_changes_on_the_way_is_never_seen(corner, tmp_path):
+    one = parcel(tmp_path)
+
+    def progress(done, _total):
+        if done:
+            with one.files[0].path.open("r+b") as file:
+                file.seek(len(BIG) - 10)
+                file.write(b"0123456789")
+
+    for told in (progress, no_progress):  # the second finds it changed from the beginning
+        with pytest.raises(Transient, match="is not the file"):
+            corner.module.deliver(corner.options(), one, corner.secrets(), told)
+        assert corner.names() == []
+        assert left_over(corner) == []
+
+
+def test_a_receiver_that_takes_the_file_at_once_has_it(corner, tmp_path, monkeypatch):
+    one = parcel(tmp_path)
+    send = objects.send
+
+    def taken(*arguments, **named):
+        created = send(*arguments, **named)
+        corner.delete(arguments[2].name)
+        return created
+
+    monkeypatch.setattr(objects, "send", taken)
+    receipt = corner.module.deliver(corner.options(), one, corner.secrets(), no_progress)
+    assert outcomes(receipt) == [Outcome.CREATED] * 2
+
+
+@pytest.mark.parametrize("after", [1_000, 1_000_000, 2_500_000])
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.HOLE])
+def test_a_broken_connection_is_transient_and_the_next_attempt_makes_one_whole(
+    corner, tmp_path, monkeypatch, after, fault
+):
+    monkeypatch.setattr(client, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(client, "ATTEMPTS", 2)
+    one, parts = parcel(tmp_path), urlsplit(corner.endpoint)
+    with proxy_to(parts.port) as proxy:
+        secrets = corner.secrets(f"http://127.0.0.1:{proxy.port}{parts.path}")
+        assert corner.module.look(corner.options(), one, secrets) is Seen.ABSENT  # the way is right
+        proxy.fail(fault, after)
+        with pytest.raises(Transient):
+            corner.module.deliver(corner.options(), one, secrets, no_progress)
+        assert proxy.faults
+        assert corner.names() == []
+        proxy.heal()
+        receipt = corner.module.deliver(corner.options(), one, secrets, no_progress)
+    assert outcomes(receipt) == [Outcome.CREATED] * 2
+    check(corner)
+    left_over(corner)
+    check(corner)
+
+
+def test_a_lost_reply_makes_no_second_object(corner, tmp_path, monkeypatch):
+    """The connection breaks when the server begins its n-th reply, for every n until nothing breaks."""
+    monkeypatch.setattr(client, "ATTEMPTS", 3)
+    parts = urlsplit(corner.endpoint)
+    for reply in range(40):
+        there = corners.corner(corner.kind)
+        one = parcel(tmp_path)
+        with proxy_to(parts.port) as proxy, monkeypatch.context() as patched:
+            secrets = there.secrets(f"http://127.0.0.1:{proxy.port}{parts.path}")
+            asked = 0
+            send = client.Client.send
+
+            def counted(self, make, proxy=proxy, send=send, reply=reply):
+                nonlocal asked
+                if asked == reply:
+                    proxy.fail(Fault.CUT, 0, "down")
+                    threading.Timer(0.3, proxy.heal).start()
+                asked += 1
+                return send(self, make)
+
+            patched.setattr(client.Client, "send", counted)
+            patched.setattr(client, "BACKOFF_SECONDS", 0.3)
+            try:
+                there.module.deliver(there.options(), one, secrets, no_progress)
+            except Transient:
+                proxy.heal()
+                there.module.deliver(there.options(), one, secrets, no_progress)
+            check(there)
+            if not proxy.faults:
+                return
+    pytest.fail("more requests than expected")
+
+
+def test_what_a_killed_process_left_is_found_and_removed(tmp_path):
+    """In S3 it is paid for until somebody ends it; the other two end it by themselves, and nobody can list it."""
+    corner = corners.corner("s3")
+    from include.targets.object_stores.s3 import S3
+
+    store = S3(buckets.BUCKET, corner.secrets().connections[corners.NAME])
+    terms = sending.Terms("text/csv")
+    for name in ("a b%20é.csv", "deeper/b.csv"):
+        store.begin(f"{corner.prefix}/{name}", 10, terms, replace=False).part(1, b"x" * 10)
+    corner.plant(".part-probe-1", b"")
+    corner.plant("x.csv", b"")
+    assert corner.module.clean(corner.options(), corner.secrets(), timedelta(hours=1)) == []
+    expected = [f"{corner.prefix}/a b%20é.csv", f"{corner.prefix}/.part-probe-1"]
+    assert left_over(corner) == expected
+    assert left_over(corner) == []
+    assert corner.names() == ["x.csv"]
+    deeper = corner.options(prefix=f"{corner.prefix}/deeper")
+    assert corner.module.clean(deeper, corner.secrets(), timedelta(seconds=-5)) == [
+        f"{corner.prefix}/deeper/b.csv"
+    ]
+
+
+def _wrong(kind: str) -> dict:
+    if kind == "gcs":
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return {"extra": {"keyfile_dict": corners.key_file(corners.corner("gcs").endpoint, other)}}
+    return {"password": base64.b64encode(b"wr0ng-s3cret").decode()}
+
+
+def test_wrong_credentials_are_named_with_the_remedy_and_not_shown(corner, tmp_path):
+    changes = _wrong(corner.kind)
+    secrets = corner.secrets(**changes)
+    with pytest.raises(Permanent, match="check") as caught:
+        corner.module.deliver(corner.options(), parcel(tmp_path), secrets, no_progress)
+    (problem,) = corner.module.test(corner.options(), secrets)
+    for said in (str(caught.value), str(problem)):
+        assert secrets.scrub(said) == said
+    assert "connection" in str(problem)
+
+
+def test_no_credentials_at_all_are_bad_input(corner):
+    secrets = corner.secrets(login="tester", password="", extra={"keyfile_dict": "", "key_path": ""})
+    with pytest.raises(BadInput, match="machine_role"):
+        corner.module.test(corner.options(), secrets)
+
+
+def test_a_missing_bucket_is_named_with_the_remedy(corner, tmp_path):
+    options = corner.options(**{"container" if corner.kind == "azure_blob" else "bucket": "not-there"})
+    with pytest.raises(Permanent, match=r"not-there.*there is no such (bucket|container); make it"):
+        corner.module.deliver(options, parcel(tmp_path), corner.secrets(), no_progress)
+    (problem,) = corner.module.test(options, corner.secrets())
+    assert "make it" in problem.right
+
+
+def test_a_missing_right_to_write_is_named(tmp_path):
+    corner = corners.corner("s3")
+    keys = buckets.S3_READER
+    secrets = corner.secrets(login=keys["accessKey"], password=keys["secretKey"])
+    with pytest.raises(Permanent, match="s3:PutObject"):
+        corner.module.deliver(corner.options(), parcel(tmp_path), secrets, no_progress)
+    (problem,) = corner.module.test(corner.options(), secrets)
+    assert "s3:PutObject" in problem.right
+    assert corner.names() == []
+
+
+def test_nothing_of_the_environment_is_used(corner, tmp_path, monkeypatch):
+    """The store of this machine may be another one, with other keys and another endpoint."""
+    for name in (
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT",
+        "GOOGLE_BASE_URL",
+        "AZURE_STORAGE_ENDPOINT",
+    ):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_BEARER_TOKEN"):
+        monkeypatch.setenv(name, "wr0ng")
+    for name in ("AWS_SKIP_SIGNATURE", "AZURE_SKIP_SIGNATURE", "GOOGLE_SKIP_SIGNATURE", "AWS_REQUEST_PAYER"):
+        monkeypatch.setenv(name, "true")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "wr0ng")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", base64.b64encode(b"wr0ng").decode())
+    monkeypatch.setenv("AWS_REGION", "mars-north-1")
+    one = parcel(tmp_path)
+    corner.module.deliver(corner.options(), one, corner.secrets(), no_progress)
+    assert corner.module.look(corner.options(), one, corner.secrets()) is Seen.SAME
+    assert corner.module.test(corner.options(), corner.secrets()) == []
+    assert left_over(corner) == []
+    corner.module.link(corner.options(), one, corner.secrets(), timedelta(hours=1))
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url) as answer:
+        return answer.read()
+
+
+def test_a_link_gives_the_file_to_whoever_has_it_for_so_long(corner, tmp_path):
+    names = {"x.csv": b"1", "a b+c%20=d &#?é漢.csv": b"2"}
+    one = parcel(tmp_path, **names)
+    corner.module.deliver(corner.options(), one, corner.secrets(), no_progress)
+    links = corner.module.link(corner.options(), one, corner.secrets(), timedelta(hours=1))
+    assert {name: _get(url) for name, url in links.items()} == names
+    url = links["x.csv"]
+    other = (
+        url[:-1] + ("0" if url[-1] != "0" else "1")
+        if corner.kind != "azure_blob"
+        else url.replace("sp=r", "sp=rw")
+    )
+    with pytest.raises(urllib.error.HTTPError):
+        _get(other)
+    short = corner.module.link(corner.options(), one, corner.secrets(), timedelta(seconds=1))["x.csv"]
+    threading.Event().wait(2.5)
+    with pytest.raises(urllib.error.HTTPError):
+        _get(short)
+
+
+@pytest.mark.parametrize("expires", [timedelta(0), timedelta(days=8), timedelta(hours=-1)])
+def test_a_link_for_ever_or_never_is_refused(corner, tmp_path, expires):
+    with pytest.raises(BadInput, match="7 days"):
+        corner.module.link(corner.options(), parcel(tmp_path), corner.secrets(), expires)
+
+
+def test_another_make_of_s3_takes_our_requests_and_the_probe_says_that_it_overwrites(tmp_path):
+    corner = corners.corner("s3", "s3 small")
+    one = parcel(tmp_path)
+    assert (
+        outcomes(corner.module.deliver(corner.options(), one, corner.secrets(), no_progress))
+        == [Outcome.CREATED] * 2
+    )
+    assert (
+        outcomes(corner.module.deliver(corner.options(), one, corner.secrets(), no_progress))
+        == [Outcome.ALREADY_THERE] * 2
+    )
+    check(corner)
+    (problem,) = corner.module.test(corner.options(), corner.secrets())
+    assert "overwrites in spite of If-None-Match" in problem.right
+    check(corner)
+    with pytest.raises(Permanent, match="check login"):
+        corner.module.deliver(corner.options(), one, corner.secrets(password="wr0ng"), no_progress)
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "said"),
+    [
+        ("s3", {"bucket": "Upper_Case"}, "bucket"),
+        ("s3", {"bucket": "b-1", "storage_class": "DEEP_ARCHIVE"}, "cannot be read back"),
+        ("s3", {"bucket": "b-1", "kms_key": "arn:aws:kms:x"}, "kms_key needs encryption"),
+        ("s3", {"bucket": "b-1", "prefix": "/a"}, "no leading"),
+        ("s3", {"bucket": "b-1", "prefix": "a/../b"}, "no leading"),
+        ("s3", {"bucket": "b-1", "metadata": {"sha256": "x"}}, "are ours"),
+        ("s3", {"bucket": "b-1", "metadata": {"a": "x\r\nX-Evil: 1"}}, "printable"),
+        ("s3", {"bucket": "b-1", "content_type": "a\nb"}, "content_type"),
+        ("gcs", {"bucket": "b-1", "password": "x"}, "password"),
+        ("azure_blob", {"container": "a--b"}, "container"),
+        ("azure_blob", {"container": "abc", "storage_class": "Archive"}, "Cool"),
+    ],
+)
+def test_wrong_options_are_refused(kind, document, said):
+    module = __import__(f"include.targets.{kind}", fromlist=["Options"])
+    with pytest.raises(ValueError, match=said):
+        module.Options.model_validate({"connection": "acme", **document})
