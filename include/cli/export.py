@@ -67,6 +67,7 @@ def run(
         [definition.id, "file", each["name"], _count(each), each["bytes"], place]
         for each, place in zip(made, places, strict=True)
     ]
+    skipped = context.state.runs.get(key).skipped
     summary = None
     if deliver and not dry_run:
         try:
@@ -79,7 +80,12 @@ def run(
             for each in (record.receipt or {}).get("files", [{"name": record.message}])
         ]
     if as_json:
-        document({"run": pinned.model_dump(mode="json"), "files": made, "places": places, "summary": summary})
+        run_document = pinned.model_dump(mode="json")
+        document(
+            {"run": run_document, "files": made, "places": places, "skipped": skipped, "summary": summary}
+        )
+    elif skipped:
+        typer.echo(f"{definition.id}: nothing is sent: {skipped}")
     else:
         table(
             ["what", "state", "name", "rows", "bytes", "where"],

@@ -54,4 +54,4 @@ def verify(
     problems = [problem for path in manifests for problem in check(path)]
     if problems:
         raise Permanent("\n".join(str(problem) for problem in problems))
-    typer.echo(f"{len(manifests)} files are what their manifests say")
+    typer.echo(f"all files of {len(manifests)} manifests are what these say")

@@ -147,6 +147,12 @@ def part_template(template: str, extension: str) -> str:
     return template.removesuffix(ending) + "_{part}" + ending
 
 
+def whole_template(template: str) -> str:
+    """Return the template of what all parts of a split export share: without `{part}` and what sets it off."""
+    without = re.sub(r"^(\{part\}[ ._-]*)+", "", template)
+    return re.sub(r"[ ._-]*\{part\}", "", without)
+
+
 def _with_extension(name: str, extension: str) -> str:
     if not extension or name.endswith(extension):
         return name

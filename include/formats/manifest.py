@@ -202,6 +202,9 @@ def read_manifest(path: Path) -> Manifest:
     except ValidationError as error:
         problems = []
         for detail in error.errors():
+            if detail["type"] == "json_invalid":
+                problems.append(Problem(path.name, "", f"is no manifest: {detail['msg']}", "bad_manifest"))
+                continue
             where = f"{path.name}: " + ".".join(str(step) for step in detail["loc"])
             problems.append(Problem(where, str(detail["input"]), detail["msg"], "bad_manifest"))
         raise BadInput(problems) from error

@@ -29,6 +29,8 @@ Part = tuple[str, Iterator[pa.RecordBatch]]
 _ROWS_SORTED_AT_ONCE = 131_072
 _LABEL_BYTES = 60
 _NULL, _EMPTY, _NOTHING_LEFT = "none", "empty", "export"  # the last is what a slug is of nothing but signs
+# Labels with a meaning of their own; `changes` is that of the file of what changed.
+_TAKEN = {_NULL, _EMPTY, _NOTHING_LEFT, "changes"}
 
 
 def split_problems(
@@ -299,7 +301,7 @@ def labels(values: Iterable[str | None]) -> Mapping[str | None, str]:
     count = Counter(label.casefold() for label in plain.values())
     found = {}
     for value, label in plain.items():
-        claimed = label.casefold() in {_NULL, _EMPTY, _NOTHING_LEFT} and value != _NOTHING_LEFT
+        claimed = label.casefold() in _TAKEN and value != _NOTHING_LEFT
         alone = (
             count[label.casefold()] == 1 and not claimed and len(slug(value or "").encode()) <= _LABEL_BYTES
         )

@@ -25,6 +25,7 @@ from include.formats.splitting import split_problems
 from include.layouts import layout as layouts
 from include.layouts.layout import Layout
 from include.ledger.columns import Column
+from include.pipeline.comparing import alert_problems, compare_problems, written_columns
 from include.pipeline.privacy import privacy_problems
 from include.reports import models
 from include.reports.model import ReportModule
@@ -41,6 +42,9 @@ def check(definition: ExportDefinition, where: str) -> list[Problem]:
     for index, part in enumerate(definition.parts):
         place = f"{where}: exports[{index}]." if definition.exports else f"{where}: "
         problems += _part_problems(definition, part, place)
+    if definition.conditions.alerts and not problems:
+        columns = {part.id: _columns_of(definition, part) for part in definition.parts}
+        problems += alert_problems(definition, columns, where)
     for index, target in enumerate(definition.targets):
         place = f"{where}: targets[{index}]"
         target_module = _found(partial(kinds.load, targets), target.kind, f"{place}.kind", problems)
@@ -106,13 +110,25 @@ def _shape_problems(
     problems += shape.problems
     if problems:
         return problems
+    written = written_columns(part, shape)
+    problems += compare_problems(part, written, place)
     split = split_of(part, layout, shape)
     file = part.file.model_dump(exclude={"name"})
     if split is not None and not file_problems(file):
-        problems += split_problems(split, shape.columns, file_options(file), f"{place}file.split")
+        problems += split_problems(split, written, file_options(file), f"{place}file.split")
     chosen = list(shape.fields) if layout is not None else part.named_fields
     columns = given if layout is None else layout.columns
     return problems + privacy_problems(definition, part, columns, chosen, place)
+
+
+def _columns_of(definition: ExportDefinition, part: Part) -> tuple[Column, ...]:
+    """Return the columns of a sound part's file."""
+    module, options = model_of(part)
+    layout = layout_of(part)
+    shape = Shape(
+        part, module.columns(options), at=_ANY, zone=definition.timezone, scratch=Path(), layout=layout
+    )
+    return written_columns(part, shape)
 
 
 def layout_of(part: Part) -> Layout | None:

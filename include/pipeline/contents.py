@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,11 +13,12 @@ import pyarrow as pa
 from include.connections import Secrets
 from include.definitions.content import Part
 from include.definitions.model import ExportDefinition
-from include.definitions.naming import file_name, part_template
+from include.definitions.naming import file_name, part_template, whole_template
 from include.definitions.occasion import name_values
 from include.definitions.periods import Interval
 from include.definitions.privacy import Privacy
 from include.definitions.split import Split
+from include.errors import BadInput
 from include.formats import artefact, styles, xlsx
 from include.formats.manifest import ManifestFile, file_entry
 from include.formats.options import FileOptions, file_options
@@ -78,16 +80,17 @@ class Prepared:
         protect = self.protect
 
         def sink(batches: Iterator[pa.RecordBatch]) -> list[Written]:
-            rows = map(protect, self.shape.apply(self.tally.watch(batches)))
-            if self.definition.bundle == "workbook":
-                for batch in rows:
-                    plain = [styles.plain(array) for array in batch.columns]
-                    self.waiting.write(pa.RecordBatch.from_arrays(plain, names=batch.schema.names))
-                return []
-            if self.split is None:
-                return [self._written(self.path(), protect.columns, rows)]
-            parts = split(rows, protect.columns, self.split, self.file, self.folder)
-            return [self._written(self.path(label), protect.columns, some) for label, some in parts]
+            with _told_of(self.export):
+                rows = map(protect, self.shape.apply(self.tally.watch(batches)))
+                if self.definition.bundle == "workbook":
+                    for batch in rows:
+                        plain = [styles.plain(array) for array in batch.columns]
+                        self.waiting.write(pa.RecordBatch.from_arrays(plain, names=batch.schema.names))
+                    return []
+                if self.split is None:
+                    return [self._written(self.path(), protect.columns, rows)]
+                parts = split(rows, protect.columns, self.split, self.file, self.folder)
+                return [self._written(self.path(label), protect.columns, some) for label, some in parts]
 
         return Job(self.model, self.asked, sink)
 
@@ -108,7 +111,8 @@ def prepare(definition: ExportDefinition, run: RunRecord, scratch: Path, secrets
 
 def run_name(definition: ExportDefinition, run: RunRecord, extension: str) -> str:
     """Return the name of the run's archive, or of its manifest where it makes several files."""
-    return file_name(definition.name_template, _values(definition, definition.id, run), extension)
+    template = whole_template(definition.name_template)
+    return file_name(template, _values(definition, definition.id, run), extension)
 
 
 def _prepared(
@@ -153,6 +157,18 @@ def _file(definition: ExportDefinition, part: Part) -> FileOptions:
             own["sheet"] = part.id
         document["options"] = {**own, **part.file.options}
     return file_options(document)
+
+
+@contextmanager
+def _told_of(export: str | None) -> Iterator[None]:
+    """Say of which export of a pack it is that something is wrong."""
+    try:
+        yield
+    except BadInput as error:
+        if export is None:
+            raise
+        problems = [replace(problem, where=f"{export}: {problem.where}") for problem in error.problems]
+        raise BadInput(problems) from error
 
 
 def _values(definition: ExportDefinition, export: str, run: RunRecord) -> dict[str, str]:

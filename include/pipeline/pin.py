@@ -100,7 +100,8 @@ def _when(
     backfill: bool,
 ) -> tuple[Interval | None, datetime]:
     """Return the reporting interval, where there is one, and T."""
-    if all(model_of(part)[0].PERIOD == "none" for part in definition.parts):
+    # A pack may have a period though all that it holds is about the end of it: names and segments know it.
+    if definition.period is None and all(model_of(part)[0].PERIOD == "none" for part in definition.parts):
         if end is not None:
             right = f"{definition.parts[0].model} is about one instant: give an as-of instead"
             raise BadInput([Problem("end", end.isoformat(), right, "period_not_possible")])

@@ -34,7 +34,10 @@ _QUANTITIES = MappingProxyType({
 
 
 class Tally:
-    """What one report of a run says, by quantity and program, in hundredths of a point."""
+    """What one report of a run says, by quantity and program, in hundredths of a point.
+
+    is_whole: whether all of its rows were added up; an export of the first few rows reads no further.
+    """
 
     def __init__(self, export: str, model: str, asked: Asked) -> None:
         self.export = export
@@ -45,6 +48,7 @@ class Tally:
             # All that ever moved is what is held.
             self._columns[_HELD] = self._columns.pop(_MOVED)
         self.sums: dict[str, Counter[str]] = {name: Counter() for name in self._columns}
+        self.is_whole = False
 
     @property
     def reads(self) -> frozenset[str]:
@@ -57,6 +61,7 @@ class Tally:
         for batch in batches:
             self._add(batch)
             yield batch
+        self.is_whole = True
 
     def _add(self, batch: pa.RecordBatch) -> None:
         for name, signs in self._columns.items():
@@ -69,9 +74,12 @@ class Tally:
 
 
 def disagreements(tallies: Sequence[Tally]) -> list[str]:
-    """Return a sentence for each quantity of a program of which two reports of the run say different things."""
+    """Return a sentence for each quantity of a program of which two reports of the run say different things.
+
+    A report that was not read to its end says nothing.
+    """
     found = []
-    for one, other in combinations(tallies, 2):
+    for one, other in combinations((each for each in tallies if each.is_whole), 2):
         for name in one.sums.keys() & other.sums.keys():
             mine, theirs = one.sums[name], other.sums[name]
             covered = [set(each.programs) for each in (one, other) if each.programs]

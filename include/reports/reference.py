@@ -111,7 +111,14 @@ def _option(name: str, field: FieldInfo) -> tuple[str, ...]:
     if get_origin(field.annotation) is tuple:
         shown = f"a list of {shown}" if words else "a list"
     default = field.get_default()
-    return f"`{name}`", shown, "" if default in (None, ()) else f"`{str(default).lower()}`"
+    return f"`{name}`", shown, "" if default in (None, ()) else f"`{_written(default)}`"
+
+
+def _written(value: object) -> str:
+    """Return a value as a definition would hold it."""
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _by(name: str, model: ReportModule) -> str:

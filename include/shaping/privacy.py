@@ -43,17 +43,14 @@ class Protector:
         """
         names = [column.name for column in columns] if fields is None else list(fields)
         self._steps: list[tuple[int, Step | None]] = []
-        kept: list[Column] = []
         for index, (column, name) in enumerate(zip(columns, names, strict=True)):
             protection = privacy.protection(name)
             if protection is None:
                 self._steps.append((index, None))
-                kept.append(column)
             elif protection.do != "drop":
                 self._steps.append((index, _step(protection, privacy, column, secrets)))
-                kept.append(Column(column.name, _type_after(protection, column)))
-        self.columns = tuple(kept)
-        self._names = [column.name for column in kept]
+        self.columns = columns_after(privacy, columns, names)
+        self._names = [column.name for column in self.columns]
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the batch, protected."""
@@ -61,6 +58,18 @@ class Protector:
             batch.column(index) if step is None else step(batch.column(index)) for index, step in self._steps
         ]
         return pa.RecordBatch.from_arrays(arrays, names=self._names)
+
+
+def columns_after(privacy: Privacy, columns: Sequence[Column], fields: Sequence[str]) -> tuple[Column, ...]:
+    """Return what is left of columns; `fields` are the names by which `privacy` knows them."""
+    found = []
+    for column, name in zip(columns, fields, strict=True):
+        protection = privacy.protection(name)
+        if protection is None:
+            found.append(column)
+        elif protection.do != "drop":
+            found.append(Column(column.name, _type_after(protection, column)))
+    return tuple(found)
 
 
 def _type_after(protection: Protection, column: Column) -> FieldType:

@@ -115,6 +115,19 @@ def test_a_run_leaves_the_file_its_manifest_and_a_delivery(loyalty: Loyalty, hom
 
 
 @pytest.mark.slow
+def test_a_run_that_sends_nothing_says_why(loyalty: Loyalty, home: Path) -> None:
+    path = home / "exports" / "balances.yaml"
+    path.write_text(f"{DEFINITION}filters: {{field: tier, is: Iron}}\nconditions: {{when_empty: skip}}\n")
+    asked = ["export", "run", "balances", "--as-of", "2026-06-01", "--deliver", "--out", str(home / "out")]
+    why = "no file of this run has a row"
+    done = loyalty(*asked)
+    assert (done.code, done.out) == (0, f"balances: nothing is sent: {why}\n")
+    told = json.loads(loyalty(*asked, "--json").out)
+    assert (told["files"], told["skipped"]) == ([], why)
+    assert files(home / "out") == files(home / "delivered") == []
+
+
+@pytest.mark.slow
 def test_runs_and_deliveries_can_be_looked_up(loyalty: Loyalty) -> None:
     loyalty("export", "run", "balances", "--as-of", "2026-06-01", "--deliver")
     (run,) = json.loads(loyalty("runs", "--json").out)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from include.definitions.file import File
-from include.definitions.naming import part_template, template_problems
+from include.definitions.naming import part_template, template_problems, whole_template
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,23 @@ from include.definitions.naming import part_template, template_problems
 )
 def test_the_part_is_added_where_it_is_missing(template, extension, after):
     assert part_template(template, extension) == after
+    assert template_problems(after) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "after"),
+    [
+        ("{id}_{period}", "{id}_{period}"),
+        ("{id}_{period}_{part}", "{id}_{period}"),
+        ("{period} - {part}.csv", "{period}.csv"),
+        ("{part}-{period}", "{period}"),
+        ("{period}_{part}_r{revision}", "{period}_r{revision}"),
+        ("{part}{part}_{period}_{part}", "{period}"),
+    ],
+)
+def test_what_the_parts_share_has_no_part(template, after):
+    assert template_problems(template) == []
+    assert whole_template(template) == after
     assert template_problems(after) == []
 
 

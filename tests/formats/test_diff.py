@@ -78,6 +78,15 @@ def test_the_key_can_be_other_columns(tmp_path):
     assert [row[:2] for row in rows if row[2] == 1000] == [("before", "a"), ("after", "z")]
 
 
+def test_rows_without_a_key_are_paired_too(tmp_path):
+    before, after = (
+        side(tmp_path / name, [("a", points, None), ("b", 5, "x")])
+        for name, points in (("then", 1), ("now", 2))
+    )
+    rows, _ = compared(tmp_path, before, after, ["note"])
+    assert rows == [("before", "a", 1, None), ("after", "a", 2, None)]
+
+
 def test_rows_of_one_key_are_paired_in_their_order(tmp_path):
     before = side(tmp_path / "a", [("a", 1, "x"), ("a", 2, "y")])
     after = side(tmp_path / "b", [("a", 1, "x"), ("a", 3, "y"), ("a", 4, "z")])

@@ -67,11 +67,13 @@ def test_worked_cases(how, after, tmp_path):
 def test_bytes_end_with_a_whole_row(limit, rows_of_first, tmp_path):
     # The header is 15 bytes, a row 8 + 1 + 4 + 1 + 4 + 1 = 19: 57 rows make 15 + 57 * 19 = 1,098 bytes.
     rows = [(f"member{n:02}", "Gold", 100) for n in range(100)]
-    found = parts(Split(bytes=limit), [table(rows, TIERS)], TIERS, tmp_path)
-    assert {label: len(some) for label, some in found.items()} == {
-        "0001": rows_of_first,
-        "0002": 100 - rows_of_first,
-    }
+    for cut in (0, 56, 57, 58):  # also where a batch ends with the file
+        batches = [table(rows[:cut], TIERS), table(rows[cut:], TIERS)]
+        found = parts(Split(bytes=limit), batches, TIERS, tmp_path)
+        assert {label: len(some) for label, some in found.items()} == {
+            "0001": rows_of_first,
+            "0002": 100 - rows_of_first,
+        }
 
 
 @pytest.mark.parametrize("how", [Split(rows=10), Split(bytes=2000), Split(field="tier")])
@@ -136,6 +138,7 @@ def test_what_a_reader_leaves_belongs_to_its_part(how, tmp_path):
         (["NONE"], ["NONE-a1dcd3a4"]),
         (["Gold", "gold", "Silver"], ["Gold-6249df43", "gold-24d7f03d", "Silver"]),
         (["???"], ["export-a03b221c"]),
+        (["changes", "Change"], ["changes-d0b4ba23", "Change"]),
     ],
 )
 def test_labels(values, expected):

@@ -338,6 +338,24 @@ def test_a_text_too_long_for_a_cell_is_named():
     assert caught.value.problems[0].code == "too_long_for_cell"
 
 
+def test_a_cell_counts_characters_as_the_programs_do():
+    # A character beyond U+FFFF counts twice: 16,383 are 32,766, and one more is too many.
+    columns = [Column("a", FieldType.TEXT)]
+    assert book([("\U0001f600" * 16_383,)], columns)
+    with pytest.raises(BadInput, match="a cell holds at most 32,767 characters"):
+        book([("\U0001f600" * 16_384,)], columns)
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 9])
+def test_a_row_is_numbered_over_all_sheets(rows_at_once, monkeypatch):
+    monkeypatch.setattr(sheet, "MOST_ROWS", 4)  # a header and three rows
+    columns = [Column("a", FieldType.TEXT)]
+    rows = table([("y",)] * 7 + [("z" * 32_768,)], columns)
+    pieces = [rows.slice(start, rows_at_once) for start in range(0, 8, rows_at_once)]
+    with pytest.raises(BadInput, match="row 8, column a"):
+        list(kind.encode(columns, pieces, kind.Options()))
+
+
 def test_too_many_columns_are_named():
     columns = [Column(f"c{number}", FieldType.BOOLEAN) for number in range(16_385)]
     with pytest.raises(BadInput, match="16,384"):

@@ -73,8 +73,22 @@ def test_a_file_is_compared_with_the_one_delivered_last(
             then[key] = row["active"]
     assert then == now
     # A later one is compared with the rows of the last, not with its file of changes.
-    whole(context, definition, occurrence=SECOND + timedelta(days=1))
-    assert manifest(tmp_path, "balances_2026-03-04T0600").files[0].changes is not None
+    third, fourth = SECOND + timedelta(days=1), SECOND + timedelta(days=2)
+    whole(context, definition, occurrence=third)
+    told = manifest(tmp_path, "balances_2026-03-04T0600").files[0].changes
+    assert told is not None
+    assert told.against == manifest(tmp_path, "balances_2026-03-03T0600").sha256()
+    # A dry run delivers nothing, so nothing is compared with it; nor with what is about a later instant.
+    dry = pipeline.pin(context, definition, occurrence=fourth, dry_run=True).run_key
+    pipeline.snapshot(context, dry)
+    pipeline.render(context, dry)
+    pipeline.settle(context, dry)
+    whole(context, definition, occurrence=fourth + timedelta(days=1))
+    whole(context, definition, occurrence=fourth + timedelta(minutes=1))
+    for day in ("2026-03-06T0600", "2026-03-05T0601"):
+        told = manifest(tmp_path, f"balances_{day}").files[0].changes
+        assert told is not None
+        assert told.against == manifest(tmp_path, "balances_2026-03-04T0600").sha256()
 
 
 @pytest.mark.slow

@@ -84,6 +84,15 @@ def test_a_field_splits_an_export_into_a_file_for_each_value(export, tmp_path: P
 
 
 @pytest.mark.slow
+def test_the_name_says_where_the_part_stands_and_the_manifest_has_none(export, tmp_path: Path) -> None:
+    file = {"split": {"field": "tier"}, "name": "{part} of {period}"}
+    files = export(file=file, fields=["holder_id", "tier"])
+    assert "Gold of 2026-03-02T0600.csv.gz" in files
+    manifest = read_manifest(tmp_path / "delivered" / "of 2026-03-02T0600.manifest.json")
+    assert {file.name for file in manifest.files} == set(files)
+
+
+@pytest.mark.slow
 def test_a_layout_has_the_headers_of_its_system(export) -> None:
     keys = {"model": "history", "layout": "wupsales.history", **FEBRUARY}
     [rows] = export(**keys, id="wupsales").values()

@@ -146,6 +146,54 @@ def test_what_cannot_be_is_refused(context: Context, define: Define, keys: dict,
         pipeline.pin(context, pack(define, **keys), occurrence=AT)
 
 
+@pytest.mark.slow
+def test_the_first_rows_of_one_export_stop_no_other(
+    context: Context, define: Define, tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # History leaves in many batches, of which a limit reads the first: what it read is no total to compare.
+    monkeypatch.setattr("include.reports.history.SLICE_ROWS", 100)
+    first = {"id": "first", "model": "history", "limit": 5}
+    whole(context, pack(define, exports=[first, EXPORTS[2]]), occurrence=AT)
+    manifest = read_manifest(tmp_path / "delivered" / "books_2026-02.manifest.json")
+    assert [file.rows for file in manifest.files] == [5, 2]
+
+
+@pytest.mark.slow
+def test_who_is_new_is_new_in_the_packs_period(
+    context: Context, define: Define, tmp_path: Path, inline: None
+) -> None:
+    fields = ["holder_id", "registered_at"]
+    exports = [
+        {
+            "id": name,
+            "model": "balance",
+            "fields": fields,
+            "filters": filters,
+            "file": {"compression": "none"},
+        }
+        for name, filters in (("new", {"segment": "new"}), ("all", None))
+    ]
+    whole(context, pack(define, exports=exports, period="previous_year"), occurrence=AT)
+    new, everybody = (
+        (tmp_path / "delivered" / f"books_{name}_2025.csv").read_text().splitlines()[1:]
+        for name in ("new", "all")
+    )
+    # In Paris the year began at 23:00 UTC on 31 December.
+    joined = [row for row in everybody if "2024-12-31T23" <= row.split(",")[1] < "2025-12-31T23"]
+    assert new == joined
+    assert 0 < len(new) < len(everybody)
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_rows_names_their_export(context: Context, define: Define, inline: None) -> None:
+    # Only the rows tell that they make more files than are allowed.
+    torn = {"id": "torn", "model": "balance", "file": {"split": {"field": "holder_id", "most": 2}}}
+    with pytest.raises(BadInput, match=r"^torn: file\.split\.most: '2': the split makes more files"):
+        whole(context, pack(define, exports=[EXPORTS[0], torn]), occurrence=AT)
+    with pytest.raises(BadInput, match=r"^file\.split\.most: '2'"):
+        whole(context, define(file=torn["file"]), occurrence=AT)
+
+
 def test_its_version_changes_with_any_of_its_exports(define: Define) -> None:
     fewer = pack(define, exports=EXPORTS[:2])
     assert version(pack(define)) == version(pack(define)) != version(fewer)

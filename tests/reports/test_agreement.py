@@ -60,6 +60,21 @@ def test_balances_of_one_kind_of_holder_are_not_all_that_is_held():
     assert disagreements([balances(1, holders="cards"), liabilities(52000)]) == []
 
 
+def test_a_report_of_which_only_the_first_rows_were_read_says_nothing():
+    # An export with a limit stops reading: what it read is no total.
+    rows = [pa.record_batch({"program_id": ["p"], "points_change": [points]}) for points in (7, 8)]
+    first = Tally(
+        "first", "history", Asked(START, SAMPLE_END, SAMPLE_END, SAMPLE_END, balance.Options(), "UTC")
+    )
+    read = first.watch(iter(rows))
+    next(read)
+    assert disagreements([first, liabilities(52000)]) == []
+    list(read)
+    assert disagreements([first, liabilities(52000)]) == [
+        "points moved in the period of program p: first says 0.15, books says 420.00"
+    ]
+
+
 def test_all_that_ever_moved_is_what_is_held():
     moved = tally("log", "history", {"program_id": ["p"], "points_change": [-5]}, start=None)
     assert disagreements([moved, liabilities(20)]) == [

@@ -7,6 +7,7 @@ environment's credentials, so it shares nothing with the code under test but the
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import importlib
 import os
 import tempfile
@@ -69,6 +70,12 @@ class Corner:
         """The connection as Airflow would hold it. endpoint: another way to the server."""
         return Secrets(Path(), {NAME: connection(self.kind, endpoint or self.endpoint, **changes)})
 
+    def task(self) -> dict[str, Any]:
+        """Kind, options and connection, for a process of its own."""
+        held = self.secrets().connections[NAME]
+        fields = {each.name: getattr(held, each.name) for each in dataclasses.fields(held)}
+        return {"kind": self.kind, "options": self.options().model_dump(mode="json"), "connection": fields}
+
     @property
     def inside(self) -> Any:
         return _inside(self.server)
@@ -84,7 +91,7 @@ class Corner:
         return dict(obstore.get(self.inside, f"{self.prefix}/{name}").attributes)
 
     def plant(self, name: str, content: bytes) -> None:
-        obstore.put(self.inside, f"{self.prefix}/{name}", content)
+        obstore.put(self.inside, f"{self.prefix}/{name}", content, use_multipart=False)
 
     def delete(self, name: str) -> None:
         obstore.delete(self.inside, f"{self.prefix}/{name}")

@@ -122,9 +122,12 @@ class _Door(BaseHTTPRequestHandler):
         elif upload not in self.sessions:
             self._answer(404, b"")
         else:
-            self._go_on(bucket, self.sessions[upload], upload, body)
+            self._go_on(bucket, self.sessions[upload], body)
 
-    def _go_on(self, bucket: str, session: dict, upload: str, body: bytes) -> None:
+    def _go_on(self, bucket: str, session: dict, body: bytes) -> None:
+        if done := session.get("done"):  # the reply was lost
+            self._answer(done, b"{}")
+            return
         whole: bytearray = session["bytes"]
         span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+)", self.headers["Content-Range"])
         start = int(span[1] or len(whole))
@@ -133,9 +136,11 @@ class _Door(BaseHTTPRequestHandler):
             self._answer(308, b"", {"Range": f"bytes=0-{len(whole) - 1}"})
             return
         name = session["about"].pop("name")
-        status = self._json_create(bucket, name, bytes(whole), session["about"], session["condition"])
-        del self.sessions[upload]
-        self._answer(status, b"{}")
+        session["done"] = self._json_create(
+            bucket, name, bytes(whole), session["about"], session["condition"]
+        )
+        whole.clear()
+        self._answer(session["done"], b"{}")
 
     def _begin(self, bucket: str, name: str) -> None:
         upload = secrets.token_hex(8)

@@ -151,6 +151,8 @@ def test_a_numeric_is_its_hundredths(connection, number, hundredths):
         (Wire.NUMERIC, "'-Infinity'::numeric", "not_a_number", "-Infinity"),
         (Wire.NUMERIC, "92233720368547758.08::numeric", "not_a_number", "92233720368547758.08"),
         (Wire.NUMERIC, "1e40::numeric", "not_a_number", "1" + "0" * 40),
+        # one digit of base 10000 that alone is too much, and whose product wraps to a positive number
+        (Wire.NUMERIC, "93e18::numeric", "not_a_number", "93" + "0" * 18),
         (Wire.INSTANT, "'infinity'::timestamptz", "not_an_instant", "infinity or -infinity"),
         (Wire.ENDLESS, "'-infinity'::timestamptz", "not_an_instant", "infinity or -infinity"),
         (Wire.DATE, "'infinity'::date", "not_a_date", "infinity or -infinity"),

@@ -30,6 +30,10 @@ _RIGHTS = (
 REMEDIES = {
     "AuthenticationFailed": "the key, signature or token is not accepted; check login and password or the extra of the "
     "connection, and the clock of this machine",
+    "AuthorizationFailure": "the key or signature is not accepted, or a network rule of the account keeps this machine "
+    "out; check login and password or the extra of the connection, and the rights read, create, write, list, delete",
+    "InvalidBlobOrBlock": "another program has left an upload under this name unfinished; Azure ends it after a week, "
+    "until then choose another prefix, or let that program finish",
     "ContainerNotFound": "there is no such container; make it, or correct `container`",
     "AccountIsDisabled": "the storage account is disabled",
     "ContainerBeingDeleted": "the container is being deleted",
@@ -66,6 +70,7 @@ class Azure:
 
     def client(self) -> Any:
         """Return the reading client; nothing of it comes from the environment."""
+        self._credential()  # what is wrong with them is said here, not by the client in its own words
         from obstore.store import AzureStore
 
         return AzureStore(

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -19,8 +20,10 @@ from include.errors import LoyaltyError, Permanent, Transient
 ATTEMPTS = 5
 BACKOFF_SECONDS = 0.3
 LONGEST_WAIT_SECONDS = 30.0
+# Of a connect, and of each piece that is sent: with a whole part at once, a slow line would look like a dead one.
 CONNECT_SECONDS = 10
-# Of one read or write; a server that says nothing for so long is taken for dead.
+PIECE_BYTES = 128 << 10
+# Of one read; a server that says nothing for so long is taken for dead.
 SILENCE_SECONDS = 60
 LANES = 3
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -74,7 +77,12 @@ class Client:
         parts = urlsplit(endpoint)
         self.host = parts.netloc
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=SILENCE_SECONDS)
-        more: dict[str, Any] = {"timeout": timeout, "maxsize": LANES, "retries": False}
+        more: dict[str, Any] = {
+            "timeout": timeout,
+            "maxsize": LANES,
+            "retries": False,
+            "blocksize": PIECE_BYTES,
+        }
         proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
         self._pool = urllib3.ProxyManager(proxy, **more) if proxy else urllib3.PoolManager(**more)
 
@@ -89,9 +97,7 @@ class Client:
                 time.sleep(max(wait, random.uniform(0.5, 1) * BACKOFF_SECONDS * 2**attempt))  # noqa: S311
             ask = make()
             try:
-                reply = self._pool.request(
-                    ask.method, ask.url, body=ask.body or None, headers=dict(ask.headers), redirect=False
-                )
+                reply = self._asked(ask)
             except urllib3.exceptions.SSLError as error:
                 raise Permanent(f"{self.host}: its certificate is not trusted here ({error})") from error
             except urllib3.exceptions.HTTPError as error:
@@ -103,6 +109,14 @@ class Client:
                 continue
             return _checked(Answer(reply.status, reply.headers, reply.data))
         raise Transient(f"{self.host}: {why}, {ATTEMPTS} times; is the address right, and the server up?")
+
+    def _asked(self, ask: Ask) -> urllib3.BaseHTTPResponse:
+        if not ask.body:
+            return self._pool.request(ask.method, ask.url, headers=dict(ask.headers), redirect=False)
+        headers = {**ask.headers, "Content-Length": str(len(ask.body))}
+        return self._pool.request(
+            ask.method, ask.url, body=BytesIO(ask.body), headers=headers, redirect=False
+        )
 
 
 def code_in(text: str) -> str:

@@ -11,13 +11,14 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from include.connections import Connection
 from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
-from include.targets.object_stores.client import Answer, Ask, Client, Refused, refusal
+from include.targets.object_stores.client import SILENCE_SECONDS, Answer, Ask, Client, Refused, refusal
 from include.targets.object_stores.gcs_signing import address
 from include.targets.object_stores.reading import RETRY, client_options
 from include.targets.object_stores.sending import Terms
@@ -53,7 +54,7 @@ class Token:
                     self._credentials = self.account()
                 ends = _utc(self._credentials.expiry)
                 if not self._credentials.token or (ends and ends - _EARLY < datetime.now(UTC)):
-                    self._credentials.refresh(Request())
+                    self._credentials.refresh(partial(Request(), timeout=SILENCE_SECONDS))
             except TransportError as error:
                 raise Transient(f"connection {self._name}: Google's token service does not answer") from error
             except (GoogleAuthError, ValueError) as error:
@@ -123,6 +124,7 @@ class Gcs:
 
     def client(self) -> Any:
         """Return the reading client; nothing of it comes from the environment."""
+        self._credential()  # what is wrong with them is said here, not by the client in its own words
         from obstore.store import GCSStore
 
         return GCSStore(
@@ -193,6 +195,8 @@ class GcsUpload:
         except Refused as error:
             if error.status == 412:
                 return False
+            if error.status in (404, 410):
+                raise Transient(f"{self._store.place}/{self._key}: Google has ended the upload") from error
             raise self._store.refused(self._key, error.status, error.code, error.message) from error
         return True
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from include.connections import Connection
@@ -78,6 +78,7 @@ class S3:
 
     def client(self) -> Any:
         """Return the reading client; nothing of it comes from the environment."""
+        self._credential()  # what is wrong with them is said here, not by the client in its own words
         from obstore.store import S3Store
 
         return S3Store(
@@ -111,17 +112,19 @@ class S3:
         cleared: list[str] = []
         marks: dict[str, str] = {}
         while True:
-            values = {"uploads": "", "encoding-type": "url", "prefix": prefix, "delimiter": "/", **marks}
+            values = {"uploads": "", "prefix": prefix, "delimiter": "/", **marks}
             text = self._asked("GET", "", values).text
             for found in re.findall(r"<Upload>(.*?)</Upload>", text, re.DOTALL):
-                key = unquote(_text(found, "Key"))
+                key = _text(found, "Key")
+                if "/" in key[len(prefix) :]:  # not every server knows of the delimiter
+                    continue
                 if datetime.fromisoformat(_text(found, "Initiated")) < before:
                     S3Upload(self, key, _text(found, "UploadId"), replace=False).abort()
                     cleared.append(key)
             if _text(text, "IsTruncated") != "true":
                 return cleared
             marks = {
-                "key-marker": unquote(_text(text, "NextKeyMarker")),
+                "key-marker": _text(text, "NextKeyMarker"),
                 "upload-id-marker": _text(text, "NextUploadIdMarker"),
             }
 

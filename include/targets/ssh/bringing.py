@@ -28,8 +28,8 @@ RESUMED_BYTES = 1 << 20
 class _Item:
     """One file on its way. seen: what has its name; part: its temporary name in this attempt.
 
-    old: the largest part that earlier attempts left, empty when there is none; is_marked: one of them was about
-    to give the name.
+    old: the largest part that earlier attempts left, empty when there is none; others: all of them; is_marked: one of
+    these attempts was about to give the name.
     """
 
     file: ParcelFile
@@ -38,6 +38,7 @@ class _Item:
     mark: str
     old: str
     old_bytes: int
+    others: tuple[str, ...]
     is_marked: bool
 
 
@@ -86,7 +87,9 @@ def _items(there: There, parcel: Parcel) -> list[_Item]:
         found = [name for name in left if name.startswith(stem) and name != mark]
         old = max(found, key=left.__getitem__, default="")
         seen = there.seen(file)
-        items.append(_Item(file, seen, stem + attempt, mark, old, left.get(old, 0), mark in left))
+        items.append(
+            _Item(file, seen, stem + attempt, mark, old, left.get(old, 0), tuple(found), mark in left)
+        )
     return items
 
 
@@ -124,7 +127,10 @@ def _stage(there: There, item: _Item) -> Iterator[int]:
     start, digest = _continued(there, item)
 
     def rest(size: int) -> Iterator[bytes]:
-        return pieces(file, size, start=start)
+        for piece in pieces(file, size, start=start):
+            if there.options.verify == "size":  # then this is all that can be hashed
+                digest.update(piece)
+            yield piece
 
     try:
         yield from there.remote.write(path, rest, start=start, mode=there.file_mode)
@@ -132,10 +138,8 @@ def _stage(there: There, item: _Item) -> Iterator[int]:
         raise there.unwritten(file, item.part, refused) from refused
     with there.named("read", item.part):
         size = there.remote.size(path)
-        if there.options.verify == "size":
-            digest = hashed(pieces(file))
-        elif size == file.bytes:
-            digest = hashed(there.remote.read(path, size - start, start=start), digest)
+        if there.options.verify == "read_back" and size == file.bytes:
+            hashed(there.remote.read(path, size - start, start=start), digest)
     if size != file.bytes or digest.hexdigest() != file.sha256:
         raise Transient(
             f"{there.place(item.part)}: what was written is not the file that was rendered ({file.sha256[:12]}...)"
@@ -150,6 +154,8 @@ def _continued(there: There, item: _Item) -> tuple[int, hashlib._Hash]:
             there.remote.rename(there.path(item.old), path)
             digest = hashed(there.remote.read(path, item.old_bytes))
             if digest.digest() == hashed(pieces(item.file, end=item.old_bytes)).digest():
+                if there.file_mode is not None:  # it may have got its final permissions already
+                    there.remote.chmod(path, there.file_mode | 0o600)
                 return item.old_bytes, digest
         there.remote.discard(path)
     return 0, hashlib.sha256()
@@ -160,6 +166,8 @@ def _name(there: There, item: _Item) -> Outcome:
     if item.seen is Seen.SAME:
         return Outcome.ALREADY_THERE
     file, old, new = item.file, there.path(item.part), there.path(item.file.name)
+    # From here on, no part means that the name was given.
+    there.remote.discard(*map(there.path, item.others))
     if not item.is_marked:
         with there.named("make", item.mark):
             list(there.remote.write(there.path(item.mark), lambda _: ()))

@@ -26,6 +26,7 @@ from include.targets.ssh.login import Lost, address, logged_in
 MAX_REQUEST_BYTES = 255 << 10
 MIN_REQUEST_BYTES = 32 << 10
 WINDOW_REQUESTS = 64
+PACKET_BYTES = (32 << 10) - 64  # what paramiko puts into one packet of a channel
 POSIX_RENAME, FSYNC = "posix-rename@openssh.com", "fsync@openssh.com"
 STATVFS, LIMITS = "statvfs@openssh.com", "limits@openssh.com"
 
@@ -180,6 +181,27 @@ class Remote(paramiko.SFTPClient):  # type: ignore[misc]
             raise EOFError(text)
         if code != wire.SFTP_OK:
             raise Refused(code, text)
+
+    # The next two replace paramiko's, which copy what is left of a request, or all that came of an answer, for each
+    # of the 32 KiB packets that it travels in.
+
+    def _write_all(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            sent = self.sock.send(bytes(view[:PACKET_BYTES]))
+            if sent <= 0:
+                raise EOFError
+            view = view[sent:]
+
+    def _read_all(self, size: int) -> bytes:
+        found = []
+        while size > 0:
+            piece = self.sock.recv(size)
+            if not piece:
+                raise EOFError
+            found.append(piece)
+            size -= len(piece)
+        return b"".join(found)
 
     def _send_version(self) -> int:
         """Begin, and keep what the server says that it can do."""

@@ -1,0 +1,68 @@
+"""kill -9 of a delivery to s3, gcs and azure_blob, at seeded points from its first request to its last reply."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from include.targets.protocol import Outcome, no_progress
+from tests.servers import corners
+from tests.targets.test_folder import parcel_of
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+POINTS_PER_KIND = 24
+BIG = os.urandom(1 << 20) * 11
+NAMES = ["x.csv", "x.csv.manifest.json"]
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source"
+    path.mkdir()
+    (path / "x.csv").write_bytes(BIG)
+    (path / "x.csv.manifest.json").write_bytes(b"{}")
+    return path
+
+
+def kill_at(corner, source, point: int) -> tuple[int, bytes]:
+    task = {**corner.task(), "source": str(source), "point": point}
+    command = [sys.executable, "-m", "tests.targets.killed_upload"]
+    done = subprocess.run(command, input=json.dumps(task).encode(), check=False, stdout=subprocess.PIPE)
+    return done.returncode, done.stdout
+
+
+def check_after_kill(corner) -> list[str]:
+    """Every final name is absent or whole, and the manifest is never there without its file."""
+    names = corner.names()
+    assert names in ([], NAMES[:1], NAMES)
+    whole = dict(zip(NAMES, [BIG, b"{}"], strict=True))
+    assert all(corner.read(name) == whole[name] for name in names)
+    return names
+
+
+@pytest.mark.parametrize("kind", corners.KINDS)
+def test_a_kill_at_any_point_shows_nothing_partial_and_the_next_attempt_makes_one_of_each(kind, source):
+    points = int(kill_at(corners.corner(kind), source, 1_000_000)[1])
+    # The pieces of bodies are many and alike: some of them, and all of the first and last points.
+    middle = random.Random(20260401).sample(range(4, points - 12), POINTS_PER_KIND - 16)
+    seen = set()
+    for point in [*range(4), *sorted(middle), *range(points - 12, points)]:
+        corner = corners.corner(kind)
+        assert kill_at(corner, source, point)[0] == -signal.SIGKILL
+        seen.add(len(check_after_kill(corner)))
+        parcel = parcel_of(source)
+        receipt = corner.module.deliver(corner.options(), parcel, corner.secrets(), no_progress)
+        assert {file.outcome for file in receipt.files} <= {Outcome.CREATED, Outcome.ALREADY_THERE}
+        assert check_after_kill(corner) == NAMES
+        corner.module.clean(corner.options(), corner.secrets(), timedelta(seconds=-5))
+        assert corner.module.clean(corner.options(), corner.secrets(), timedelta(seconds=-5)) == []
+        assert check_after_kill(corner) == NAMES
+    # The kills fell before, between and after the two names.
+    assert seen == {0, 1, 2}
