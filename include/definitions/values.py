@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from include.definitions.operators import NUMBERS, TEXTS, Operator
 from include.ledger.fields import PLACES, FieldType
@@ -56,6 +58,8 @@ def exact(raw: Raw) -> Decimal | None:
     """
     if isinstance(raw, bool) or (isinstance(raw, str) and not _NUMBER.fullmatch(raw)):
         return None
+    if isinstance(raw, float) and not math.isfinite(raw):
+        return None
     number = Decimal(repr(raw) if isinstance(raw, float) else raw)
     if isinstance(raw, float) and len(number.as_tuple().digits) > 15:
         raise WrongValue("has more digits than a number here keeps; write it in quotes")
@@ -105,12 +109,12 @@ def _units(raw: Raw, kind: FieldType) -> int:
     if number is None:
         example = "12.5" if places else "12"
         raise WrongValue(f"must be a number such as {example}")
-    units = number.scaleb(places)
-    if units != int(units):
+    units: Fraction = Fraction(number) * 10**places  # exact, whatever the number of digits
+    if units.denominator != 1:
         raise WrongValue(f"must be a number with at most {places} decimals" if places else "must be whole")
     if abs(units) > _LARGEST.get(kind, _EIGHTEEN_DIGITS):
         raise WrongValue(f"is larger than any {kind.value} can be")
-    return int(units)
+    return units.numerator
 
 
 def _text(raw: Raw) -> str:

@@ -166,8 +166,6 @@ def test_validating_tells_of_connections_and_keys(loyalty: Loyalty, home: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-@pytest.mark.slow
 def test_two_deliveries_are_compared(loyalty: Loyalty, home: Path) -> None:
     for day in ("2026-03-01", "2026-03-31"):
         done = loyalty("export", "run", "balances", "--as-of", f"{day}T00:00:00Z", "--out", str(home / day))
@@ -186,8 +184,6 @@ def test_two_deliveries_are_compared(loyalty: Loyalty, home: Path) -> None:
     assert "cannot be read" in wrong.error
 
 
-@pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_ledger_is_made_filled_and_checked(loyalty: Loyalty, home: Path) -> None:
     url = f"sqlite:///{home / 'new' / 'ledger.sqlite'}"
@@ -243,8 +239,6 @@ def test_a_ledger_that_cannot_be_reached(
     assert not (home / "absent.sqlite").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_ledger_that_lacks_relations_and_columns(
     loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -311,8 +305,6 @@ def test_a_full_disk_leaves_nothing_half_written(home: Path) -> None:
     assert len(files(home / "delivered")) == 2
 
 
-@pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.slow
 def test_upkeep_retires_old_snapshots_and_says_which(
     loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch

@@ -151,6 +151,14 @@ def test_ten_levels_can_be_written_in_yaml():
          "filters.more_than: 'more_than': boolean is boolean, for which there are in, not_in, is, is_not, has_value, is_unknown"),
         ({"field": "id", "in": ["a", 7, True]}, None),
         ({"field": "points", "is": 12.345}, "filters.is: '12.345': points is points: must be a number with at most 2 decimals"),
+        ({"field": "points", "is": f"0.01{'0' * 40}1"}, (f"filters.is: '0.01{'0' * 40}1': points is points: must be a "
+         "number with at most 2 decimals")),
+        ({"field": "points", "less_than": float("nan")},
+         "filters.less_than: 'nan': points is points: must be a number such as 12.5"),
+        ({"field": "json.age", "more_than": float("inf")},
+         "filters.more_than: 'inf': json.age is json: must be a number such as 12.5"),
+        ({"field": "instant", "is_days_ago": float("nan")},
+         "filters.is_days_ago: 'nan': instant is instant: must be a whole number of days from 0 to 36500"),
         ({"field": "points", "is": True}, "filters.is: 'true': points is points: must be a number such as 12.5"),
         ({"field": "points", "more_than": "1e3"},
          "filters.more_than: '1e3': points is points: must be a number such as 12.5"),
@@ -218,7 +226,7 @@ def test_fifty_thousand_values_are_read_and_checked_fast():
 @pytest.mark.parametrize(
     ("raw", "number"),
     [(1, "1"), ("12.50", "12.50"), (12.1, "12.1"), (0.07, "0.07"), ("-3", "-3"), ("+5", "5"), (True, None), ("", None),
-     ("NaN", None), ("1,000", None), (" 1", None)],
+     ("NaN", None), ("1,000", None), (" 1", None), (float("nan"), None), (float("inf"), None), (float("-inf"), None)],
 )  # fmt: skip
 def test_numbers_are_exact(raw, number):
     assert exact(raw) == (None if number is None else Decimal(number))

@@ -175,7 +175,9 @@ def test_two_other_readers_see_the_same_values(rows):
     assert len(theirs) == len(others) == len(rows) + 1
     for our, their, other in zip(ours, theirs[1:], others[1:], strict=True):
         for column, text, value, second in zip(COLUMNS, our, their, other, strict=True):
-            if column.type is FieldType.INSTANT and type(value) is date:  # a midnight, which calamine reads as a day
+            if (
+                column.type is FieldType.INSTANT and type(value) is date
+            ):  # a midnight, which calamine reads as a day
                 assert text == f"{value}T00:00:00Z"
             elif value == "" or (column.type is FieldType.INSTANT and not isinstance(value, datetime)):
                 assert text in (None, value)

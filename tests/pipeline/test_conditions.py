@@ -77,7 +77,9 @@ def test_a_file_is_compared_with_the_one_delivered_last(
     whole(context, definition, occurrence=third)
     told = manifest(tmp_path, "balances_2026-03-04T0600").files[0].changes
     assert told is not None
-    assert told.against == manifest(tmp_path, "balances_2026-03-03T0600").sha256()
+    last = manifest(tmp_path, "balances_2026-03-03T0600")
+    assert told.against == last.sha256()
+    assert f"({last.files[0].rows:,} -> " in told.sentence
     # A dry run delivers nothing, so nothing is compared with it; nor with what is about a later instant.
     dry = pipeline.pin(context, definition, occurrence=fourth, dry_run=True).run_key
     pipeline.snapshot(context, dry)

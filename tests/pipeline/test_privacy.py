@@ -77,8 +77,6 @@ def copied_surroundings(known: object) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-@pytest.mark.slow
 def test_without_fields_personal_ones_are_left_out(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -88,8 +86,6 @@ def test_without_fields_personal_ones_are_left_out(
     assert not {"customer_name", "email"} & set(first)
 
 
-@pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.slow
 def test_protected_fields_are_in_the_file_protected(
     context: Context, define: Callable[..., ExportDefinition], inline: None
@@ -119,8 +115,6 @@ def test_protected_fields_are_in_the_file_protected(
         assert not before["customer_name"] or after["customer_name"] != before["customer_name"]
 
 
-@pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.slow
 def test_an_encrypted_file_is_made_once_and_delivered_as_it_was_made(
     context: Context, define: Callable[..., ExportDefinition], inline: None, tmp_path: Path
@@ -197,8 +191,6 @@ def test_only_the_connections_that_a_definition_names_are_resolved(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-@pytest.mark.slow
 def test_children_have_no_secret_in_environment_or_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_ACME", CANARY)
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", CANARY)
@@ -210,8 +202,6 @@ def test_children_have_no_secret_in_environment_or_arguments(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("error", [Permanent, RuntimeError, OSError])
-@pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.slow
 def test_an_error_from_a_child_has_its_secrets_hidden(error: type[Exception]) -> None:
     secrets = Secrets(Path(), {"acme": Connection("acme", password=CANARY)})

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from include.connections import Connection, Secrets
-from include.targets.object_stores import sending
+from include.targets.object_stores import s3, sending
 from include.targets.protocol import no_progress
 from tests.targets.test_folder import parcel_of
 
@@ -45,6 +45,7 @@ if __name__ == "__main__":
     http.client.HTTPConnection.getresponse = getresponse
     sending.LANES = 1  # so that the n-th is always the same one
     sending.PART_BYTES = 5 << 20
+    s3.S3.most_streamed_bytes = task["streamed"]
     connection = Connection(**task["connection"])
     options = module.Options.model_validate(task["options"])
     parcel = parcel_of(Path(task["source"]))

@@ -31,8 +31,8 @@ def source(tmp_path):
     return path
 
 
-def kill_at(corner, source, point: int) -> tuple[int, bytes]:
-    task = {**corner.task(), "source": str(source), "point": point}
+def kill_at(corner, source, point: int, streamed: int) -> tuple[int, bytes]:
+    task = {**corner.task(), "source": str(source), "point": point, "streamed": streamed}
     command = [sys.executable, "-m", "tests.targets.killed_upload"]
     done = subprocess.run(command, input=json.dumps(task).encode(), check=False, stdout=subprocess.PIPE)
     return done.returncode, done.stdout
@@ -47,15 +47,17 @@ def check_after_kill(corner) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("kind", corners.KINDS)
-def test_a_kill_at_any_point_shows_nothing_partial_and_the_next_attempt_makes_one_of_each(kind, source):
-    points = int(kill_at(corners.corner(kind), source, 1_000_000)[1])
+@pytest.mark.parametrize(("kind", "streamed"), [*((kind, 0) for kind in corners.KINDS), ("s3", 1 << 30)])
+def test_a_kill_at_any_point_shows_nothing_partial_and_the_next_attempt_makes_one_of_each(
+    kind, streamed, source
+):
+    points = int(kill_at(corners.corner(kind), source, 1_000_000, streamed)[1])
     # The pieces of bodies are many and alike: some of them, and all of the first and last points.
     middle = random.Random(20260401).sample(range(4, points - 12), POINTS_PER_KIND - 16)
     seen = set()
     for point in [*range(4), *sorted(middle), *range(points - 12, points)]:
         corner = corners.corner(kind)
-        assert kill_at(corner, source, point)[0] == -signal.SIGKILL
+        assert kill_at(corner, source, point, streamed)[0] == -signal.SIGKILL
         seen.add(len(check_after_kill(corner)))
         parcel = parcel_of(source)
         receipt = corner.module.deliver(corner.options(), parcel, corner.secrets(), no_progress)

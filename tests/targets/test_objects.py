@@ -16,7 +16,7 @@ import pytest
 
 from include.errors import BadInput, NeedsPerson, Permanent, Transient
 from include.targets import objects
-from include.targets.object_stores import client, gcs, reading, sending
+from include.targets.object_stores import client, gcs, reading, s3, sending
 from include.targets.protocol import Outcome, Parcel, ParcelFile, Seen, no_progress
 from tests.servers import buckets, corners
 from tests.servers.proxy import Fault, proxy_to
@@ -35,7 +35,16 @@ def corner(request):
 def _quick(monkeypatch):
     """Small parts, and little patience with servers that are gone."""
     monkeypatch.setattr(sending, "PART_BYTES", 5 << 20)
+    monkeypatch.setattr(s3.S3, "most_streamed_bytes", 0)
     monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.01)
+
+
+@pytest.fixture(params=[*corners.KINDS, "s3 in one request"])
+def way(request, monkeypatch):
+    """Every way in which a large file goes up."""
+    if request.param == "s3 in one request":
+        monkeypatch.setattr(s3.S3, "most_streamed_bytes", 1 << 30)
+    return corners.corner(request.param.split()[0])
 
 
 def parcel(folder: Path, key: str = "key1", **contents: bytes) -> Parcel:
@@ -63,60 +72,60 @@ def left_over(corner) -> list[str]:
     return corner.module.clean(corner.options(), corner.secrets(), timedelta(seconds=-5))
 
 
-def test_a_file_in_parts_is_one_object_with_its_terms(corner, tmp_path):
+def test_a_large_file_is_one_object_with_its_terms(way, tmp_path):
     seen = []
     terms = {"metadata": {"team": "crm"}, "content_type": "text/plain", "content_encoding": "x-own"}
-    receipt = corner.module.deliver(
-        corner.options(**terms), parcel(tmp_path), corner.secrets(), lambda done, total: seen.append(done)
+    receipt = way.module.deliver(
+        way.options(**terms), parcel(tmp_path), way.secrets(), lambda done, total: seen.append(done)
     )
     assert outcomes(receipt) == [Outcome.CREATED] * 2
     assert len(seen) >= 4  # each part is told of
-    check(corner)
-    found = corner.attributes("x.csv")
+    check(way)
+    found = way.attributes("x.csv")
     assert found["sha256"] == hashlib.sha256(BIG).hexdigest()
     assert (found["team"], found["delivery_key"]) == ("crm", "key1")
     assert (found["Content-Type"], found["Content-Encoding"]) == ("text/plain", "x-own")
-    assert left_over(corner) == []
+    assert left_over(way) == []
 
 
-def test_a_large_file_replaces_another_at_once(corner, tmp_path):
-    corner.plant("x.csv", b"old")
-    options = corner.options(replace=True)
-    receipt = corner.module.deliver(options, parcel(tmp_path), corner.secrets(), no_progress)
+def test_a_large_file_replaces_another_at_once(way, tmp_path):
+    way.plant("x.csv", b"old")
+    options = way.options(replace=True)
+    receipt = way.module.deliver(options, parcel(tmp_path), way.secrets(), no_progress)
     assert outcomes(receipt) == [Outcome.REPLACED, Outcome.CREATED]
-    check(corner)
+    check(way)
 
 
 @pytest.mark.parametrize(("content", "name"), [(b"of somebody else", "other"), (BIG, "same")])
-def test_a_name_that_is_taken_while_its_parts_go_up_stays_as_it_is(corner, tmp_path, content, name):
+def test_a_name_that_is_taken_while_it_goes_up_stays_as_it_is(way, tmp_path, content, name):
     planted = threading.Event()
 
     def progress(done, _total):
         if 0 < done < len(BIG) and not planted.is_set():
             planted.set()
-            corner.plant("x.csv", content)
+            way.plant("x.csv", content)
 
-    call = (corner.options(), parcel(tmp_path), corner.secrets(), progress)
+    call = (way.options(), parcel(tmp_path), way.secrets(), progress)
     if name == "other":
         with pytest.raises(NeedsPerson, match="other content"):
-            corner.module.deliver(*call)
-        assert corner.names() == ["x.csv"]
+            way.module.deliver(*call)
+        assert way.names() == ["x.csv"]
     else:
-        assert outcomes(corner.module.deliver(*call)) == [Outcome.ALREADY_THERE, Outcome.CREATED]
+        assert outcomes(way.module.deliver(*call)) == [Outcome.ALREADY_THERE, Outcome.CREATED]
     assert planted.is_set()
-    assert corner.read("x.csv") == content
-    assert left_over(corner) == []
+    assert way.read("x.csv") == content
+    assert left_over(way) == []
 
 
 @pytest.mark.slow
-def test_two_deliveries_at_once_make_one(corner, tmp_path):
+def test_two_deliveries_at_once_make_one(way, tmp_path):
     """No lease protects them here: the store itself lets only one of them name the object."""
     found = []
 
     def run() -> None:
         for _ in range(20):
             try:
-                receipt = corner.module.deliver(corner.options(), one, corner.secrets(), no_progress)
+                receipt = way.module.deliver(way.options(), one, way.secrets(), no_progress)
             except Transient:
                 continue
             found.append(receipt.files[0].outcome)
@@ -129,10 +138,10 @@ def test_two_deliveries_at_once_make_one(corner, tmp_path):
     for thread in threads:
         thread.join()
     assert sorted(found) == [Outcome.ALREADY_THERE] * 5 + [Outcome.CREATED]
-    check(corner)
+    check(way)
 
 
-def test_a_source_that_changes_on_the_way_is_never_seen(corner, tmp_path):
+def test_a_source_that_changes_on_the_way_is_never_seen(way, tmp_path):
     one = parcel(tmp_path)
 
     def progress(done, _total):
@@ -143,9 +152,9 @@ def test_a_source_that_changes_on_the_way_is_never_seen(corner, tmp_path):
 
     for told in (progress, no_progress):  # the second finds it changed from the beginning
         with pytest.raises(Transient, match="is not the file"):
-            corner.module.deliver(corner.options(), one, corner.secrets(), told)
-        assert corner.names() == []
-        assert left_over(corner) == []
+            way.module.deliver(way.options(), one, way.secrets(), told)
+        assert way.names() == []
+        assert left_over(way) == []
 
 
 def test_a_receiver_that_takes_the_file_at_once_has_it(corner, tmp_path, monkeypatch):
@@ -166,36 +175,36 @@ def test_a_receiver_that_takes_the_file_at_once_has_it(corner, tmp_path, monkeyp
 @pytest.mark.parametrize("after", [1_000, 3_000_000, 21_000_000])
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.HOLE])
 def test_a_broken_connection_is_transient_and_the_next_attempt_makes_one_whole(
-    corner, tmp_path, monkeypatch, after, fault
+    way, tmp_path, monkeypatch, after, fault
 ):
     monkeypatch.setattr(client, "CONNECT_SECONDS", 1)
     for module in (client, reading, gcs):
         monkeypatch.setattr(module, "SILENCE_SECONDS", 1)
     monkeypatch.setattr(client, "ATTEMPTS", 2)
-    one, parts = parcel(tmp_path), urlsplit(corner.endpoint)
+    one, parts = parcel(tmp_path), urlsplit(way.endpoint)
     with proxy_to(parts.port) as proxy:
-        secrets = corner.secrets(f"http://127.0.0.1:{proxy.port}{parts.path}")
-        assert corner.module.look(corner.options(), one, secrets) is Seen.ABSENT  # the way is right
+        secrets = way.secrets(f"http://127.0.0.1:{proxy.port}{parts.path}")
+        assert way.module.look(way.options(), one, secrets) is Seen.ABSENT  # the way is right
         proxy.fail(fault, after)
         with pytest.raises(Transient):
-            corner.module.deliver(corner.options(), one, secrets, no_progress)
+            way.module.deliver(way.options(), one, secrets, no_progress)
         assert proxy.faults
-        assert corner.names() == []
+        assert way.names() == []
         proxy.heal()
-        receipt = corner.module.deliver(corner.options(), one, secrets, no_progress)
+        receipt = way.module.deliver(way.options(), one, secrets, no_progress)
     assert outcomes(receipt) == [Outcome.CREATED] * 2
-    check(corner)
-    left_over(corner)
-    check(corner)
+    check(way)
+    left_over(way)
+    check(way)
 
 
 @pytest.mark.slow
-def test_a_lost_reply_makes_no_second_object(corner, tmp_path, monkeypatch):
+def test_a_lost_reply_makes_no_second_object(way, tmp_path, monkeypatch):
     """The connection breaks when the server begins its n-th reply, for every n until nothing breaks."""
     monkeypatch.setattr(client, "ATTEMPTS", 3)
-    parts = urlsplit(corner.endpoint)
+    parts = urlsplit(way.endpoint)
     for reply in range(40):
-        there = corners.corner(corner.kind)
+        there = corners.corner(way.kind)
         one = parcel(tmp_path)
         with proxy_to(parts.port) as proxy, monkeypatch.context() as patched:
             secrets = there.secrets(f"http://127.0.0.1:{proxy.port}{parts.path}")

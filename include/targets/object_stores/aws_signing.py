@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from include.targets.object_stores.client import Ask
+from include.targets.object_stores.client import Ask, FileBody
 
 UNRESERVED = "-_.~"
 
@@ -30,7 +30,7 @@ def signed(ask: Ask, keys: Keys, *, region: str, service: str, now: datetime | N
     """
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     parts = urlsplit(ask.url)
-    body = hashlib.sha256(ask.body).hexdigest()
+    body = ask.body.sha256 if isinstance(ask.body, FileBody) else hashlib.sha256(ask.body).hexdigest()
     headers = {
         **{name.lower(): value for name, value in ask.headers.items()},
         "host": parts.netloc,

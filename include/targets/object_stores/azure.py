@@ -19,7 +19,7 @@ from include.connections import Connection
 from include.errors import LoyaltyError, Permanent, Transient
 from include.targets.object_stores.azure_credentials import account_of
 from include.targets.object_stores.azure_signing import VERSION, shared, signed
-from include.targets.object_stores.client import LANES, Ask, Client, Refused, refusal
+from include.targets.object_stores.client import LANES, Ask, Client, FileBody, Refused, refusal
 from include.targets.object_stores.reading import RETRY, client_options
 from include.targets.object_stores.sending import Terms
 
@@ -63,6 +63,10 @@ class Azure:
         except Refused as error:
             return self.taken(key, error)
         return True
+
+    def stream(self, key: str, body: FileBody, terms: Terms, *, replace: bool) -> bool | None:  # noqa: ARG002
+        """Return None: blocks go side by side (see `ObjectStore`)."""
+        return None
 
     def begin(self, key: str, size: int, terms: Terms, *, replace: bool) -> AzureUpload:  # noqa: ARG002
         """Begin an upload in blocks (see `ObjectStore`)."""

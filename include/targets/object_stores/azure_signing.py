@@ -23,8 +23,8 @@ _PLACED = (
 def signed(ask: Ask, *, account: str, key: bytes) -> Ask:
     """Return the request with its signature; `x-ms-date` must be among its headers."""
     headers = {name.lower(): value for name, value in ask.headers.items()}
-    if ask.body:
-        headers["content-length"] = str(len(ask.body))
+    if ask.size:
+        headers["content-length"] = str(ask.size)
     own = "".join(f"{name}:{headers[name].strip()}\n" for name in sorted(headers) if name.startswith("x-ms-"))
     parts = urlsplit(ask.url)
     values = sorted((name.lower(), value) for name, value in parse_qsl(parts.query, keep_blank_values=True))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -32,13 +34,50 @@ _MESSAGE = re.compile(r"<Message>([^<\n]+)|\"(?:message|error_description)\":\s*
 
 
 @dataclass(frozen=True)
+class FileBody:
+    """A body that is read from a file as it goes out; `told` hears how many bytes have gone.
+
+    The last piece goes out only when the whole is what `sha256` says, so a file that changed never arrives whole.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    told: Callable[[int], None]
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the pieces; Transient when the file is not what it was."""
+        digest, done, piece = hashlib.sha256(), 0, b""
+        with self.path.open("rb") as file:
+            while done < self.size and (piece := file.read(min(PIECE_BYTES, self.size - done))):
+                digest.update(piece)
+                done += len(piece)
+                if done < self.size:
+                    yield piece
+                    self.told(done)
+            if done != self.size or file.read(1) or digest.hexdigest() != self.sha256:
+                raise changed(self.path, self.sha256)
+        yield piece
+
+
+def changed(path: Path, sha256: str) -> Transient:
+    """Return the error for a file that is no longer what was rendered."""
+    return Transient(f"{path} is not the file that was rendered ({sha256[:12]}...); nothing was delivered")
+
+
+@dataclass(frozen=True)
 class Ask:
     """One request; what is in `headers` may be a secret."""
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
+    body: bytes | FileBody = field(default=b"", repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return self.body.size if isinstance(self.body, FileBody) else len(self.body)
 
 
 class Answer(NamedTuple):
@@ -111,12 +150,11 @@ class Client:
         raise Transient(f"{self.host}: {why}, {ATTEMPTS} times; is the address right, and the server up?")
 
     def _asked(self, ask: Ask) -> urllib3.BaseHTTPResponse:
-        if not ask.body:
-            return self._pool.request(ask.method, ask.url, headers=dict(ask.headers), redirect=False)
-        headers = {**ask.headers, "Content-Length": str(len(ask.body))}
-        return self._pool.request(
-            ask.method, ask.url, body=BytesIO(ask.body), headers=headers, redirect=False
-        )
+        more: dict[str, Any] = {"headers": dict(ask.headers), "redirect": False}
+        if ask.size:
+            more["headers"]["Content-Length"] = str(ask.size)
+            more["body"] = ask.body.pieces() if isinstance(ask.body, FileBody) else BytesIO(ask.body)
+        return self._pool.request(ask.method, ask.url, **more)
 
 
 def code_in(text: str) -> str:

@@ -18,7 +18,15 @@ from urllib.parse import quote, urlencode
 
 from include.connections import Connection
 from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
-from include.targets.object_stores.client import SILENCE_SECONDS, Answer, Ask, Client, Refused, refusal
+from include.targets.object_stores.client import (
+    SILENCE_SECONDS,
+    Answer,
+    Ask,
+    Client,
+    FileBody,
+    Refused,
+    refusal,
+)
 from include.targets.object_stores.gcs_signing import address
 from include.targets.object_stores.reading import RETRY, client_options
 from include.targets.object_stores.sending import Terms
@@ -94,6 +102,10 @@ class Gcs:
         upload = self.begin(key, len(data), terms, replace=replace)
         upload.part(1, data)
         return upload.finish()
+
+    def stream(self, key: str, body: FileBody, terms: Terms, *, replace: bool) -> bool | None:  # noqa: ARG002
+        """Return None: an upload goes on where it broke (see `ObjectStore`)."""
+        return None
 
     def begin(self, key: str, size: int, terms: Terms, *, replace: bool) -> GcsUpload:
         """Begin an upload (see `ObjectStore`)."""

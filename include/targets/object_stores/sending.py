@@ -1,4 +1,4 @@
-"""One file goes up: whole in one request when it is small, else in parts, and is checked before it gets its name."""
+"""One file goes up, in one request or in parts, and is checked before it gets its name."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from include.errors import LoyaltyError, Transient
-from include.targets.object_stores.client import LANES
+from include.errors import LoyaltyError
+from include.targets.object_stores.client import LANES, FileBody, changed
 from include.targets.protocol import ParcelFile, local_chunks
 
 PART_BYTES = 8 << 20
@@ -56,6 +56,9 @@ class ObjectStore(Protocol):
     def put(self, key: str, data: bytes, terms: Terms, *, replace: bool) -> bool:
         """Create the object in one go; False when the name is taken and must not be replaced."""
 
+    def stream(self, key: str, body: FileBody, terms: Terms, *, replace: bool) -> bool | None:
+        """Create the object in one go from a file as it is read; None where it is better in parts."""
+
     def begin(self, key: str, size: int, terms: Terms, *, replace: bool) -> Upload:
         """Begin to create an object of `size` bytes in parts."""
 
@@ -91,6 +94,9 @@ def send(
         data = file.path.read_bytes()
         _check(file, hashlib.sha256(data))
         return store.put(key, data, terms, replace=replace)
+    body = FileBody(file.path, file.bytes, file.sha256, told)
+    if (created := store.stream(key, body, terms, replace=replace)) is not None:
+        return created
     upload = store.begin(key, file.bytes, terms, replace=replace)
     try:
         _check(file, _parts(upload, file, part_bytes, min(store.lanes, LANES), told))
@@ -132,6 +138,4 @@ def _done(future: Future[None], size: int) -> int:
 
 def _check(file: ParcelFile, digest: hashlib._Hash) -> None:
     if digest.hexdigest() != file.sha256:
-        raise Transient(
-            f"{file.path} is not the file that was rendered ({file.sha256[:12]}...); nothing was delivered"
-        )
+        raise changed(file.path, file.sha256)
