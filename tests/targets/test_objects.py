@@ -177,17 +177,18 @@ def test_a_receiver_that_takes_the_file_at_once_has_it(corner, tmp_path, monkeyp
 def test_a_broken_connection_is_transient_and_the_next_attempt_makes_one_whole(
     way, tmp_path, monkeypatch, after, fault
 ):
-    monkeypatch.setattr(client, "CONNECT_SECONDS", 1)
-    for module in (client, reading, gcs):
-        monkeypatch.setattr(module, "SILENCE_SECONDS", 1)
-    monkeypatch.setattr(client, "ATTEMPTS", 2)
     one, parts = parcel(tmp_path), urlsplit(way.endpoint)
     with proxy_to(parts.port) as proxy:
         secrets = way.secrets(f"http://127.0.0.1:{proxy.port}{parts.path}")
         assert way.module.look(way.options(), one, secrets) is Seen.ABSENT  # the way is right
         proxy.fail(fault, after)
-        with pytest.raises(Transient):
-            way.module.deliver(way.options(), one, secrets, no_progress)
+        with monkeypatch.context() as impatient:
+            impatient.setattr(client, "ATTEMPTS", 2)
+            impatient.setattr(client, "CONNECT_SECONDS", 1)
+            for module in (client, reading, gcs):
+                impatient.setattr(module, "SILENCE_SECONDS", 1)
+            with pytest.raises(Transient):
+                way.module.deliver(way.options(), one, secrets, no_progress)
         assert proxy.faults
         assert way.names() == []
         proxy.heal()

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import urllib3
-
 from include.errors import LoyaltyError, Permanent, Transient
 
 ATTEMPTS = 5
@@ -24,7 +22,7 @@ BACKOFF_SECONDS = 0.3
 LONGEST_WAIT_SECONDS = 30.0
 # Of a connect, and of each piece that is sent: with a whole part at once, a slow line would look like a dead one.
 CONNECT_SECONDS = 10
-PIECE_BYTES = 128 << 10
+PIECE_BYTES = 256 << 10
 # Of one read; a server that says nothing for so long is taken for dead.
 SILENCE_SECONDS = 60
 LANES = 3
@@ -113,6 +111,8 @@ class Client:
     """Sends requests to one server, over TLS unless its address says http://; safe to share between threads."""
 
     def __init__(self, endpoint: str) -> None:
+        import urllib3
+
         parts = urlsplit(endpoint)
         self.host = parts.netloc
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=SILENCE_SECONDS)
@@ -130,6 +130,8 @@ class Client:
 
         make: returns the request, signed at this moment. It must be one that may arrive twice.
         """
+        import urllib3
+
         why, wait = "", 0.0
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -149,7 +151,7 @@ class Client:
             return _checked(Answer(reply.status, reply.headers, reply.data))
         raise Transient(f"{self.host}: {why}, {ATTEMPTS} times; is the address right, and the server up?")
 
-    def _asked(self, ask: Ask) -> urllib3.BaseHTTPResponse:
+    def _asked(self, ask: Ask) -> Any:
         more: dict[str, Any] = {"headers": dict(ask.headers), "redirect": False}
         if ask.size:
             more["headers"]["Content-Length"] = str(ask.size)
