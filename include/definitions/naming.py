@@ -23,7 +23,6 @@ PLACEHOLDERS: Mapping[str, str] = MappingProxyType({
     "date": "local date of the occurrence, as `2026-01-31`",
     "time": "local time of the occurrence, as `0600`",
     "revision": "0 for the first delivery of a period, then 1, 2, ...",
-    "sequence": "number of the delivery in the definition's chain, as `000042`",
     "part": "of a split export, the number of the file as `0001`, or the value of the field, with - for what a "
     "file name cannot hold; `_{part}` is added to a name without it",
 })  # fmt: skip

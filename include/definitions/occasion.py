@@ -61,7 +61,6 @@ def name_values(
     as_of: datetime,
     export: str | None = None,
     revision: int = 0,
-    sequence: int = 0,
 ) -> Mapping[str, str]:
     """Return a value for each placeholder of `naming.PLACEHOLDERS`, for one run."""
     where = zone(definition.timezone)
@@ -79,5 +78,4 @@ def name_values(
         "date": f"{clock:%Y-%m-%d}",
         "time": f"{clock:%H%M}",
         "revision": str(revision),
-        "sequence": f"{sequence:06d}",
     }

@@ -172,7 +172,7 @@ def _told_of(export: str | None) -> Iterator[None]:
 
 
 def _values(definition: ExportDefinition, export: str, run: RunRecord) -> dict[str, str]:
-    """Return the placeholders' values; the sequence is the revision's, since a name must not depend on the chain."""
+    """Return the placeholders' values; none depends on the chain, so a name is the same whenever it is made."""
     values = name_values(
         definition,
         occurrence=run.occurrence or run.as_of,

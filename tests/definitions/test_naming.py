@@ -21,7 +21,6 @@ VALUES = dict.fromkeys(PLACEHOLDERS, "x") | {
     "id": "daily",
     "period": "2026-01",
     "revision": 0,
-    "sequence": "000042",
 }
 KNOWN = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 
@@ -32,7 +31,7 @@ KNOWN = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
         ("{id}_{period}", ".csv.gz", "daily_2026-01.csv.gz"),
         ("{id}_{period}.csv", ".csv.gz", "daily_2026-01.csv.gz"),
         ("{id}_{period}.csv.gz", ".csv.gz", "daily_2026-01.csv.gz"),
-        ("Points {period} r{revision} ({sequence})", ".jsonl", "Points 2026-01 r0 (000042).jsonl"),
+        ("Points {period} r{revision} ({id})", ".jsonl", "Points 2026-01 r0 (daily).jsonl"),
         ("Größe-{period}", ".csv", "Größe-2026-01.csv"),
         ("残高_{period}", ".csv", "残高_2026-01.csv"),
     ],
