@@ -14,10 +14,10 @@ import pytest
 
 from include.targets.protocol import Outcome, no_progress
 from tests.servers import corners
+from tests.targets.kills import EVERY, KILLS
 from tests.targets.test_folder import parcel_of
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
-POINTS_PER_KIND = 24
 BIG = os.urandom(1 << 20) * 11
 NAMES = ["x.csv", "x.csv.manifest.json"]
 
@@ -53,9 +53,10 @@ def test_a_kill_at_any_point_shows_nothing_partial_and_the_next_attempt_makes_on
 ):
     points = int(kill_at(corners.corner(kind), source, 1_000_000, streamed)[1])
     # The pieces of bodies are many and alike: some of them, and all of the first and last points.
-    middle = random.Random(20260401).sample(range(4, points - 12), POINTS_PER_KIND - 16)
+    middle = random.Random(20260401).sample(range(4, points - 12), KILLS // 10)
+    step = 1 if EVERY else 2
     seen = set()
-    for point in [*range(4), *sorted(middle), *range(points - 12, points)]:
+    for point in [*range(0, 4, step), *sorted(middle), *range(points - 11, points, step)]:
         corner = corners.corner(kind)
         assert kill_at(corner, source, point, streamed)[0] == -signal.SIGKILL
         seen.add(len(check_after_kill(corner)))
