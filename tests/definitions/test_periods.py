@@ -190,9 +190,7 @@ def test_a_day_whose_midnight_was_skipped_is_a_whole_day():
 def test_name_values_speak_local_time():
     one = definition(period="previous_month", schedule=DAILY)
     at = paris("2026-10-08T06:00")
-    values = name_values(
-        one, occurrence=at, interval=interval_for(one, at), as_of=as_of_for(one, at)
-    )
+    values = name_values(one, occurrence=at, interval=interval_for(one, at), as_of=as_of_for(one, at))
     assert values == {
         "id": "x", "export": "x", "name": "X-y", "period": "2026-09", "start": "2026-09-01", "end": "2026-10-01", "as_of": "2026-10-01",
         "date": "2026-10-08", "time": "0600", "revision": "0",
