@@ -5,12 +5,13 @@ The dashboard's files are about one program: give its id as the option `programs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.layouts.layout import Layout, LayoutColumn, made, same
+from include.layouts.layout import Layout, LayoutColumn, empty, made, same
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.shaping import paths
@@ -34,6 +35,16 @@ def _entry_type(batch: pa.RecordBatch) -> pa.Array:
     adds = pc.greater(batch.column("points"), 0)
     signed = pc.if_else(adds, "addition", "subtraction")
     return pc.if_else(pc.equal(batch.column("type").cast(pa.string()), "expired"), "expire", signed)
+
+
+def _rfc3339(source: str, instead: str) -> Callable[[pa.RecordBatch], pa.Array]:
+    """Return what writes an instant as the import reads it, to the second; `instead` where there is none."""
+
+    def make(batch: pa.RecordBatch) -> pa.Array:
+        whole = pc.floor_temporal(batch.column(source), unit="second").cast(pa.timestamp("s", tz="UTC"))
+        return pc.fill_null(pc.strftime(whole, format="%Y-%m-%dT%H:%M:%SZ"), instead)
+
+    return make
 
 
 def _detail(header: str) -> LayoutColumn:
@@ -79,6 +90,20 @@ LAYOUTS = MappingProxyType({
             _detail("flags"),
             _detail("transactionUUID"),
         ),
+    ),
+    # Open lots as a points import takes them: a program moves with its dates. Of customers: filter card_id is_unknown.
+    "import_points": Layout(
+        "lots",
+        (
+            same("customerprofileid", ID, "customer_id"),
+            same("amount", POINTS, "remaining"),
+            made("startdate", TEXT, ("activates_at",), _rfc3339("activates_at", "immediate")),
+            made("expirydate", TEXT, ("expires_at",), _rfc3339("expires_at", "unlimited")),
+            empty("validityDuration", beside="lot_id"),
+            same("subledgerid", ID, "subledger_id"),
+            same("reason", ID, "lot_id"),
+        ),
+        MappingProxyType({"open_only": True}),
     ),
     "join_dates": Layout(
         "join_dates",

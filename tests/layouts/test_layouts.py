@@ -36,6 +36,7 @@ HEADERS = {
     "pendingBalance, expiredBalance, spentBalance",
     "talon_one.customer_ledger": "customerprofileid, customersessionid, rulesetid, rulename, programid, type, name, "
     "subledgerid, startdate, expirydate, id, created, amount, archived, campaignid, flags, transactionUUID",
+    "talon_one.import_points": "customerprofileid, amount, startdate, expirydate, validityDuration, subledgerid, reason",
     "talon_one.join_dates": "loyaltyProgramID, profileIntegrationID, joinDate",
     "talon_one.customer_tiers": "programid, subledgerid, customerprofileid, tiername, startdate, expirydate",
     "talon_one.cards": "identifier, created, status, userpercardlimit, customerprofileids, blockreason, generated, "
