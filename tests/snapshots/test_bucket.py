@@ -11,22 +11,18 @@ from include.errors import LoyaltyError, Permanent
 from include.snapshots import bucket as module
 from include.snapshots import extract
 from include.snapshots.store import Missing, Store
-from tests.servers import buckets
+from tests.servers import corners
 from tests.snapshots.ledgers import NEEDS, Desk, ledger
 
 pytestmark = pytest.mark.servers
 LARGE = module.LARGE_BYTES + 1
 
 
-@pytest.fixture(scope="module", params=[buckets.s3, buckets.gs, buckets.abfs], ids=lambda kind: kind.__name__)
-def served(request, tmp_path_factory):
-    try:
-        with request.param(tmp_path_factory.mktemp(request.param.__name__)) as found:
-            yield found
-    except buckets.NotInstalled as missing:
-        if os.environ.get("CI"):
-            pytest.fail(f"{missing} is not installed")
-        pytest.skip(f"{missing} is not installed")
+@pytest.fixture(scope="module", params=corners.KINDS)
+def served(request):
+    return corners.corner(
+        request.param
+    ).served  # one server of each kind for all tests: two of S3 do not get on
 
 
 @pytest.fixture
