@@ -186,11 +186,29 @@ def diff(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of a definition."""
+def schema(
+    manifest: Annotated[
+        Path | None,
+        typer.Argument(help="Manifest of a delivery in XML; left out: the JSON schema of a definition."),
+    ] = None,
+) -> None:
+    """Print the JSON schema of a definition, or the XML schema of the XML files of a delivery."""
     from include.definitions.model import json_schema
 
-    document(json_schema())
+    if manifest is None:
+        document(json_schema())
+        return
+    from include.formats import xml
+    from include.formats.manifest import read_manifest
+
+    files = read_manifest(manifest).files
+    found = [file for file in files if file.format == xml.KIND and file.holds == "rows"]
+    schemas = {xml.schema(file.written_columns(), xml.Options.model_validate(file.options)) for file in found}
+    if len(schemas) != 1:
+        right = "must be of one export in XML"
+        formats = ", ".join(f"{file.export or file.name} in {file.format}" for file in files)
+        raise BadInput([Problem(str(manifest), formats, right, "no_schema")])
+    typer.echo(schemas.pop().decode(), nl=False)
 
 
 def find(name: str) -> Any:

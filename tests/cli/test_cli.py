@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -163,6 +164,38 @@ def test_validating_tells_of_connections_and_keys(loyalty: Loyalty, home: Path) 
     assert refused.code == 2
     assert "AIRFLOW_CONN_OUR_KEY" in refused.error
     assert "finance.asc" in refused.error
+
+
+@pytest.mark.slow
+def test_the_schema_of_a_delivered_xml_file_validates_it(loyalty: Loyalty, home: Path) -> None:
+    path = home / "exports" / "balances.yaml"
+    path.write_text(path.read_text() + "file: {format: xml, compression: none}\n")
+    assert (
+        loyalty("export", "run", "balances", "--as-of", "2026-03-01T00:00:00Z", "--out", str(home)).code == 0
+    )
+    [manifest] = home.glob("*.xml.manifest.json")
+    printed = loyalty("export", "schema", str(manifest))
+    assert printed.code == 0, printed.error
+    (home / "balances.xsd").write_text(printed.out)
+    data = manifest.with_name(manifest.name.removesuffix(".manifest.json"))
+    command = ["xmllint", "--noout", "--schema", str(home / "balances.xsd"), str(data)]
+    if shutil.which("xmllint") is None:
+        pytest.skip("xmllint is not installed")
+    assert subprocess.run(command, check=False).returncode == 0
+    data.write_text(data.read_text().replace("<active>", "<active>x", 1))
+    assert subprocess.run(command, check=False).returncode != 0
+
+
+@pytest.mark.slow
+def test_a_delivery_that_is_not_xml_has_no_xml_schema(loyalty: Loyalty, home: Path) -> None:
+    assert (
+        loyalty("export", "run", "balances", "--as-of", "2026-03-01T00:00:00Z", "--out", str(home)).code == 0
+    )
+    [manifest] = home.glob("*.manifest.json")
+    refused = loyalty("export", "schema", str(manifest))
+    assert refused.code == 2
+    assert "must be of one export in XML" in refused.error
+    assert "in csv" in refused.error
 
 
 @pytest.mark.slow
