@@ -202,11 +202,15 @@ class ExportDefinition(Content):
         return (Part.model_construct(id=self.id, model=self.model or "", **own).named(NAME),)
 
     @property
+    def follows_deliveries(self) -> bool:
+        """Whether a run's period begins where the last one that was delivered ended."""
+        return self.period is not None and self.period.kind == "since_last_delivery"
+
+    @property
     def looks_back(self) -> bool:
         """Whether a run depends on what was delivered before it: then runs go one after another."""
-        since = self.period is not None and self.period.kind == "since_last_delivery"
         conditions = bool(self.conditions.only_when_changed or self.conditions.alerts)
-        return since or conditions or any(part.compare is not None for part in self.parts)
+        return self.follows_deliveries or conditions or any(part.compare is not None for part in self.parts)
 
     @property
     def name_template(self) -> str:

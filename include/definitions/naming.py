@@ -89,25 +89,7 @@ def _name_problems(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _allowed(character: str) -> bool:
-    return character in _PUNCTUATION or unicodedata.category(character) in (
-        "Lu",
-        "Ll",
-        "Lt",
-        "Lm",
-        "Lo",
-        "Mn",
-        "Mc",
-        "Nd",
-    )
-
-
-def folder_problems(path: str) -> list[tuple[str, str]]:
-    """Return `(code, what would be right)` for a relative folder path with `/` between its names."""
-    if path.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", path):
-        return [("absolute_path", "must be relative, without a leading / or drive")]
-    if any(part == ".." for part in re.split(r"[/\\]", path)):
-        return [("path_leaves_root", "must not hold ..")]
-    return [problem for part in path.strip("/").split("/") if path for problem in name_problems(part)]
+    return character in _PUNCTUATION or unicodedata.category(character) in _CATEGORIES
 
 
 def slug(text: str) -> str:

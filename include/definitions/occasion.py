@@ -1,9 +1,9 @@
-"""What one occurrence means for a definition: its interval, its instant T, and when it can begin."""
+"""What one occurrence means for a definition: its interval, its instant T, and what its files are called by."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from include.definitions.model import ExportDefinition
 from include.definitions.naming import slug
@@ -45,12 +45,6 @@ def as_of_for(definition: ExportDefinition, occurrence: datetime) -> datetime:
         if definition.as_of == f"end_of_this_{unit}":
             return start_of(first_of_next(unit, today), where)
     return occurrence.astimezone(UTC)
-
-
-def ready_at(definition: ExportDefinition, occurrence: datetime, *, settle_delay: timedelta) -> datetime:
-    """Return the earliest instant at which the run can read: T plus the delay, the definition's own first."""
-    delay = settle_delay if definition.settle_delay is None else definition.settle_delay
-    return as_of_for(definition, occurrence) + delay
 
 
 def name_values(

@@ -177,10 +177,7 @@ def label(interval: Interval, where: ZoneInfo) -> str:
         return f"{point_label(interval.start, where)}_{point_label(interval.end, where)}"
     for unit in ("day", "month", "quarter", "year"):
         if first == first_of(unit, first) and last == first_of_next(unit, first) - timedelta(days=1):
-            quarter = f"{first.year}-Q{(first.month + 2) // 3}"
-            return {"day": f"{first}", "month": f"{first:%Y-%m}", "quarter": quarter, "year": f"{first:%Y}"}[
-                unit
-            ]
+            return _unit_label(unit, first)
     return f"{first}_{last}"
 
 

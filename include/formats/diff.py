@@ -25,7 +25,6 @@ from include.ledger.columns import Column
 from include.shaping.engine import Engine
 
 CHANGE = Column("change", FieldType.ENUM)
-KINDS = ("added", "removed", "before", "after")
 _ROWS_AT_ONCE = 20_000
 _SUMMED = {FieldType.POINTS, FieldType.MONEY}
 # How the texts of numbers become what a format takes.

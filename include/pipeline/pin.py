@@ -43,7 +43,7 @@ def pin(
     if problems:
         raise BadInput(problems)
     secrets_of(context, definition)  # what it refuses, it refuses before anything is read
-    if _follows_deliveries(definition) and occurrence is not None and as_of is None and end is None:
+    if definition.follows_deliveries and occurrence is not None and as_of is None and end is None:
         # What was delivered last has moved on since this run was first made.
         pinned = context.state.runs.of_occurrence(
             definition.id, version(definition), occurrence, revision=revision, dry_run=dry_run
@@ -125,15 +125,11 @@ def _last_delivered_end(
     context: Context, definition: ExportDefinition, occurrence: datetime
 ) -> datetime | None:
     """Return the end of the newest period that was delivered before the occurrence."""
-    if not _follows_deliveries(definition):
+    if not definition.follows_deliveries:
         return None
     done = context.state.runs.list(definition_id=definition.id, status=RunStatus.DONE, limit=1000)
     ends = [run.end for run in done if run.end is not None and run.end < occurrence and not run.dry_run]
     return max(ends, default=None)
-
-
-def _follows_deliveries(definition: ExportDefinition) -> bool:
-    return definition.period is not None and definition.period.kind == "since_last_delivery"
 
 
 def _refuse_too_early(

@@ -129,12 +129,3 @@ def manifest_key(key: str, generation: int) -> str:
 def attempt_folder(key: str, attempt: str) -> str:
     """Return the folder into which one attempt writes."""
     return f"{source_folder(key)}/attempts/{attempt}"
-
-
-def merged(*needs: Needs) -> dict[str, tuple[str, ...]]:
-    """Return the needs of several reports as one."""
-    columns: dict[str, set[str]] = {}
-    for need in needs:
-        for relation, names in need.items():
-            columns.setdefault(relation, set()).update(names)
-    return {relation: tuple(sorted(names)) for relation, names in sorted(columns.items())}

@@ -38,7 +38,6 @@ CAPABILITIES = Capabilities(
 LONGEST_LINK = timedelta(days=7)
 OURS = ("sha256", "delivery_key")
 _PROBE = b"A probe; it can be deleted."
-_PROBE_TERMS = Terms("text/plain")
 
 
 def _prefix(text: str) -> str:

@@ -10,7 +10,6 @@ from include.definitions.naming import (
     MAX_BYTES,
     PLACEHOLDERS,
     file_name,
-    folder_problems,
     name_problems,
     slug,
     template_problems,
@@ -92,20 +91,6 @@ def test_a_value_cannot_bring_in_a_placeholder_or_a_path():
         file_name("{id}{period}", {"id": "../x", "period": "1"}, ".csv")
     with pytest.raises(BadInput, match="not U\\+007B"):
         file_name("{id}{period}", {"id": "{name}", "period": "1"}, ".csv")
-
-
-@pytest.mark.parametrize(
-    ("path", "code"),
-    [("/etc", "absolute_path"), ("C:\\x", "absolute_path"), ("a/../b", "path_leaves_root"), ("a//b", "empty_name"),
-     (".hidden/a", "hidden_name"), ("a/nul", "device_name")],
-)  # fmt: skip
-def test_folders_refused(path, code):
-    assert code in [found for found, _ in folder_problems(path)]
-
-
-@pytest.mark.parametrize("path", ["", "finance", "finance/2026 closing/points", "finance/"])
-def test_folders(path):
-    assert folder_problems(path) == []
 
 
 @given(st.text(max_size=120))

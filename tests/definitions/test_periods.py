@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from include.definitions.load import from_document
-from include.definitions.occasion import as_of_for, interval_for, name_values, ready_at
+from include.definitions.occasion import as_of_for, interval_for, name_values
 from include.definitions.periods import MEANINGS, Interval, Period, PeriodKind, label, period, point_label
 from include.definitions.zones import start_of, zone
 
@@ -120,14 +120,10 @@ def test_since_the_last_delivery_and_in_a_backfill_since_the_previous_occurrence
     assert interval_for(one, at, last_delivered_end=paris("2026-12-01T06:00")) == Interval(before, at)
 
 
-def test_a_run_on_the_last_day_waits_for_the_end_of_the_month():
+def test_a_run_on_the_last_day_is_about_the_end_of_the_month():
     one = definition(period="this_month", schedule={"kind": "monthly", "days": ["last"], "time": "06:00"})
     at = paris("2026-10-31T06:00")
     assert as_of_for(one, at) == paris("2026-11-01")
-    assert ready_at(one, at, settle_delay=timedelta(minutes=5)) == paris("2026-11-01T00:05")
-    assert ready_at(
-        definition(**one.document() | {"settle_delay": "2h"}), at, settle_delay=timedelta(0)
-    ) == paris("2026-11-01T02:00")
 
 
 @pytest.mark.parametrize(

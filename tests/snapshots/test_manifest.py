@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from include.snapshots.manifest import SnapshotManifest, SnapshotRelation, SnapshotTotals, merged, source_key
+from include.snapshots.manifest import SnapshotManifest, SnapshotRelation, SnapshotTotals, source_key
 
 R = datetime(2026, 7, 1, 0, 5, tzinfo=UTC)
 MANIFEST = SnapshotManifest(
@@ -60,7 +60,3 @@ def test_a_mapping_makes_another_ledger():
     assert (
         len({source_key("a", None), source_key("b", None), source_key("a", "m"), source_key("a", "n")}) == 4
     )
-
-
-def test_needs_are_joined():
-    assert merged({"a": ("y", "x")}, {"a": ("x",), "b": ()}) == {"a": ("x", "y"), "b": ()}
