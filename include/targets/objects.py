@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets as tokens
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -185,6 +185,45 @@ def clean(store: ObjectStore, options: ObjectOptions, older_than: timedelta) -> 
             delete(store, key)
             removed.append(key)
     return removed
+
+
+class ObjectTarget:
+    """What the file of a kind of object store offers (see `protocol.Target`), made of how it opens one."""
+
+    def __init__(
+        self, kind: str, store: Callable[[Any, Secrets], ObjectStore], terms: Callable[[Any], Terms]
+    ) -> None:
+        self._kind, self._store, self._terms = kind, store, terms
+
+    def connections(self, options: ObjectOptions) -> tuple[str, ...]:
+        """Return the one connection."""
+        return (options.connection,)
+
+    def deliver(
+        self, options: ObjectOptions, parcel: Parcel, secrets: Secrets, progress: Progress
+    ) -> Receipt:
+        """Bring the files there, in order."""
+        return deliver(
+            self._kind, self._store(options, secrets), options, self._terms(options), parcel, progress
+        )
+
+    def look(self, options: ObjectOptions, parcel: Parcel, secrets: Secrets) -> Seen:
+        """Say what is there."""
+        return look(self._store(options, secrets), options, parcel)
+
+    def test(self, options: ObjectOptions, secrets: Secrets) -> list[Problem]:
+        """Try it with a probe."""
+        return test(self._store(options, secrets), options, self._terms(options))
+
+    def link(
+        self, options: ObjectOptions, parcel: Parcel, secrets: Secrets, expires: timedelta
+    ) -> dict[str, str]:
+        """Return a signed address by file name (see `link`)."""
+        return link(self._store(options, secrets), options, parcel, expires)
+
+    def clean(self, options: ObjectOptions, secrets: Secrets, older_than: timedelta) -> list[str]:
+        """Remove what killed deliveries left (see `clean`)."""
+        return clean(self._store(options, secrets), options, older_than)
 
 
 def _outcome(

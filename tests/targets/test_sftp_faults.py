@@ -24,26 +24,17 @@ from include.errors import LoyaltyError, Transient
 from include.targets import sftp
 from include.targets.protocol import Outcome, Parcel, no_progress
 from include.targets.ssh.remote import Remote
-from tests.servers.openssh import NAME, NotInstalled, Sshd, sshd
+from tests.servers.openssh import NAME, Sshd
 from tests.servers.proxy import Fault, Proxy, proxy_to
 from tests.targets.kills import EVERY, KILLS
+from tests.targets.sftp_server import NAMES, server
 from tests.targets.test_folder import check_after_kill, parcel_of, source
 
-__all__ = ["source"]  # the fixture
+__all__ = ["server", "source"]  # fixtures
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
-NAMES = ["x.csv", "x.csv.manifest.json"]
 MEMORY_BYTES = 64 << 20
 # More than the 512 MB after which keys are exchanged anew.
 LARGE_BYTES = 560 << 20
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Sshd]:
-    try:
-        with sshd() as running:
-            yield running
-    except NotInstalled as missing:
-        pytest.skip(f"not installed: {missing}")
 
 
 @pytest.fixture
