@@ -22,6 +22,7 @@ class RunStatus(StrEnum):
 
     PINNED = "pinned"
     RUNNING = "running"
+    RENDERED = "rendered"
     DONE = "done"
     FAILED = "failed"
 
@@ -127,7 +128,13 @@ class Runs:
 
     def pin_artefacts(self, run_key: str, artefacts: Sequence[dict[str, Any]]) -> RunRecord:
         """Keep the rendered files unless some are kept already; return the run with those that count."""
-        return self._first(run_key, "artefacts", list(artefacts))
+        self._first(run_key, "artefacts", list(artefacts))
+        # A late attempt must not open a run again that is settled.
+        unsettled = RUNS.c.status.in_([RunStatus.PINNED.value, RunStatus.RUNNING.value])
+        with self._database.write() as connection:
+            made = update(RUNS).where(RUNS.c.run_key == run_key, unsettled)
+            connection.execute(made.values(status=RunStatus.RENDERED.value, updated_at=Now()))
+        return self.get(run_key)
 
     def progress(self, run_key: str, stage: str, rows_done: int, rows_total: int | None = None) -> None:
         """Say how far the run is; `rows_total` is None while nobody knows."""

@@ -72,6 +72,14 @@ def test_snapshot_and_artefacts_are_set_once(remembered):
     assert remembered.runs.pin_artefacts(key, []).artefacts == [{"key": "a"}]
 
 
+def test_a_rendered_run_says_so_until_it_is_settled(remembered):
+    key = remembered.runs.pin(run()).run_key
+    remembered.runs.progress(key, "book", 1)
+    assert remembered.runs.pin_artefacts(key, [{"key": "a"}]).status is RunStatus.RENDERED
+    remembered.runs.finish(key, RunStatus.DONE)
+    assert remembered.runs.pin_artefacts(key, [{"key": "b"}]).status is RunStatus.DONE
+
+
 def test_a_lost_snapshot_is_let_go_only_while_nothing_was_rendered(remembered):
     key = remembered.runs.pin(run()).run_key
     remembered.runs.pin_snapshot(key, "lost")
