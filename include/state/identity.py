@@ -15,7 +15,7 @@ from pathlib import Path
 
 DISTRIBUTION = "loyalty-ledger-exports"
 # The layers whose code decides the bytes of a file.
-DECIDING = ("ledger", "definitions", "reports", "snapshots", "formats")
+DECIDING = ("ledger", "definitions", "shaping", "layouts", "reports", "snapshots", "formats", "pipeline")
 
 
 def request_key(

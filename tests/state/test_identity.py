@@ -1,6 +1,7 @@
 """Keys: the same request has the same key anywhere, and nothing else has it."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,10 @@ def test_the_code_version_names_release_and_code():
     released, _, code = identity.code_version().partition("+")
     assert released
     assert len(code) == 12
+
+
+def test_every_package_either_decides_bytes_or_is_known_not_to():
+    include = Path(identity.__file__).parents[1]
+    packages = {path.name for path in include.iterdir() if any(path.glob("*.py"))}
+    others = {"targets", "state", "orchestration", "cli", "sample"}
+    assert packages == others | set(identity.DECIDING)
