@@ -34,18 +34,18 @@ class Earlier:
         """Return the files of one export that hold its rows."""
         return [file for file in self.manifest.files if file.export == export and file.holds == "rows"]
 
-    def side(self, export: str | None, folder: Path) -> Side | None:
-        """Bring the files of one export to this machine; None where there are none."""
+    def side(self, export: str | None, folder: Path) -> Side:
+        """Bring the files of one export to this machine."""
         folder.mkdir(parents=True, exist_ok=True)
         files = [(folder / entry.name, entry) for entry in self.entries(export)]
         kept = {each["name"]: each["key"] for each in self.run.files}
         if self.manifest.bundle is None:
             for path, entry in files:
                 self.context.store.get_to(kept[entry.name], path)
-        elif files:
+        else:
             archive = folder / self.manifest.bundle.name
             unpack_bundle(self.context.store.get_to(kept[archive.name], archive), folder)
-        return Side(files) if files else None
+        return Side(files)
 
 
 def earlier(context: Context, run: RunRecord) -> Earlier | None:
@@ -95,14 +95,14 @@ def compared(
         for part in prepared:
             own = [each for each in written if each.entry.export == part.export]
             asked = part.part.compare
-            before = last.side(part.export, scratch / f"last-{part.part.id}") if asked and last else None
-            if asked is None or before is None or not own:
+            if asked is None or last is None or not own or not_comparable(part, own, last):
                 yield from own
                 continue
+            before = last.side(part.export, scratch / f"last-{part.part.id}")
             after = Side([(each.path, each.entry) for each in own])
             difference = stack.enter_context(Difference(before, after, asked.key, scratch))
             told = Changes(
-                against=last.manifest.sha256() if last else "",
+                against=last.manifest.sha256(),
                 added=difference.added,
                 removed=difference.removed,
                 changed=difference.changed,
@@ -114,11 +114,39 @@ def compared(
                 yield _changes_file(part, difference)
 
 
+def not_comparable(part: Prepared, own: Sequence[Written], last: Earlier) -> str | None:
+    """Return why an export cannot be compared with its last delivery, which another definition may have made."""
+    then = last.entries(part.export)
+    name = part.export or part.part.id
+    if not then:
+        return f"{name}: nothing to compare with, since the last delivery did not have it"
+    if any(entry.encryption for entry in then):
+        return f"{name}: not compared, since only its recipients can read the last delivery"
+    before, after = ([column.name for column in entry.columns] for entry in (then[0], own[0].entry))
+    if before != after:
+        return (
+            f"{name}: not compared, since the columns of the last delivery were others: {', '.join(before)}"
+        )
+    return None
+
+
 def _changes_file(part: Prepared, difference: Difference) -> Written:
     path = part.path("changes") if part.split else part.path(ending="_changes")
     made = artefact.write(path, difference.written, difference.batches(), part.file, part.secrets)
     entry = file_entry(made, difference.written, part.file, export=part.export)
     return Written(path, entry.model_copy(update={"holds": "changes"}))
+
+
+def not_compared(
+    prepared: Sequence[Prepared], written: Sequence[Written], last: Earlier | None
+) -> tuple[str, ...]:
+    """Return a sentence for every export that should be compared with its last delivery and cannot."""
+    if last is None:
+        return ()
+    asked = [part for part in prepared if part.part.compare is not None]
+    own = [[each for each in written if each.entry.export == part.export] for part in asked]
+    reasons = (not_comparable(part, files, last) for part, files in zip(asked, own, strict=True) if files)
+    return tuple(reason for reason in reasons if reason)
 
 
 def alerts(

@@ -61,7 +61,7 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
         rows = [each.entry for each in written]
         if reason := changes.reason_to_skip(definition.conditions, rows, last):
             return [{"skipped": reason}]
-        alerts = changes.alerts(definition, rows, last)
+        alerts = changes.alerts(definition, rows, last) + changes.not_compared(prepared, written, last)
         written = list(changes.compared(prepared, written, last, scratch))
         bundle = _bundle(definition, run, written, scratch)
         paths = list(dict.fromkeys(each.path for each in written))

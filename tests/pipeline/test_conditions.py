@@ -94,6 +94,22 @@ def test_a_file_is_compared_with_the_one_delivered_last(
 
 
 @pytest.mark.slow
+def test_a_definition_whose_columns_changed_is_delivered_and_says_that_it_was_not_compared(
+    context: Context, define: Define, tmp_path: Path
+) -> None:
+    compare = {"key": ["holder_id"]}
+    whole(context, define(fields=["holder_id", "active"], compare=compare), occurrence=FIRST)
+    changed = define(fields=["holder_id", "active", "pending"], compare=compare)
+    _, summary = whole(context, changed, occurrence=SECOND)
+    assert summary["status"] == "done"
+    second = manifest(tmp_path, "balances_2026-03-03T0600.csv.gz")
+    assert second.files[0].changes is None
+    assert second.alerts == (
+        "balances: not compared, since the columns of the last delivery were others: holder_id, active",
+    )
+    assert summary["files"][0]["told"] == list(second.alerts)
+
+
 def test_a_run_that_repeats_the_last_file_is_skipped_and_done(
     context: Context, define: Define, tmp_path: Path
 ) -> None:
