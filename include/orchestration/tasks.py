@@ -51,6 +51,7 @@ def pin(definition: ExportDefinition, airflow: Mapping[str, Any]) -> list[dict[s
             end=wish.end,
             dry_run=wish.dry_run,
             backfill=str(getattr(run.run_type, "value", run.run_type)) == "backfill",
+            requested_by=run.triggering_user_name,
         )
     airflow["ti"].xcom_push("run_key", record.run_key)
     airflow["ti"].xcom_push("run", record.model_dump(mode="json", include=SHOWN))

@@ -54,7 +54,7 @@ def deliver(context: Context, run_key: str, target_index: int, progress: Progres
     if not claim.taken:
         raise NeedsPerson(f"{target.label}: {claim.message}")
     with _recorded(context, claim), Heartbeat(lambda: deliveries.renew(claim), CLAIM / 3) as beat:
-        with _parcel(context, run, key) as parcel:
+        with _parcel(context, run, claim) as parcel:
             deliveries.ready(claim, **_figures(run.files))
             receipt = _send(context, claim, target, parcel, progress)
         beat.check()
@@ -118,9 +118,13 @@ def _recorded(context: Context, claim: Claim) -> Iterator[None]:
 
 
 @contextmanager
-def _parcel(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
+def _parcel(context: Context, run: RunRecord, claim: Claim) -> Iterator[Parcel]:
     """Bring the artefacts to this machine and check that they are what was rendered."""
-    with working_folder(context.settings.scratch, f"deliver-{key[:24]}") as scratch:
+
+    def record(receipt: Receipt) -> None:
+        context.state.deliveries.record(claim, receipt.model_dump(mode="json"))
+
+    with working_folder(context.settings.scratch, f"deliver-{claim.key[:24]}") as scratch:
         files = []
         for each in run.files:
             path = context.store.path(each["key"]) or context.store.get_to(
@@ -128,7 +132,8 @@ def _parcel(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
             )
             _check(path, each)
             files.append(ParcelFile(path, each["name"], each["sha256"], each["bytes"], each["media_type"]))
-        yield Parcel(files, key, _about(run))
+        accepted = None if claim.receipt is None else Receipt.model_validate(claim.receipt)
+        yield Parcel(files, claim.key, _about(run), claim.may_have_sent, accepted, record)
 
 
 def _about(run: RunRecord) -> About:

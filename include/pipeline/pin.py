@@ -31,8 +31,11 @@ def pin(
     dry_run: bool = False,
     backfill: bool = False,
     revision: int = 0,
+    requested_by: str | None = None,
 ) -> RunRecord:
     """Return the run for an occurrence, or for an as-of or interval by hand; the one pinned first, if there is one.
+
+    requested_by: who asked for it, None for the schedule.
 
     Raises BadInput for a definition or instants that cannot be, and NotYet before T plus the settle delay.
     """
@@ -73,6 +76,7 @@ def pin(
         known_at=known_at or max(moment, on_grid),
         revision=revision,
         dry_run=dry_run,
+        requested_by=requested_by,
     )
     if known_at is not None:
         key = request_key(

@@ -127,6 +127,10 @@ class Deliveries:
         """Record, before the first byte leaves, that the target may see something from now on."""
         self._write(claim, {"state": "sending", "may_have_sent": True}, alive=True)
 
+    def record(self, claim: Claim, receipt: dict[str, Any]) -> None:
+        """Keep what the target has taken so far; the next attempt gets it."""
+        self._write(claim, {"receipt": receipt}, alive=True)
+
     def confirmed(self, claim: Claim, receipt: dict[str, Any]) -> None:
         """Record that the target holds exactly our bytes."""
         self._close(claim, DeliveryState.CONFIRMED, None, receipt=receipt)

@@ -30,9 +30,8 @@ class RunStatus(StrEnum):
 class RunRecord(BaseModel):
     """One run. `as_of` is T, `known_at` is K; `[start, end)` is the reporting period where there is one.
 
-    Keys left empty are computed when the run is pinned. `artefacts` are the rendered files, or one entry that
-    says why there are none to send; `rows_done` of
-    `rows_total` belong to `stage`.
+    Keys left empty are computed when the run is pinned. `requested_by` is who asked for it by hand. `artefacts` are the
+    rendered files, or one entry that says why there are none to send; `rows_done` of `rows_total` belong to `stage`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +48,7 @@ class RunRecord(BaseModel):
     known_at: AwareDatetime
     revision: int = 0
     dry_run: bool = False
+    requested_by: str | None = None
     snapshot_id: str | None = None
     artefacts: list[dict[str, Any]] | None = None
     status: RunStatus = RunStatus.PINNED

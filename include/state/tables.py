@@ -119,6 +119,7 @@ RUNS = Table(
     Column("known_at", Instant, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("dry_run", Boolean, nullable=False),
+    Column("requested_by", NAME),
     Column("snapshot_id", NAME),
     Column("artefacts", DOCUMENT),
     Column("status", String(16), nullable=False),
@@ -194,4 +195,62 @@ CHAIN = Table(
     Column("previous_sha256", KEY),
     Column("created_at", Instant, nullable=False),
     PrimaryKeyConstraint("definition_id", "sequence"),
+)
+
+AUDIT = Table(
+    "loyalty_audit",
+    METADATA,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", NAME, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", DOCUMENT, nullable=False),
+    Column("previous_sha256", KEY),
+    Column("sha256", KEY, nullable=False),
+)
+
+LINKS = Table(
+    "loyalty_links",
+    METADATA,
+    Column("token_sha256", KEY, primary_key=True),
+    Column("delivery_key", KEY, nullable=False, index=True),
+    Column("run_key", KEY, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("recipient", NAME, nullable=False),
+    Column("login", Boolean, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("code_sha256", KEY),
+    Column("code_expires_at", Instant),
+    Column("code_attempts", Integer, nullable=False),
+    Column("downloads", Integer, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+NOTICES = Table(
+    "loyalty_notices",
+    METADATA,
+    Column("key", KEY, primary_key=True),
+    Column("event", String(32), nullable=False),
+    Column("definition_id", NAME),
+    Column("run_key", KEY, index=True),
+    Column("channel", String(32), nullable=False),
+    Column("recipient", NAME, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("message", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+ERASURES = Table(
+    "loyalty_erasures",
+    METADATA,
+    Column("customer_sha256", KEY, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("requested_by", NAME, nullable=False),
+    Column("detail", DOCUMENT, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,11 +45,18 @@ class Parcel:
     """The files of one delivery, in the order in which they become visible: data first, its manifest after.
 
     key: the delivery's key; temporary names hold it, so that a retry finds what an earlier attempt left.
+    in_doubt: an earlier attempt began to send, and nobody wrote down how it ended. Who can look, looks.
+    accepted: what earlier attempts wrote down by `record`. record: call it with what the target has taken so far, and
+    before each step that cannot be looked at afterwards.
     """
 
     files: Sequence[ParcelFile]
     key: str
     about: About = field(default_factory=About)
+    in_doubt: bool = False
+    accepted: Receipt | None = None
+    record: Callable[[Receipt], None] = field(default=lambda _receipt: None)
+    links: Links | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,18 @@ class ParcelFile:
     sha256: str
     bytes: int
     media_type: str
+    personal: bool = False
+    """Whether it holds personal data that its reader can read: not encrypted, masked or pseudonymised."""
+
+
+class Links(Protocol):
+    """Addresses from which one recipient can download a file of the parcel until they expire."""
+
+    def page(self, file: ParcelFile, recipient: str, expires: timedelta, *, login: bool) -> str:
+        """Return the address of a page: login: for who has one; else it mails a one-time code to the recipient."""
+
+    def signed(self, file: ParcelFile, target: str, expires: timedelta) -> str:
+        """Return an address of the object that another target of the definition holds, without any login."""
 
 
 class Seen(StrEnum):
@@ -90,6 +110,26 @@ class Accepted(BaseModel):
     outcome: Outcome
 
 
+class Answer(StrEnum):
+    """What became of a message to one recipient."""
+
+    SENDING = "sending"  # handed over, and no answer written down yet
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    LATER = "later"
+    UNKNOWN = "unknown"
+
+
+class Recipient(BaseModel):
+    """One recipient of a message, and what their server said."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str
+    answer: Answer
+    said: str = ""
+
+
 class Receipt(BaseModel):
     """What the target holds after a delivery. `place` in it never holds a secret."""
 
@@ -98,6 +138,7 @@ class Receipt(BaseModel):
     target: str
     key: str
     files: tuple[Accepted, ...]
+    recipients: tuple[Recipient, ...] = ()
 
 
 @dataclass(frozen=True)
