@@ -6,14 +6,17 @@ variable `AIRFLOW_CONN_NAME`, as JSON or as a URI in Airflow's own form; tasks r
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from include.errors import BadInput, Problem
 
@@ -24,8 +27,22 @@ HIDDEN = "***"
 _EXTRA_KEY = "__extra__"
 # Variables that hold secrets, by how their names begin.
 _PRIVATE = (PREFIX, "AIRFLOW_VAR_", "AIRFLOW__", "LOYALTY_LEDGER_URL", "LOYALTY_STATE_URL")
+# What a key file says besides its secrets: whose it is, which others must be told to give it rights, and for where.
+_SHOWN = frozenset(
+    {
+        "auth_uri",
+        "client_email",
+        "client_id",
+        "delegate_to",
+        "project_id",
+        "token_uri",
+        "type",
+        "universe_domain",
+    }
+)
 # A shorter text than this stands in other words too; hiding it would make errors unreadable.
 _SCRUBBED_CHARACTERS = 4
+_SCRUBBED_LINE = 12
 
 
 @dataclass(frozen=True)
@@ -43,9 +60,13 @@ class Connection:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """Every text in it that nobody may see: the password, and all texts of the extra."""
+        """Every text in it that nobody may see: the password, all texts of the extra, and the lines of keys in them."""
         found = {self.password, *_texts(self.extra)}
-        return frozenset(text for text in found if len(text) >= _SCRUBBED_CHARACTERS)
+        lines = {line for text in found if "\n" in text for line in text.splitlines() if line[:5] != "-----"}
+        return frozenset(
+            [text for text in found if len(text) >= _SCRUBBED_CHARACTERS]
+            + [line for line in lines if len(line) >= _SCRUBBED_LINE]
+        )
 
     def text(self, key: str) -> str:
         """Return a text of the extra, empty when it is not there."""
@@ -64,10 +85,15 @@ class Secrets:
     connections: Mapping[str, Connection] = field(default_factory=dict)
 
     def scrub(self, text: str) -> str:
-        """Return the text with every secret of the connections hidden."""
+        """Return the text with every secret of the connections hidden, also as URLs and base64 have it."""
         secrets = {secret for connection in self.connections.values() for secret in connection.secrets}
         for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, HIDDEN)
+            for form in sorted(_quoted(secret), key=len, reverse=True):
+                text = _without_end(text.replace(form, HIDDEN), form)
+            for core in _encoded(secret):
+                if core in text:
+                    text = re.sub(rf"[\w+/=-]*{re.escape(core)}[\w+/=-]*", HIDDEN, text)
+                text = _without_end(text, core)
         return text
 
 
@@ -191,12 +217,48 @@ def _host(parts: SplitResult) -> str:
     return host
 
 
+def _without_end(text: str, form: str) -> str:
+    """Hide the beginning of a secret that a text ends with which was cut short."""
+    ends = (size for size in range(len(form) - 1, _SCRUBBED_LINE - 1, -1) if text.endswith(form[:size]))
+    size = next(ends, 0)
+    return text[:-size] + HIDDEN if size else text
+
+
+def _quoted(secret: str) -> set[str]:
+    """Return a text as it stands in URLs (paths, queries, forms), JSON (PHP escapes slashes too) and HTML."""
+    urls = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    lower = {re.sub("%..", lambda found: found[0].lower(), each) for each in urls}
+    text = json.dumps(secret)[1:-1]
+    return {
+        secret,
+        *urls,
+        *lower,
+        text,
+        text.replace("/", r"\/"),
+        escape(secret),
+        escape(secret, quote=False),
+    }
+
+
+def _encoded(secret: str) -> Iterable[str]:
+    """Yield what base64 makes of the middle of a text, wherever the text begins in what is encoded."""
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + secret.encode()).decode()
+        core = whole[4 if before else 0 : -4]
+        if len(core) >= _SCRUBBED_LINE:
+            yield core
+
+
 def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         yield value
+        if value.lstrip().startswith("{"):  # a key file kept as text: what is in it is as secret
+            with suppress(ValueError):
+                yield from _texts(json.loads(value))
     elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts(each)
+        for name, each in value.items():
+            if name not in _SHOWN:
+                yield from _texts(each)
     elif isinstance(value, list):
         for each in value:
             yield from _texts(each)

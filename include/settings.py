@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from include.errors import BadInput, Problem
 
 ROOT = Path(__file__).resolve().parent.parent
+NOTIFY = (
+    "LOYALTY_MAIL_CONNECTION",
+    "LOYALTY_USER_MAIL_DOMAIN",
+    "LOYALTY_NOTIFY_EMAIL",
+    "LOYALTY_NOTIFY_WEBHOOK",
+    "LOYALTY_NOTIFY_WHEN",
+    "LOYALTY_NOTIFY_LATE_AFTER",
+    "LOYALTY_NOTIFY_REQUESTER",
+    "LOYALTY_DIGEST_EMAIL",
+    "LOYALTY_TIMEZONE",
+)
+WEB_PREFIX = "/loyalty"  # of our pages, under Airflow's API server
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,19 @@ class Settings:
     keys: Path
     settle_delay: timedelta
     keep_snapshots: timedelta = timedelta(days=35)
+    keep_files: timedelta = timedelta(days=400)
+    delivery_lease: timedelta = timedelta(minutes=2)
+    """How long a delivery belongs to an attempt that gives no sign of life."""
+    audit_anchors: tuple[str, ...] = ()
+    notify: Mapping[str, str] = field(default_factory=dict)
+    """The variables that say who is told what; `include.notices.installation` reads them."""
+    public_url: str = ""
+    """Where people reach Airflow's API server, without a slash at the end; empty where download links are off."""
+
+    @property
+    def mail_connection(self) -> str:
+        """Return the name of the connection by which the installation itself sends mail."""
+        return self.notify.get("LOYALTY_MAIL_CONNECTION", "loyalty_mail")
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -44,7 +72,32 @@ class Settings:
                 seconds=_number(environment, "LOYALTY_SETTLE_SECONDS", 300, most=7 * 86_400)
             ),
             keep_snapshots=timedelta(days=_number(environment, "LOYALTY_SNAPSHOT_DAYS", 35, most=36_525)),
+            keep_files=timedelta(days=_number(environment, "LOYALTY_FILE_DAYS", 400, most=36_525)),
+            audit_anchors=tuple(environment.get("LOYALTY_AUDIT_ANCHORS", "").split()),
+            notify={name: environment[name] for name in NOTIFY if environment.get(name)},
+            public_url=_public_url(environment),
         )
+
+
+def _public_url(environment: Mapping[str, str]) -> str:
+    url = environment.get("LOYALTY_PUBLIC_URL", "").rstrip("/")
+    if url and not _is_public(url):
+        right = "https://host or https://host/path, where people reach Airflow (http for this machine itself only)"
+        shown = "(with a login)" if "@" in url else url
+        raise BadInput([Problem("LOYALTY_PUBLIC_URL", shown, right, "bad_public_url")])
+    return url
+
+
+def _is_public(url: str) -> bool:
+    """Say whether it is an address alone, without login, query or fragment, and safe on the way."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    alone = re.fullmatch(r"[!-~]+", url) is not None and not set(url) & set("\\<>\"'@?#")
+    safe = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
+    return alone and bool(host) and safe
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, *, most: float) -> float:

@@ -15,6 +15,7 @@ PATH=$PATH:/usr/sbin:/sbin
 want '/usr/lib/postgresql/*/bin/postgres' postgresql "tests on PostgreSQL"
 want mariadbd mariadb-server "tests on MariaDB"
 want sshd openssh-server "tests on OpenSSH"
+want exim4 exim4-daemon-light "tests on Exim, a real mail server"
 want chromium chromium "tests in a browser"
 want gpg gnupg "tests of OpenPGP"
 want age age "tests with the age program"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pickle
+import re
+from html import escape
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from airflow.sdk import Connection as AirflowConnection
@@ -119,3 +122,49 @@ def test_children_inherit_no_secret():
         "LOYALTY_STATE_URL": CANARY,
     }  # fmt: skip
     assert public_environment(environment) == {"PATH": "/bin", "LOYALTY_HOME": "/x", "AWS_REGION": "eu"}
+
+
+SECRET = 'Kx81/zQ v7+Wd=\n"ü never seen'
+
+
+@pytest.mark.parametrize("before", ["", "u", "us:", "\0us\0"])
+def test_a_secret_is_hidden_in_every_form_in_which_servers_quote_it(before):
+    """In a URL, in JSON, and in base64 wherever it begins there, as Basic and AUTH PLAIN have it."""
+    secrets = Secrets(Path(), {"acme": Connection("acme", password=SECRET)})
+    encoded = base64.b64encode(f"{before}{SECRET}".encode()).decode()
+    told = f"400: {quote(SECRET, safe='')} and {json.dumps({'p': SECRET}, ensure_ascii=True)} and Basic {encoded}!"
+    assert secrets.scrub(told) == '400: *** and {"p": "***"} and Basic ***!'
+
+
+ODD = SECRET + "&<'"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        quote(ODD),
+        quote_plus(ODD),
+        re.sub("%..", lambda found: found[0].lower(), quote(ODD, safe="")),
+        json.dumps(ODD)[1:-1].replace("/", r"\/"),
+        escape(ODD),
+        escape(ODD, quote=False),
+    ],
+    ids=["in a path", "in a form", "lower-case %2f", "PHP's JSON", "HTML", "text of HTML"],
+)
+def test_a_secret_is_hidden_as_other_programs_quote_it(quoted):
+    secrets = Secrets(Path(), {"acme": Connection("acme", password=ODD)})
+    assert secrets.scrub(f"no: {quoted}!") == "no: ***!"
+
+
+@pytest.mark.parametrize("size", range(12, len(SECRET)))
+def test_a_text_that_was_cut_within_a_secret_ends_before_it(size):
+    secrets = Secrets(Path(), {"acme": Connection("acme", password=SECRET)})
+    assert secrets.scrub(f"you said {SECRET[:size]}") == "you said ***"
+    assert secrets.scrub(f"you said {SECRET[:8]}") == f"you said {SECRET[:8]}"
+
+
+def test_a_line_of_a_private_key_is_a_secret_and_its_first_line_is_none():
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nshort\n-----END PRIVATE KEY-----\n"
+    secrets = Secrets(Path(), {"acme": Connection("acme", extra={"private_key": key})})
+    told = "line 2 of -----BEGIN PRIVATE KEY----- is odd: MIIEvQIBADANBgkqhkiG9w0B, short"
+    assert secrets.scrub(told) == "line 2 of -----BEGIN PRIVATE KEY----- is odd: ***, short"

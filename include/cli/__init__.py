@@ -6,8 +6,9 @@ import sys
 
 import typer
 
-from include.cli import deliveries, export, files, ledger
-from include.cli.shown import fail
+from include.acting import acting
+from include.cli import audit, deliveries, erase, export, files, ledger, links, notices, restate, send, target
+from include.cli.shown import fail, user
 from include.errors import LoyaltyError
 
 app = typer.Typer(
@@ -20,10 +21,26 @@ app = typer.Typer(
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(export.app, name="export")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(target.app, name="target")
+export.app.command("send")(send.send)
+export.app.command("restate")(restate.command)
+app.add_typer(links.app, name="links")
+app.add_typer(notices.app, name="notices")
+app.command("watch")(notices.watch)
+app.command("digest")(notices.digest)
+app.add_typer(audit.app, name="audit")
+app.add_typer(erase.app, name="erasures")
+app.command("erase")(erase.erase)
 app.command("snapshot")(files.snapshot)
 app.command("upkeep")(files.upkeep)
 app.command("verify")(files.verify)
 app.command("runs")(deliveries.runs)
+
+
+@app.callback()
+def _begin(context: typer.Context) -> None:
+    """Note in whose name all that follows is done."""
+    context.with_resource(acting(user()))
 
 
 def main() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from include.cli.shown import Json, document, instant, patiently, progress_bar, table
-from include.errors import BadInput, LoyaltyError, Permanent, Problem
+from include.cli.shown import Json, document, instant, patiently, progress_bar, table, user
+from include.errors import BadInput, LoyaltyError, NotYet, Permanent, Problem
 
 app = typer.Typer(help="Run, list, show and validate exports.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="Id of a definition, or a YAML file.")]
@@ -32,11 +33,16 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make and check the files, deliver nothing.")
     ] = False,
+    requested_by: Annotated[
+        str | None, typer.Option(help="Who asks for it, and is told how it ended; you when left out.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait while it is too early, instead of failing.")] = True,
     as_json: Json = False,
 ) -> None:
     """Make an export's file, and deliver it if asked."""
     from include import pipeline
+    from include.notices.reasons import reason
+    from include.pipeline.notify import Occasion
 
     definition = find(name)
     instants: dict[str, Any] = {
@@ -47,21 +53,37 @@ def run(
         "known_at": instant("--known-at", known_at),
     }
     context = pipeline.Context.from_settings()
+    asker = requested_by or user()
+    occasion = Occasion(requested_by=asker, definition=definition)
     with progress_bar(quiet=as_json) as progress:
         pinned = patiently(
-            lambda: pipeline.pin(context, definition, **instants, revision=revision, dry_run=dry_run),
+            lambda: pipeline.pin(
+                context, definition, **instants, revision=revision, dry_run=dry_run, requested_by=asker
+            ),
             wait=wait,
         )
         key = pinned.run_key
-        patiently(lambda: pipeline.snapshot(context, key, progress), wait=wait)
-        made = patiently(lambda: pipeline.render(context, key, progress), wait=wait)
+        try:
+            step = "snapshot"
+            patiently(lambda: pipeline.snapshot(context, key, progress), wait=wait)
+            step = "render"
+            made = patiently(lambda: pipeline.render(context, key, progress), wait=wait)
+        except NotYet:
+            raise
+        except LoyaltyError as error:
+            if deliver:  # who waits for the files hears of it, as in a run of Airflow
+                with contextlib.suppress(LoyaltyError):
+                    pipeline.settle(context, key, failure=reason(step, error), occasion=occasion)
+            raise
         places = [
             str(context.store.path(each["key"]) or f"{context.store.url}/{each['key']}") for each in made
         ]
         if out is not None:
             places = [str(_copy(context, each, out)) for each in made]
         failures = (
-            _deliver(context, key, len(definition.targets), progress, wait) if deliver and not dry_run else []
+            deliver_to_each(context, key, len(definition.targets), progress, wait=wait)
+            if deliver and not dry_run
+            else []
         )
     rows = [
         [definition.id, "file", each["name"], _count(each), each["bytes"], place]
@@ -71,7 +93,7 @@ def run(
     summary = None
     if deliver and not dry_run:
         try:
-            summary = pipeline.settle(context, key)
+            summary = pipeline.settle(context, key, occasion=occasion)
         except LoyaltyError as error:
             failures.append(str(error))
         rows += [
@@ -249,8 +271,8 @@ def _copy(context: Any, entry: dict[str, Any], out: Path) -> Path:
     return path
 
 
-def _deliver(context: Any, key: str, count: int, progress: Any, wait: bool) -> list[str]:
-    """Deliver to every target; one that fails does not stop the others."""
+def deliver_to_each(context: Any, key: str, count: int, progress: Any, *, wait: bool) -> list[str]:
+    """Deliver a run to its targets, so many; one that fails does not stop the others. Return what went wrong."""
     from include import pipeline
 
     failures = []

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from include.cli.shown import Json, document, patiently, progress_bar, table
+from include.cli.shown import ERR, Json, document, patiently, progress_bar, table
 from include.errors import Permanent
 
 
@@ -34,24 +34,42 @@ def snapshot(
 
 
 def upkeep(as_json: Json = False) -> None:
-    """Retire old snapshots that no run needs, clear away dead uploads; Airflow does it every day."""
+    """Close runs that died, retire old snapshots and files, clear away what the dead left; Airflow does it daily."""
     from include import pipeline
 
     done = pipeline.upkeep(pipeline.Context.from_settings())
     if as_json:
         document(done)
         return
-    table(["retired snapshot"], [[snapshot_id] for snapshot_id in done["retired_snapshots"]])
-    typer.echo(f"{done['cleared_uploads']} uploads of dead writers cleared away")
+    rows = [["snapshot retired", snapshot_id] for snapshot_id in done["retired_snapshots"]]
+    rows += [["run closed as failed or done", run_key] for run_key in done["closed_runs"]]
+    rows += [["files removed of run", run_key] for run_key in done["removed_files"]]
+    rows += [["erasure finished", subject] for subject in done["erased"]]
+    rows += [
+        [f"removed at {place}", name] for place, names in done["targets"]["removed"].items() for name in names
+    ]
+    rows += [["audit anchor written", place] for place in done["anchors"]]
+    table(["what", "which"], rows)
+    typer.echo(f"{done['cleared_uploads']} uploads of dead writers to the store cleared away")
+    for place, why in done["targets"]["failed"].items():
+        ERR.print(f"{place}: not cleaned: {why}", style="yellow", markup=False, soft_wrap=True)
 
 
 def verify(
     manifests: Annotated[list[Path], typer.Argument(help="Manifest files, each beside its data file.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="OpenPGP public key: each manifest must have a signature by it beside it."),
+    ] = None,
 ) -> None:
-    """Check files against their manifests: bytes, rows, totals, and the chain."""
+    """Check files against their manifests: bytes, rows, totals, the chain, and signatures where a key is given."""
+    from include.formats import signature
     from include.formats.verify import verify as check
 
     problems = [problem for path in manifests for problem in check(path)]
+    if key is not None:
+        signer = signature.read_key(key)
+        problems += [problem for path in manifests for problem in signature.check(path, signer)]
     if problems:
         raise Permanent("\n".join(str(problem) for problem in problems))
     typer.echo(f"all files of {len(manifests)} manifests are what these say")

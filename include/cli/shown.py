@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +28,17 @@ from include.errors import BadInput, LoyaltyError, NotYet, Problem
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and no progress.")]
 OUT = Console()
+# How wide a table may be where nobody knows how wide the reader's window is.
+FILE_COLUMNS = 240
 ERR = Console(stderr=True)
+
+
+def user() -> str:
+    """Return who uses the command line: the operating system's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"user {os.getuid()}"
 
 
 def instant(name: str, text: str | None) -> datetime | None:
@@ -52,7 +64,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str |
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*("" if value is None else str(value) for value in row))
-    OUT.print(shown, width=None if OUT.is_terminal else 240)
+    if not OUT.is_terminal:
+        OUT.width = FILE_COLUMNS
+    OUT.print(shown)
 
 
 def document(value: object) -> None:

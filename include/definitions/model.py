@@ -23,7 +23,11 @@ from include.definitions.conditions import Conditions
 from include.definitions.content import Content, Part
 from include.definitions.file import NAME, PACK_NAME
 from include.definitions.names import Identifier, Kind, Line, Options, repeated
+from include.definitions.notify import Notify
 from include.definitions.periods import UNITS, Period, PeriodKind
+from include.definitions.privacy import ConnectionName
+from include.definitions.restate import Restate
+from include.definitions.retention import Retention
 from include.definitions.schedule import Once, Recurrence, Schedule
 from include.definitions.zones import zone
 
@@ -112,6 +116,14 @@ class ExportDefinition(Content):
     """Where the file goes."""
     conditions: Conditions = Field(default_factory=Conditions)
     """When the files are sent, and when somebody should look."""
+    sign: ConnectionName | None = None
+    """Connection whose extra holds an OpenPGP `private_key`, and whose password unlocks it: signs the manifest."""
+    notify: Notify = Field(default_factory=Notify)
+    """Who is told how a run ended, and when it is late."""
+    restate: Restate = Field(default_factory=lambda: Restate.model_validate({}))
+    """Whether late rows of delivered periods are looked for."""
+    retention: Retention = Field(default_factory=Retention)
+    """How long delivered files stay in the store."""
     settle_delay: Delay | None = None
     """How long after T a run waits for late rows; left out, as the installation says (5 minutes)."""
 
@@ -237,6 +249,7 @@ def version(definition: ExportDefinition) -> str:
         "period",
         "as_of",
         "targets",
+        "sign",
     }
     templates = [definition.name_template, *(part.file.name or "" for part in definition.parts)]
     keep |= {"name"} if any("{name}" in template for template in templates) else set()

@@ -22,7 +22,8 @@ PLACEHOLDERS: Mapping[str, str] = MappingProxyType({
     "as_of": "the instant T of the report, in the same form",
     "date": "local date of the occurrence, as `2026-01-31`",
     "time": "local time of the occurrence, as `0600`",
-    "revision": "0 for the first delivery of a period, then 1, 2, ...",
+    "revision": "0 for the first delivery of a period, then 1, 2, ... for its restatements; `_r{revision}` is added to "
+    "a restatement's name without it",
     "part": "of a split export, the number of the file as `0001`, or the value of the field, with - for what a "
     "file name cannot hold; `_{part}` is added to a name without it",
 })  # fmt: skip
@@ -120,12 +121,19 @@ def file_name(
 
 def part_template(template: str, extension: str) -> str:
     """Return the template of a split export's names: `_{part}` is added, before an extension, where it is missing."""
-    if "{part}" in template:
-        return template
+    return template if "{part}" in template else _added(template, "_{part}", extension)
+
+
+def restated_template(template: str, extension: str) -> str:
+    """Return the template of a restatement's names, likewise with `_r{revision}`: no delivered file has such a name."""
+    return template if "{revision}" in template else _added(template, "_r{revision}", extension)
+
+
+def _added(template: str, more: str, extension: str) -> str:
     ending = extension
     while ending and not template.endswith(ending):
         ending = ending[: ending.rindex(".")]
-    return template.removesuffix(ending) + "_{part}" + ending
+    return template.removesuffix(ending) + more + ending
 
 
 def whole_template(template: str) -> str:

@@ -13,7 +13,7 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from include.definitions import aggregation
+from include.definitions import aggregation, notify
 from include.definitions.aggregation import Aggregated
 from include.definitions.conditions import Alert, Compare, Conditions
 from include.definitions.content import Content, FieldChoice, Part
@@ -65,11 +65,12 @@ def parts() -> dict[str, str]:
         "file": _keys(File),
         "encryption": _keys(FileEncryption),
         "target": _keys(Target),
+        "notify": _keys(notify.Notify),
+        "events": _table(("event", "when"), notify.MEANINGS.items()),
+        "rules": "".join(_kind(rule) for rule in (notify.EmailRule, notify.WebhookRule, notify.AirflowRule)),
         "period": _keys(Period),
         "periods": _table(("kind", "the interval"), MEANINGS.items()),
-        "schedules": "".join(
-            _schedule(kind) for kind in (Once, Daily, Weekly, Monthly, BusinessDay, QuarterEnd)
-        ),
+        "schedules": "".join(_kind(kind) for kind in (Once, Daily, Weekly, Monthly, BusinessDay, QuarterEnd)),
         "as_of": ", ".join(f"`{word}`" for word in AS_OF_WORDS) + "\n",
         "placeholders": _table(
             ("placeholder", "stands for"), ((f"{{{k}}}", v) for k, v in PLACEHOLDERS.items())
@@ -93,7 +94,7 @@ def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
         yield name, meaning
 
 
-def _schedule(model: type[BaseModel]) -> str:
+def _kind(model: type[BaseModel]) -> str:
     [kind] = get_args(model.model_fields["kind"].annotation)
     text = " ".join((model.__doc__ or "").split())
     return f"**`{kind}`** {text}\n\n{_table(('key', 'meaning'), (row for row in _rows(model) if row[0] != 'kind'))}\n"

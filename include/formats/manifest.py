@@ -23,6 +23,7 @@ from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 
 SUFFIX = ".manifest.json"
+SIGNED = SUFFIX + ".asc"
 _HASH = r"^[0-9a-f]{64}$"
 
 
@@ -182,6 +183,11 @@ def manifest_of(
         sequence=sequence,
         previous_manifest_sha256=previous,
     )
+
+
+def is_about(name: str) -> bool:
+    """Whether a delivered file is a manifest or its signature, and not data."""
+    return name.endswith((SUFFIX, SIGNED))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:

@@ -74,6 +74,7 @@ def variables(
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
+        "LOYALTY_PUBLIC_URL": inherited.get("LOYALTY_PUBLIC_URL", url),
         "AIRFLOW__API__INSTANCE_NAME": "Loyalty ledger exports",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

@@ -78,11 +78,11 @@ def build(definition: ExportDefinition) -> DAG:
 
         @task(map_index_template="{{ target_name }}", doc_md="Deliver the files to one target.")
         def deliver(run_key: str, target: Mapping[str, Any], **airflow: Any) -> Any:
-            return tasks.deliver(run_key, target, airflow)
+            return tasks.deliver(definition, run_key, target, airflow)
 
         @task(trigger_rule="all_done", doc_md="Record how the run ended; fail it if any part failed.")
         def settle(**airflow: Any) -> Any:
-            return tasks.settle(airflow)
+            return tasks.settle(definition, airflow)
 
         pinned: Any = pin()
         key = pinned["run_key"]

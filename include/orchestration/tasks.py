@@ -13,15 +13,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.errors import Permanent
+from include.orchestration import aside
 from include.orchestration.connections import airflow_connection
 from include.orchestration.ledger import ledger_environment
+from include.orchestration.notifiers import airflow_notifier
+from include.orchestration.occasion import FAILURE, is_backfill, occasion, pages, telling
 from include.orchestration.outcome import waiting_when_early
 from include.orchestration.parameters import asked
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from include.definitions.model import ExportDefinition
+    from include.orchestration.parameters import Asked
     from include.pipeline import Context
     from include.pipeline.context import Progress
+    from include.state.runs import RunRecord
 
 STAGES = ("pin", "snapshot", "render", "deliver")
 # What the UI shows of a run.
@@ -39,9 +46,19 @@ def pin(definition: ExportDefinition, airflow: Mapping[str, Any]) -> list[dict[s
     from include import pipeline
 
     run = airflow["dag_run"]
-    wish = asked(airflow["params"], definition)
+    with telling("pin", airflow):
+        wish = asked(airflow["params"], definition)
+    if wish.test_targets:
+        airflow["ti"].xcom_push("run_key", "")
+        return aside.targets_to_try(definition, wish)
+    if wish.resend is not None:
+        with telling("pin", airflow):
+            found, sent = aside.resent(_context(), definition, wish, run.triggering_user_name)
+        return _leave(found, sent, airflow)
+    if wish.restate is not None:
+        return _restated(definition, wish, airflow)
     positions = {target.label: index for index, target in enumerate(definition.targets)}
-    with waiting_when_early():
+    with telling("pin", airflow), waiting_when_early():
         record = pipeline.pin(
             _context(),
             definition,
@@ -49,21 +66,48 @@ def pin(definition: ExportDefinition, airflow: Mapping[str, Any]) -> list[dict[s
             as_of=wish.as_of,
             start=wish.start,
             end=wish.end,
-            dry_run=wish.dry_run,
-            backfill=str(getattr(run.run_type, "value", run.run_type)) == "backfill",
+            dry_run=wish.dry_run or wish.test_to is not None,
+            backfill=is_backfill(run),
             requested_by=run.triggering_user_name,
         )
+    if wish.test_to is not None:
+        return _leave(record, [aside.as_test(wish.test_to)], airflow)
+    chosen = [] if wish.dry_run else [positions[label] for label in wish.targets or positions]
+    named = [{"position": position, "name": definition.targets[position].label} for position in chosen]
+    return _leave(record, named, airflow)
+
+
+def _restated(definition: ExportDefinition, wish: Asked, airflow: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Pin the restatement of the run that was asked for; its targets are those of its own definition."""
+    from include.pipeline.deliver import targets_of
+    from include.pipeline.restate import find, restatement
+
+    context = _context()
+    with telling("pin", airflow):
+        found = find(context, definition, wish.restate or "")
+        record = restatement(context, found.run_key, requested_by=airflow["dag_run"].triggering_user_name)
+    named = [{"position": at, "name": target.label} for at, target in enumerate(targets_of(record))]
+    return _leave(
+        record, [each for each in named if each["name"] in (wish.targets or [each["name"]])], airflow
+    )
+
+
+def _leave(
+    record: RunRecord, chosen: list[dict[str, Any]], airflow: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Leave the run's key for the other tasks, and what the UI shows of it; return the targets."""
     airflow["ti"].xcom_push("run_key", record.run_key)
     airflow["ti"].xcom_push("run", record.model_dump(mode="json", include=SHOWN))
-    chosen = [] if wish.dry_run else [positions[label] for label in wish.targets or positions]
-    return [{"position": position, "name": definition.targets[position].label} for position in chosen]
+    return chosen
 
 
 def snapshot(run_key: str, airflow: Mapping[str, Any]) -> str:
     """Make or find the snapshot that the run reads; return its id. Waits, without a slot, for its maker."""
     from include import pipeline
 
-    with waiting_when_early():
+    if aside.makes_nothing(airflow["params"]):
+        return ""
+    with telling("snapshot", airflow), waiting_when_early():
         return str(pipeline.snapshot(_context(), run_key, _progress(airflow)))
 
 
@@ -71,12 +115,16 @@ def render(run_key: str, airflow: Mapping[str, Any]) -> Any:
     """Make the files in the store; return what they are (keys, rows, bytes, hashes)."""
     from include import pipeline
 
-    with waiting_when_early():
+    if aside.makes_nothing(airflow["params"]):
+        return []
+    with telling("render", airflow), waiting_when_early():
         return pipeline.render(_context(), run_key, _progress(airflow))
 
 
-def deliver(run_key: str, target: Mapping[str, Any], airflow: Mapping[str, Any]) -> Any:
-    """Deliver the files to one target; return its receipt."""
+def deliver(
+    definition: ExportDefinition, run_key: str, target: Mapping[str, Any], airflow: Mapping[str, Any]
+) -> Any:
+    """Deliver the files to one target, or do there what else was asked; return its receipt."""
     from airflow.sdk import get_current_context
     from airflow.sdk.exceptions import AirflowSkipException
 
@@ -84,27 +132,48 @@ def deliver(run_key: str, target: Mapping[str, Any], airflow: Mapping[str, Any])
 
     current: Any = get_current_context()
     current["target_name"] = target["name"]  # the label of this task in the grid
+    context, progress = _context(), _progress(airflow)
     with waiting_when_early():
-        receipt = pipeline.deliver(_context(), run_key, int(target["position"]), _progress(airflow))
+        if aside.DO in target:
+            who = airflow["dag_run"].triggering_user_name
+            receipt = aside.done(context, definition, run_key, target, progress, who)
+        else:
+            receipt = pipeline.deliver(context, run_key, int(target["position"]), progress)
     if "skipped" in receipt:
         raise AirflowSkipException(receipt["skipped"])
     return receipt
 
 
-def settle(airflow: Mapping[str, Any]) -> Any:
-    """Record how the run ended and return its summary; raise Permanent when any part of it failed."""
+def settle(definition: ExportDefinition, airflow: Mapping[str, Any]) -> Any:
+    """Record how the run ended, tell who should know, and return the summary.
+
+    Raises Permanent when any part of the run failed.
+    """
     from include import pipeline
+    from include.pipeline import notify
 
     # Asked for here, not given as arguments: those must exist, and a `pin` that failed has left none.
     run_key = airflow["ti"].xcom_pull(task_ids="pin", key="run_key")
     chosen = airflow["ti"].xcom_pull(task_ids="pin")
     states = stage_states(airflow)
     failed = [name for name, state in sorted(states.items()) if state == "failed"]
+    context = _context()
+    when = occasion(definition, airflow, context.settings.public_url)
     if run_key is None or chosen is None:
+        why = airflow["ti"].xcom_pull(task_ids="pin", key=FAILURE) or "pin failed. Its log says more."
+        notify.send(context, notify.failed_early(context, definition, why, when))
         raise Permanent(f"nothing was pinned ({states.get('pin')}): the log of the task pin says why")
+    if aside.makes_nothing(airflow["params"]):
+        summary = aside.settled(context, run_key, chosen)
+        if failed:
+            raise Permanent(f"failed: {', '.join(failed)}; their logs say why")
+        return summary
     early = [name for name in failed if not name.startswith("deliver")]
     asked_for = [int(target["position"]) for target in chosen]
-    summary = pipeline.settle(_context(), run_key, asked_for, failure=f"{early[0]} failed" if early else None)
+    failure = None
+    if early:
+        failure = airflow["ti"].xcom_pull(task_ids=early[0], key=FAILURE) or f"{early[0]} failed"
+    summary = pipeline.settle(context, run_key, asked_for, failure=failure, occasion=when)
     if failed:
         # The pipeline judges by its own records; this task may have died before it could write any.
         raise Permanent(f"failed: {', '.join(failed)}; their logs say why")
@@ -116,6 +185,54 @@ def upkeep() -> Any:
     from include import pipeline
 
     return pipeline.upkeep(_context())
+
+
+def to_look_at() -> list[str]:
+    """Return the keys of the delivered runs whose periods are looked at again."""
+    from include.definitions.load import scan
+    from include.orchestration.factory import known_kinds
+    from include.pipeline.restate import delivered
+
+    context = _context()
+    sound, _ = scan(context.settings.exports, check=known_kinds)
+    asked = [each for each in sound.values() if each.enabled and each.restate.last]
+    return [run.run_key for each in asked for run in delivered(context, each, each.restate.last)]
+
+
+def look_again(run_key: str, airflow: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a delivered period again; return the run of the export's DAG that delivers what changed.
+
+    What could not be delivered one day has another run the next. Skips where nothing changed.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from include.pipeline import restate
+
+    with waiting_when_early():
+        again = restate.look_again(_context(), run_key, _progress(airflow))
+    if again.skipped:
+        raise AirflowSkipException(again.skipped)
+    return {
+        "trigger_dag_id": again.definition_id,
+        "trigger_run_id": f"restatement__{again.run_key}__{airflow['dag_run'].run_after:%Y-%m-%d}",
+        "conf": {"restate": again.run_key},
+    }
+
+
+def watch() -> Any:
+    """Tell of late runs and send what is due; return both."""
+    from include.pipeline.watch import watch as look
+
+    context = _context()
+    return look(context, base=pages(context.settings.public_url))
+
+
+def digest(since: datetime, until: datetime) -> Any:
+    """Mail the digest of [since, until); return what became of it."""
+    from include.pipeline.digest import send
+
+    context = _context()
+    return send(context, since, until, pages(context.settings.public_url))
 
 
 def stage_states(airflow: Mapping[str, Any]) -> dict[str, str]:
@@ -134,7 +251,7 @@ def _context() -> Context:
     from include.settings import Settings
 
     settings = Settings.from_environment(ledger_environment(os.environ))
-    return Context.from_settings(settings, airflow_connection)
+    return Context.from_settings(settings, airflow_connection, airflow_notifier)
 
 
 def _progress(airflow: Mapping[str, Any]) -> Progress:

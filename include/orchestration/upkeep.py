@@ -16,7 +16,11 @@ SCHEDULE = {"kind": "daily", "time": "03:30"}  # UTC
 DOCUMENTATION = """### Upkeep
 
 Retires snapshots of the ledger that no run needs any more and that are older than `LOYALTY_SNAPSHOT_DAYS` days.
-The newest one stays. Clears away uploads to the store whose writers died. Delivered files and records are not touched.
+The newest one stays. Closes runs whose process died, clears away uploads to the store whose writers died, and, at
+every target, the temporary objects of deliveries that died a day ago; `failed` in the result says where it could not
+look. Removes delivered files after `LOYALTY_FILE_DAYS` days or a definition's `retention`, and finishes erasures that
+were interrupted.
+Writes the head of the audit chain to the places of `LOYALTY_AUDIT_ANCHORS`.
 By hand: `loyalty upkeep`.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from include.errors import Permanent
 from include.formats import bundle
 from include.formats.manifest import SUFFIX, Manifest, ManifestFile
 from include.state.runs import RunRecord
@@ -31,6 +32,25 @@ def entries(run: RunRecord, made: Manifest) -> list[dict[str, Any]]:
     return [*found, about | {"media_type": "application/json", "key": manifest_key(run, made)}]
 
 
+GONE = {"retention": "their time was over", "erasure": "they held a customer who was erased"}
+
+
+def why_gone(run: RunRecord) -> str:
+    """Return when and why a run's files were removed, as the second half of a sentence."""
+    assert run.files_gone_at is not None
+    reason = GONE.get(run.files_gone_why or "", run.files_gone_why)
+    return f"were removed on {run.files_gone_at:%Y-%m-%d}: {reason}"
+
+
+def refuse_gone(run: RunRecord) -> None:
+    """Raise Permanent for a run whose files were removed, which says what can be done."""
+    if run.files_gone_at is not None:
+        raise Permanent(
+            f"{run.definition_id}: the files of run {run.run_key[:12]} {why_gone(run)}. Their record and manifest are "
+            "kept; for new files make a restatement (a higher revision)"
+        )
+
+
 def manifest_key(run: RunRecord, made: Manifest) -> str:
     """Return where a manifest is kept."""
     return store_key(run, made.sha256(), made.name + SUFFIX)
@@ -44,20 +64,25 @@ def store_key(run: RunRecord, sha256: str, name: str) -> str:
 def _entry(files: Sequence[ManifestFile]) -> dict[str, Any]:
     first = files[0]
     about = {"name": first.name, "sha256": first.sha256, "bytes": first.bytes, "media_type": first.media_type}
-    return about | {"export": first.export if len(files) == 1 else None}
+    holds = {"holds": first.holds} if first.holds != "rows" else {}
+    return about | {"export": first.export if len(files) == 1 else None} | holds
 
 
 def _figures(files: Sequence[ManifestFile], made: Manifest) -> dict[str, Any]:
-    """Return the figures of what one file holds; totals of several contents go by their names."""
+    """Return the figures of what one file holds; totals of several contents go by their names.
+
+    The rows of what changed are no sum of anything: a row that changed is there twice.
+    """
+    data = [each for each in files if each.holds == "rows"]
     if len(files) == 1:
-        totals = files[0].totals
+        totals = files[0].totals if data else {}
     else:
         totals = {
-            f"{each.export or each.name}: {name}": x for each in files for name, x in each.totals.items()
+            f"{each.export or each.name}: {name}": x for each in data for name, x in each.totals.items()
         }
     told = [each.changes.sentence for each in files if each.changes]
     return {
-        "rows": sum(each.rows for each in files),
+        "rows": sum(each.rows for each in data or files),
         "totals": totals,
         "notes": list(made.origin.notes),
         "told": [*dict.fromkeys(told), *made.alerts],

@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from include.definitions.conditions import Alert, Conditions
+from include.definitions.conditions import Alert, Compare, Conditions
 from include.definitions.model import ExportDefinition
 from include.errors import Permanent
 from include.formats import artefact
 from include.formats.diff import Difference, Side
 from include.formats.manifest import SUFFIX, Changes, Manifest, ManifestFile, file_entry
 from include.formats.reading import unpack_bundle
+from include.ledger.catalog import FieldType
+from include.pipeline.artefacts import why_gone
 from include.pipeline.contents import Prepared, Written
 from include.pipeline.context import Context
 from include.state.runs import RunRecord, RunStatus
 
 _RUNS_LOOKED_AT = 1000
+# A restatement is sent when anything changed, whatever its definition asks of runs.
+RESTATED = Conditions(only_when_changed=True)
 
 
 @dataclass(frozen=True)
@@ -49,28 +53,37 @@ class Earlier:
 
 
 def earlier(context: Context, run: RunRecord) -> Earlier | None:
-    """Return the newest run of the definition before this one that was delivered; its files may be gone: then None."""
+    """Return the newest run of the definition before this one that was delivered; None without one, or its manifest.
+
+    Of a restatement, the newest one of its period. Its files may have been removed; then its manifest is what is left.
+    """
     done = context.state.runs.list(
-        definition_id=run.definition_id, status=RunStatus.DONE, limit=_RUNS_LOOKED_AT
+        definition_id=run.definition_id, status=RunStatus.DONE, looks=False, limit=_RUNS_LOOKED_AT
     )
     before = [
         each
         for each in done
         if each.files and not each.dry_run and (each.as_of, each.revision) < (run.as_of, run.revision)
     ]
+    if run.revision:
+        before = [each for each in before if (each.start, each.as_of) == (run.start, run.as_of)]
     if not before:
         return None
     newest = max(before, key=lambda each: (each.as_of, each.revision))
-    if not all(context.store.exists(each["key"]) for each in newest.files):
-        return None
     [kept] = [each for each in newest.files if each["name"].endswith(SUFFIX)]
+    needed = [kept] if newest.files_gone_at else newest.files
+    if not all(context.store.exists(each["key"]) for each in needed):
+        return None
     return Earlier(context, newest, Manifest.model_validate_json(context.store.read(kept["key"])))
 
 
 def reason_to_skip(
     conditions: Conditions, entries: Sequence[ManifestFile], last: Earlier | None
 ) -> str | None:
-    """Return why nothing is sent, None where the files are; raise Permanent where an empty run is a failure."""
+    """Return why nothing is sent, None where the files are; raise Permanent where an empty run is a failure.
+
+    For a restatement, give `RESTATED` as the conditions.
+    """
     if not any(entry.rows for entry in entries):
         if conditions.when_empty == "fail":
             raise Permanent("no file of this run has a row, and the definition says when_empty: fail")
@@ -87,6 +100,16 @@ def _rows_of(last: Earlier) -> list[ManifestFile]:
     return [file for file in last.manifest.files if file.holds == "rows"]
 
 
+def compare_of(part: Prepared) -> Compare | None:
+    """Return how an export is compared: as its definition says; a restatement always, with a file, where it can be."""
+    asked = part.part.compare
+    if not part.run.revision:
+        return asked
+    if asked is None and not any(column.type is FieldType.ID for column in part.protect.columns):
+        return None  # nothing tells its rows apart; its totals are told
+    return Compare(key=asked.key if asked else [], file=part.definition.bundle != "workbook")
+
+
 def compared(
     prepared: Sequence[Prepared], written: Sequence[Written], last: Earlier | None, scratch: Path
 ) -> Iterator[Written]:
@@ -94,7 +117,7 @@ def compared(
     with ExitStack() as stack:
         for part in prepared:
             own = [each for each in written if each.entry.export == part.export]
-            asked = part.part.compare
+            asked = compare_of(part)
             if asked is None or last is None or not own or not_comparable(part, own, last):
                 yield from own
                 continue
@@ -118,6 +141,8 @@ def not_comparable(part: Prepared, own: Sequence[Written], last: Earlier) -> str
     """Return why an export cannot be compared with its last delivery, which another definition may have made."""
     then = last.entries(part.export)
     name = part.export or part.part.id
+    if last.run.files_gone_at is not None:
+        return f"{name}: not compared, since the files of the last delivery {why_gone(last.run)}"
     if not then:
         return f"{name}: nothing to compare with, since the last delivery did not have it"
     if any(entry.encryption for entry in then):
@@ -143,7 +168,7 @@ def not_compared(
     """Return a sentence for every export that should be compared with its last delivery and cannot."""
     if last is None:
         return ()
-    asked = [part for part in prepared if part.part.compare is not None]
+    asked = [part for part in prepared if compare_of(part) is not None]
     own = [[each for each in written if each.entry.export == part.export] for part in asked]
     reasons = (not_comparable(part, files, last) for part, files in zip(asked, own, strict=True) if files)
     return tuple(reason for reason in reasons if reason)
@@ -160,6 +185,19 @@ def alerts(
         for export in dict.fromkeys(entry.export for entry in entries):
             if alert.export in (None, export):
                 found += _moved(alert, export, entries, _rows_of(last))
+    return tuple(found)
+
+
+def restated(entries: Sequence[ManifestFile], last: Earlier) -> tuple[str, ...]:
+    """Return the sentences with which a restatement says what it restates, and how each total moved."""
+    found = [f"restates {last.manifest.name}, revision {last.run.revision} of the period"]
+    for export in dict.fromkeys(entry.export for entry in entries):
+        columns = dict.fromkeys(name for entry in entries if entry.export == export for name in entry.totals)
+        for column in columns:
+            now, then = (_total(some, export, column) for some in (entries, _rows_of(last)))
+            if now is not None and then is not None and now != then:
+                name = f"{export}: {column}" if export else column
+                found.append(f"{name}: {then:,f} became {now:,f}")
     return tuple(found)
 
 

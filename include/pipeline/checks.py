@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from include import kinds, targets
+from include.definitions import privacy
 from include.definitions.content import Part
 from include.definitions.load import load, load_all
 from include.definitions.model import ExportDefinition
@@ -116,8 +117,7 @@ def _shape_problems(
     file = part.file.model_dump(exclude={"name"})
     if split is not None and not file_problems(file):
         problems += split_problems(split, written, file_options(file), f"{place}file.split")
-    chosen = list(shape.fields) if layout is not None else part.named_fields
-    columns = given if layout is None else layout.columns
+    columns, chosen = _personal_choice(part, shape, given, layout)
     return problems + privacy_problems(definition, part, columns, chosen, place)
 
 
@@ -129,6 +129,32 @@ def _columns_of(definition: ExportDefinition, part: Part) -> tuple[Column, ...]:
         part, module.columns(options), at=_ANY, zone=definition.timezone, scratch=Path(), layout=layout
     )
     return written_columns(part, shape)
+
+
+def personal_parts(definition: ExportDefinition) -> frozenset[str]:
+    """Return the ids of a sound definition's parts whose files hold personal data that their readers can read."""
+    return frozenset(
+        part.id
+        for part in definition.parts
+        if part.file.encryption is None and _plain_fields(definition, part)
+    )
+
+
+def _plain_fields(definition: ExportDefinition, part: Part) -> tuple[str, ...]:
+    """Return the personal fields that stand in a part's file in clear."""
+    module, options = model_of(part)
+    layout, given = layout_of(part), module.columns(options)
+    shape = Shape(part, given, at=_ANY, zone=definition.timezone, scratch=Path(), layout=layout)
+    return privacy.plain(part.privacy, *_personal_choice(part, shape, given, layout))
+
+
+def _personal_choice(
+    part: Part, shape: Shape, given: tuple[Column, ...], layout: Layout | None
+) -> tuple[tuple[Column, ...], list[str] | None]:
+    """Return the columns by the names that `privacy` uses, and those of them whose values stand in the file."""
+    if layout is None:
+        return given, part.named_fields
+    return layout.columns, list(shape.fields)
 
 
 def layout_of(part: Part) -> Layout | None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from include.connections import Secrets
 from include.definitions.content import Part
 from include.definitions.model import ExportDefinition
-from include.definitions.naming import file_name, part_template, whole_template
+from include.definitions.naming import file_name, part_template, restated_template, whole_template
 from include.definitions.occasion import name_values
 from include.definitions.periods import Interval
 from include.definitions.privacy import Privacy
@@ -68,7 +68,7 @@ class Prepared:
 
     def path(self, label: str | None = None, ending: str = "") -> Path:
         """Return where a file of it is written: of a split export, the one with this label."""
-        template = self.part.file.name or ""
+        template = _of_revision(self.part.file.name or "", self.file.extension, self.run)
         if label is not None:
             template = part_template(template, self.file.extension)
         values = _values(self.definition, self.part.id, self.run) | {"part": label or ""}
@@ -111,7 +111,7 @@ def prepare(definition: ExportDefinition, run: RunRecord, scratch: Path, secrets
 
 def run_name(definition: ExportDefinition, run: RunRecord, extension: str) -> str:
     """Return the name of the run's archive, or of its manifest where it makes several files."""
-    template = whole_template(definition.name_template)
+    template = _of_revision(whole_template(definition.name_template), extension, run)
     return file_name(template, _values(definition, definition.id, run), extension)
 
 
@@ -182,6 +182,10 @@ def _values(definition: ExportDefinition, export: str, run: RunRecord) -> dict[s
         revision=run.revision,
     )
     return dict(values)
+
+
+def _of_revision(template: str, extension: str, run: RunRecord) -> str:
+    return restated_template(template, extension) if run.revision else template
 
 
 def _micros(moment: datetime | None) -> int | None:

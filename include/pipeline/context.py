@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from include import state as states
 from include.connections import Resolver, from_environment
@@ -16,6 +17,9 @@ from include.errors import Transient
 from include.settings import Settings
 from include.snapshots.store import Store
 from include.state import State
+
+if TYPE_CHECKING:
+    from include.notices.outbox import Notifier
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage, the rows done, and the rows in all where they are known."""
@@ -36,13 +40,18 @@ class Context:
     settings: Settings
     connections: Resolver = from_environment
     """Gives a connection by its name; BadInput when there is none."""
+    notifier: Notifier | None = None
+    """Calls notifiers of Airflow; None outside Airflow."""
 
     @classmethod
     def from_settings(
-        cls, settings: Settings | None = None, connections: Resolver = from_environment
+        cls,
+        settings: Settings | None = None,
+        connections: Resolver = from_environment,
+        notifier: Notifier | None = None,
     ) -> Context:
         """Return the context of the given settings and connections, by default those of the environment."""
-        return cls(settings or Settings.from_environment(), connections)
+        return cls(settings or Settings.from_environment(), connections, notifier)
 
     @cached_property
     def state(self) -> State:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from include.definitions.occasion import name_values
 from include.definitions.periods import Interval
 from include.errors import BadInput, LoyaltyError, NeedsPerson, Permanent, Problem, Uncertain
 from include.formats.hashes import file_sha256
-from include.pipeline.checks import options_of
+from include.pipeline.artefacts import refuse_gone
+from include.pipeline.checks import options_of, personal_parts
 from include.pipeline.context import Context, Progress, silent
+from include.pipeline.links import ParcelLinks
 from include.pipeline.scrubbing import scrubbed
 from include.scratch import working_folder
 from include.state.deliveries import Claim, DeliveryState
@@ -28,12 +30,13 @@ from include.state.leases import Heartbeat, StaleFence
 from include.state.runs import RunRecord
 from include.targets.protocol import About, Parcel, ParcelFile, Receipt
 
-CLAIM = timedelta(minutes=2)
 
-
-def deliver(context: Context, run_key: str, target_index: int, progress: Progress = silent) -> dict[str, Any]:
+def deliver(
+    context: Context, run_key: str, target_index: int, progress: Progress = silent, *, sending: int = 0
+) -> dict[str, Any]:
     """Return the receipt of the target at this place in the definition; the recorded one when it was delivered before.
 
+    sending: the number of a repetition that somebody asked for (see `resend`), 0 for the run's own delivery.
     A run that has nothing to send has no receipt: `{"skipped": why}`. Raises NotYet while another attempt
     delivers, NeedsPerson for a conflict, and what the target raises.
     """
@@ -45,18 +48,19 @@ def deliver(context: Context, run_key: str, target_index: int, progress: Progres
         raise BadInput(
             [Problem("run", run_key, "a run with files, which is not a dry run", "nothing_to_deliver")]
         )
-    key = delivery_key(run_key, target.label)
+    key = delivery_key(run_key, target.label, sending)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    deliveries = context.state.deliveries
-    claim = deliveries.claim(key, owner, CLAIM, run_key=run_key, target=target.label)
+    deliveries, lease = context.state.deliveries, context.settings.delivery_lease
+    claim = deliveries.claim(key, owner, lease, run_key=run_key, target=target.label, sending=sending)
     if claim.state is DeliveryState.CONFIRMED:
         return claim.receipt or {}
     if not claim.taken:
         raise NeedsPerson(f"{target.label}: {claim.message}")
-    with _recorded(context, claim), Heartbeat(lambda: deliveries.renew(claim), CLAIM / 3) as beat:
-        with _parcel(context, run, claim) as parcel:
+    with _recorded(context, claim), Heartbeat(lambda: deliveries.renew(claim), lease / 3) as beat:
+        with packed(context, run, key) as parcel:
             deliveries.ready(claim, **_figures(run.files))
-            receipt = _send(context, claim, target, parcel, progress)
+            continued = _continued(context, claim, parcel, sending)
+            receipt = send(context, target, continued, progress, lambda: deliveries.sending(claim))
         beat.check()
     written: dict[str, Any] = receipt.model_dump(mode="json")
     deliveries.confirmed(claim, written)
@@ -65,7 +69,7 @@ def deliver(context: Context, run_key: str, target_index: int, progress: Progres
 
 def _figures(artefacts: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the record says of the files: of one its own figures, of several their sums and their manifest."""
-    *data, manifest = artefacts
+    data, manifest = [each for each in artefacts if "rows" in each], artefacts[-1]
     if len(data) == 1:
         return {name: data[0][name] for name in ("sha256", "rows", "totals")}
     totals = {f"{each['name']}: {name}": total for each in data for name, total in each["totals"].items()}
@@ -77,21 +81,28 @@ def targets_of(run: RunRecord) -> list[Target]:
     return ExportDefinition.model_validate(run.definition).targets
 
 
-def _send(context: Context, claim: Claim, target: Target, parcel: Parcel, progress: Progress) -> Receipt:
+def send(
+    context: Context,
+    target: Target,
+    parcel: Parcel,
+    progress: Progress = silent,
+    begin: Callable[[], None] = lambda: None,
+) -> Receipt:
+    """Bring a parcel to a target. begin: called before the first byte leaves; what it raises ends the delivery."""
     module = kinds.load(targets, target.kind, where=f"target {target.label}")
     options = options_of(module, target.options, f"target {target.label}")
     names = module.connections(options)
     secrets, problems = resolve(context.connections, names, context.settings.keys)
     if problems:
         raise BadInput(problems)
-    context.state.deliveries.sending(claim)
+    begin()
 
     def told(done: int, total: int) -> None:
         progress(f"deliver to {target.label}", done, total)
 
     try:
         receipt: Receipt = module.deliver(options, parcel, secrets, told)
-    except LoyaltyError as error:
+    except Exception as error:  # noqa: BLE001 - raised again, without secrets
         raise scrubbed(error, secrets.scrub) from None
     return receipt
 
@@ -117,23 +128,42 @@ def _recorded(context: Context, claim: Claim) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _parcel(context: Context, run: RunRecord, claim: Claim) -> Iterator[Parcel]:
-    """Bring the artefacts to this machine and check that they are what was rendered."""
+def _continued(context: Context, claim: Claim, parcel: Parcel, sending: int) -> Parcel:
+    """Return the parcel with what earlier attempts left to know, and a way to write down what this one did."""
 
     def record(receipt: Receipt) -> None:
         context.state.deliveries.record(claim, receipt.model_dump(mode="json"))
 
-    with working_folder(context.settings.scratch, f"deliver-{claim.key[:24]}") as scratch:
+    return replace(
+        parcel,
+        about=replace(parcel.about, sending=sending),
+        in_doubt=claim.may_have_sent,
+        accepted=None if claim.receipt is None else Receipt.model_validate(claim.receipt),
+        record=record,
+    )
+
+
+@contextmanager
+def packed(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
+    """Bring the artefacts to this machine and check that they are what was rendered. key: of the delivery."""
+    refuse_gone(run)
+    personal = personal_parts(ExportDefinition.model_validate(run.definition))
+    with working_folder(context.settings.scratch, f"deliver-{key[:24]}") as scratch:
         files = []
         for each in run.files:
             path = context.store.path(each["key"]) or context.store.get_to(
                 each["key"], scratch / each["name"]
             )
             _check(path, each)
-            files.append(ParcelFile(path, each["name"], each["sha256"], each["bytes"], each["media_type"]))
-        accepted = None if claim.receipt is None else Receipt.model_validate(claim.receipt)
-        yield Parcel(files, claim.key, _about(run), claim.may_have_sent, accepted, record)
+            about = each["name"], each["sha256"], each["bytes"], each["media_type"]
+            files.append(ParcelFile(path, *about, personal=_is_personal(each, personal)))
+        yield Parcel(files, key, _about(run), links=ParcelLinks(context, run, key))
+
+
+def _is_personal(artefact: dict[str, Any], personal: frozenset[str]) -> bool:
+    """Whether a file holds personal data that can be read; what holds several exports, when one of them does."""
+    export = artefact.get("export")
+    return "rows" in artefact and (bool(personal) if export is None else export in personal)
 
 
 def _about(run: RunRecord) -> About:

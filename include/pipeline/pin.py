@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from include.definitions.model import ExportDefinition, version
+from include.definitions.model import ExportDefinition, Target, version
 from include.definitions.occasion import as_of_for, interval_for
 from include.definitions.periods import Interval
 from include.errors import BadInput, NotYet, Problem
@@ -63,8 +63,6 @@ def pin(
             f"must be at or before {now - delay:%Y-%m-%dT%H:%M:%SZ} (now less the settle delay of {delay})"
         )
         raise BadInput([Problem("known_at", known_at.isoformat(), right, "known_at_in_future")])
-    settled = now - delay
-    on_grid = settled - (settled - EPOCH) % KNOWLEDGE_GRID
     run = RunRecord(
         definition_id=definition.id,
         definition_version=version(definition),
@@ -73,7 +71,7 @@ def pin(
         start=interval.start if interval else None,
         end=interval.end if interval else None,
         as_of=moment,
-        known_at=known_at or max(moment, on_grid),
+        known_at=known_at or max(moment, latest_known(now, delay)),
         revision=revision,
         dry_run=dry_run,
         requested_by=requested_by,
@@ -91,6 +89,12 @@ def pin(
         )
         run = run.model_copy(update={"request_key": key})
     return context.state.runs.pin(run)
+
+
+def latest_known(now: datetime, delay: timedelta) -> datetime:
+    """Return the newest K that a run can have: on the grid, and before what may still be written."""
+    settled = now - delay
+    return settled - (settled - EPOCH) % KNOWLEDGE_GRID
 
 
 def _when(
@@ -128,12 +132,25 @@ def _when(
 def _last_delivered_end(
     context: Context, definition: ExportDefinition, occurrence: datetime
 ) -> datetime | None:
-    """Return the end of the newest period that was delivered before the occurrence."""
+    """Return the end of the newest period that was delivered before the occurrence, to every target.
+
+    What somebody asked for by its instants, or for some targets only, stands beside the row of periods.
+    """
     if not definition.follows_deliveries:
         return None
-    done = context.state.runs.list(definition_id=definition.id, status=RunStatus.DONE, limit=1000)
-    ends = [run.end for run in done if run.end is not None and run.end < occurrence and not run.dry_run]
+    done = context.state.runs.list(
+        definition_id=definition.id, status=RunStatus.DONE, looks=False, limit=1000
+    )
+    ends = [run.end for run in done if run.end is not None and run.end < occurrence and _is_of_the_row(run)]
     return max(ends, default=None)
+
+
+def _is_of_the_row(run: RunRecord) -> bool:
+    everywhere = {Target.model_validate(each).label for each in run.definition.get("targets", ())}
+    asked = set((run.summary or {}).get("deliveries", {}))
+    # A restatement that found nothing new says nothing of who has the period.
+    reached = everywhere <= asked or (bool(run.skipped) and not run.revision)
+    return run.occurrence is not None and not run.dry_run and reached
 
 
 def _refuse_too_early(

@@ -10,10 +10,12 @@ from include.definitions import privacy
 from include.definitions.content import Part
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Problem
+from include.formats import signature
 from include.formats.encryption.keys import MISSING
 from include.formats.options import FileOptions, file_options
 from include.ledger.columns import Column
 from include.pipeline.context import Context
+from include.snapshots import names
 
 
 def secrets_of(context: Context, definition: ExportDefinition) -> Secrets:
@@ -22,8 +24,9 @@ def secrets_of(context: Context, definition: ExportDefinition) -> Secrets:
     Raises one BadInput for all that keeps them from being made now: missing connections, keys that are missing,
     expired, revoked or of the wrong kind, salts and passwords that are too short.
     """
-    names = {name for part in definition.parts for name in _names(part)}
-    found, problems = connections.resolve(context.connections, names, context.settings.keys)
+    needed = {name for part in definition.parts for name in _names(part)}
+    needed |= {definition.sign} if definition.sign else set()
+    found, problems = connections.resolve(context.connections, needed, context.settings.keys)
     for index, part in enumerate(definition.parts):
         place = f"{definition.id}: exports[{index}]." if definition.exports else f"{definition.id}: "
         encryption = _file(part).encryption
@@ -32,6 +35,22 @@ def secrets_of(context: Context, definition: ExportDefinition) -> Secrets:
         if encryption is not None:
             wrong = encryption.problems(found, f"{place}file.encryption.options")
             problems += [each for each in wrong if each.code != MISSING]  # that is told already
+    if definition.sign is not None:
+        wrong = signature.problems(definition.sign, found, f"{definition.id}: sign")
+        problems += [each for each in wrong if each.code != MISSING]
+    if problems:
+        raise BadInput(problems)
+    return found
+
+
+def erasure_key(context: Context) -> Secrets:
+    """Return the connection by which erased people are known; nothing where nobody was erased. Raises BadInput."""
+    return erasure_secrets(context) if context.state.erasures.list() else Secrets()
+
+
+def erasure_secrets(context: Context) -> Secrets:
+    """Return the connection by which erased people are known; BadInput where there is none."""
+    found, problems = connections.resolve(context.connections, {names.CONNECTION}, context.settings.keys)
     if problems:
         raise BadInput(problems)
     return found

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
+from include.acting import acting, acting_name
 from include.connections import Secrets, public_environment
 from include.errors import Transient
 from include.pipeline.context import Progress
@@ -45,7 +46,7 @@ def in_process(stage: str, *arguments: Any, progress: Progress) -> Any:
     ):
         theirs.close()
         try:
-            ours.send((stage, arguments))
+            ours.send((stage, arguments, acting_name()))
             while True:
                 kind, value = ours.recv()
                 if kind == "progress":
@@ -69,11 +70,12 @@ def child(descriptor: int, parent: int) -> None:
     def report(stage: str, rows_done: int, rows_total: int | None) -> None:
         pipe.send(("progress", (stage, rows_done, rows_total)))
 
-    stage, arguments = pipe.recv()
+    stage, arguments, who = pipe.recv()
     module, name = stage.split(":")
     try:
         work: Callable[..., Any] = getattr(importlib.import_module(module), name)
-        result = work(*arguments, progress=report)
+        with acting(who):
+            result = work(*arguments, progress=report)
     except BaseException as error:  # noqa: BLE001 - it is raised again in the parent
         secrets = next((each for each in arguments if isinstance(each, Secrets)), None)
         pipe.send(("error", _portable(error, secrets)))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from include.definitions.model import ExportDefinition
-from include.pipeline import process
+from include.pipeline import keys, process
+from include.pipeline.artefacts import refuse_gone
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.privacy import secrets_of
 from include.pipeline.snapshot import snapshot
 from include.snapshots.local import Damaged
+from include.snapshots.store import Missing
 
 
 def render(context: Context, run_key: str, progress: Progress = silent) -> list[dict[str, Any]]:
@@ -20,15 +22,17 @@ def render(context: Context, run_key: str, progress: Progress = silent) -> list[
     nothing is kept.
     """
     run = context.state.runs.get(run_key)
+    refuse_gone(run)
     if run.artefacts and all(context.store.exists(each["key"]) for each in run.files):
         return run.files
     secrets = secrets_of(context, ExportDefinition.model_validate(run.definition))
+    keys.tell(context, run, secrets)
     progress = context.recorded(run_key, progress)
     stage = "include.pipeline.render_stage:make"
     made: list[dict[str, Any]]
     try:
         made = process.in_process(stage, context.settings, run, secrets, progress=progress)
-    except Damaged:
+    except (Damaged, Missing):
         # The snapshot is out of use now; another one answers the same for this T and K.
         snapshot(context, run_key, progress)
         run = context.state.runs.get(run_key)

@@ -12,11 +12,12 @@ from include.errors import LedgerViolation, Permanent, Transient
 from include.formats import bundle as bundle_format
 from include.formats.bundle import write_bundle
 from include.formats.hashes import file_sha256
-from include.formats.manifest import Bundle, Manifest, Origin, manifest_of, write_manifest
+from include.formats.manifest import SUFFIX, Bundle, Manifest, Origin, manifest_of, write_manifest
 from include.pipeline import changes
 from include.pipeline.artefacts import FOLDER, entries, manifest_key, store_key
 from include.pipeline.contents import Prepared, Written, prepare, run_name
 from include.pipeline.context import Context, Progress
+from include.pipeline.signature import signed
 from include.pipeline.workbook import workbook
 from include.reports import models
 from include.reports.agreement import disagreements
@@ -40,7 +41,7 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
     Returns the run's files, or one entry `{"skipped": why}` where the definition's conditions send nothing.
     """
     context = Context(settings)
-    if earlier := _made_earlier(context, run):
+    if earlier := _made_earlier(context, run, secrets):
         return earlier
     definition = ExportDefinition.model_validate(run.definition)
     with working_folder(settings.scratch, f"render-{run.run_key[:24]}") as scratch:
@@ -57,11 +58,14 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
         written = [file for part in parts for file in part]
         if definition.bundle == "workbook":
             written = workbook(definition, run, prepared, scratch)
-        last = changes.earlier(context, run) if definition.looks_back else None
+        last = changes.earlier(context, run) if definition.looks_back or run.revision else None
         rows = [each.entry for each in written]
-        if reason := changes.reason_to_skip(definition.conditions, rows, last):
+        conditions = changes.RESTATED if run.revision else definition.conditions
+        if reason := changes.reason_to_skip(conditions, rows, last):
             return [{"skipped": reason}]
         alerts = changes.alerts(definition, rows, last) + changes.not_compared(prepared, written, last)
+        if run.revision and last is not None:
+            alerts = changes.restated(rows, last) + alerts
         written = list(changes.compared(prepared, written, last, scratch))
         bundle = _bundle(definition, run, written, scratch)
         paths = list(dict.fromkeys(each.path for each in written))
@@ -75,9 +79,11 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
                 files, origin, sequence=sequence, previous=previous, name=name, bundle=bundle, alerts=alerts
             )
 
+        registry.load(context.store, context.state, read.id)  # nobody in it was erased meanwhile
         for path in [scratch / bundle.name] if bundle else paths:
             context.store.put_new(store_key(run, file_sha256(path), path.name), path)
-        return entries(run, _manifest(context, run, draft, scratch))
+        manifest = _manifest(context, run, draft, scratch)
+        return signed(context, run, manifest, entries(run, manifest), secrets)
 
 
 def _local(context: Context, read: SnapshotManifest, prepared: list[Prepared], folder: Path) -> LocalSnapshot:
@@ -100,15 +106,18 @@ def _bundle(
     return write_bundle(path, [each.path for each in written])
 
 
-def _made_earlier(context: Context, run: RunRecord) -> list[dict[str, Any]] | None:
+def _made_earlier(context: Context, run: RunRecord, secrets: Secrets) -> list[dict[str, Any]] | None:
     """Return what an attempt made that took the run's place in the chain and died: it is the run's, byte for byte."""
     link = context.state.chain.of(run.run_key)
     if link is None or run.dry_run:
         return None
     for each in context.store.list(f"{FOLDER}/{run.run_key}/{link.manifest_sha256}"):
-        found = entries(run, Manifest.model_validate_json(context.store.read(each.key)))
+        if not each.key.endswith(SUFFIX):
+            continue
+        manifest = Manifest.model_validate_json(context.store.read(each.key))
+        found = entries(run, manifest)
         if all(context.store.exists(entry["key"]) for entry in found):
-            return found
+            return signed(context, run, manifest, found, secrets)
     raise Permanent(
         f"{run.definition_id}: the files of run {run.run_key[:12]} are gone from {context.store.url}, and their "
         f"manifest is number {link.sequence} of the chain; make a restatement (a higher revision)"

@@ -6,19 +6,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from include.errors import NeedsPerson, Permanent
+from include.pipeline import notify
 from include.pipeline.context import Context
 from include.pipeline.deliver import targets_of
+from include.pipeline.notify import Occasion
 from include.state.deliveries import DeliveryState
 from include.state.identity import delivery_key
 from include.state.runs import RunStatus
 
 
 def settle(
-    context: Context, run_key: str, targets: Sequence[int] | None = None, *, failure: str | None = None
+    context: Context,
+    run_key: str,
+    targets: Sequence[int] | None = None,
+    *,
+    failure: str | None = None,
+    occasion: Occasion | None = None,
 ) -> dict[str, Any]:
-    """Return the run's summary: status, files, and for each target its state, receipt and message.
+    """Return the run's summary: status, files, for each target its state, receipt and message, and who was told.
 
     targets: places of the targets that were asked for, None for all. failure: what stopped an earlier step.
+    occasion: who asked this time, where the run can be looked at.
     Deliveries are read from the record, not from the caller. Raises NeedsPerson when one waits for a person, and
     Permanent when any target did not get its files.
     """
@@ -43,14 +51,19 @@ def settle(
         "deliveries": deliveries,
         "failure": failure,
     }
+    told = notify.prepare(context, run, deliveries, failure, occasion)
     context.state.runs.finish(run_key, status, summary)
     if run.snapshot_id:
         context.state.snapshots.unrefer(run.snapshot_id, run_key)
+    notify.send(context, told)
+    summary["notices"] = notify.told(context, run_key)
+    if summary["notices"]:
+        context.state.runs.note(run_key, notices=summary["notices"])
     if status is RunStatus.DONE:
         return summary
-    told = [f"{name}: {each['state']}: {each['message'] or 'no message'}" for name, each in missing.items()]
+    states = [f"{name}: {each['state']}: {each['message'] or 'no message'}" for name, each in missing.items()]
     sentence = f"{run.definition_id}: " + (
-        "; ".join([*([failure] if failure else []), *told]) or "no file was made"
+        "; ".join([*([failure] if failure else []), *states]) or "no file was made"
     )
     waiting = {DeliveryState.UNCERTAIN.value, DeliveryState.CONFLICT.value}
     if any(each["state"] in waiting for each in missing.values()):

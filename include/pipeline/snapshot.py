@@ -6,6 +6,7 @@ from datetime import datetime
 
 from include.pipeline import process
 from include.pipeline.context import Context, Progress, silent
+from include.pipeline.privacy import erasure_key
 from include.snapshots.manifest import SnapshotManifest
 
 
@@ -22,7 +23,9 @@ def snapshot(context: Context, run_key: str, progress: Progress = silent) -> str
         run = runs.get(run_key)
         if run.snapshot_id is None:
             found = snapshot_stage.find(context, run)
-            made = found or process.in_process(stage, context.settings, run, progress=progress)
+            made = found or process.in_process(
+                stage, context.settings, run, erasure_key(context), progress=progress
+            )
             run = runs.pin_snapshot(run_key, made.id)
         assert run.snapshot_id is not None
         # What is rendered needs no snapshot any more.
@@ -34,5 +37,7 @@ def snapshot(context: Context, run_key: str, progress: Progress = silent) -> str
 def take_now(context: Context, not_before: datetime, progress: Progress = silent) -> SnapshotManifest:
     """Return a snapshot for the needs of all enabled definitions that serves T and K up to `not_before`."""
     stage = "include.pipeline.snapshot_stage:take_ahead"
-    made: SnapshotManifest = process.in_process(stage, context.settings, not_before, progress=progress)
+    made: SnapshotManifest = process.in_process(
+        stage, context.settings, not_before, erasure_key(context), progress=progress
+    )
     return made

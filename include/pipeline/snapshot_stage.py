@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from include.connections import Secrets
 from include.definitions.load import scan
 from include.definitions.model import ExportDefinition
+from include.errors import NotYet
 from include.pipeline.checks import check, model_of
 from include.pipeline.context import Context, Progress, settle_delay
 from include.settings import Settings
@@ -16,11 +18,11 @@ from include.snapshots.source import Source, public_url
 from include.state.runs import RunRecord
 
 
-def take(settings: Settings, run: RunRecord, *, progress: Progress) -> SnapshotManifest:
-    """Find or make the run's snapshot; runs in a process of its own."""
+def take(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Progress) -> SnapshotManifest:
+    """Find or make the run's snapshot; runs in a process of its own. secrets: with the key of erased people."""
     definition = ExportDefinition.model_validate(run.definition)
     delay = settle_delay(settings, definition)
-    return _take(settings, needs(settings, definition), run.known_at, delay, run.run_key, progress)
+    return _take(settings, needs(settings, definition), run.known_at, delay, run.run_key, secrets, progress)
 
 
 def find(context: Context, run: RunRecord) -> SnapshotManifest | None:
@@ -38,9 +40,11 @@ def find(context: Context, run: RunRecord) -> SnapshotManifest | None:
     )
 
 
-def take_ahead(settings: Settings, not_before: datetime, *, progress: Progress) -> SnapshotManifest:
+def take_ahead(
+    settings: Settings, not_before: datetime, secrets: Secrets, *, progress: Progress
+) -> SnapshotManifest:
     """Find or make a snapshot for all enabled definitions; runs in a process of its own."""
-    return _take(settings, needs(settings), not_before, settings.settle_delay, None, progress)
+    return _take(settings, needs(settings), not_before, settings.settle_delay, None, secrets, progress)
 
 
 def _take(
@@ -49,9 +53,12 @@ def _take(
     not_before: datetime,
     delay: timedelta,
     holder: str | None,
+    secrets: Secrets,
     progress: Progress,
 ) -> SnapshotManifest:
     context = Context(settings)
+    if not secrets.connections and context.state.erasures.list():
+        raise NotYet("somebody has just been erased", datetime.now(UTC) + extract.ASK_AGAIN)
     return extract.take(
         Source.from_settings(settings),
         context.store,
@@ -62,6 +69,7 @@ def _take(
         scratch=settings.scratch,
         holder=holder,
         progress=progress,
+        keys=secrets,
     )
 
 

@@ -12,17 +12,22 @@ import os
 import secrets
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+
+from include.connections import Secrets
 from include.errors import LoyaltyError, NotYet
 from include.ledger.catalog import RELATIONS
+from include.ledger.people import naming
 from include.scratch import working_folder
 from include.snapshots import registry
+from include.snapshots.erased import Erased, everybody
 from include.snapshots.local import local
 from include.snapshots.manifest import (
     Needs,
@@ -46,6 +51,7 @@ __all__ = ["Progress", "local", "take"]
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage, the rows done and the rows in all (None: unknown)."""
 
+NO_KEYS = Secrets()
 LEASE = timedelta(seconds=60)
 ASK_AGAIN = timedelta(seconds=5)
 BATCHES_AHEAD = 3
@@ -62,11 +68,13 @@ def take(
     scratch: Path,
     progress: Progress | None = None,
     holder: str | None = None,
+    keys: Secrets = NO_KEYS,
 ) -> SnapshotManifest:
     """Return a snapshot that serves T and K up to `not_before` and covers `needs`; make it if there is none.
 
     needs: what all enabled definitions need, so that one snapshot serves all; a relation or column that the
-    ledger does not have is noted as absent. holder: who will need the snapshot until it is unreferred.
+    ledger does not have is noted as absent. holder: who will need the snapshot until it is unreferred. keys: with
+    the key of erased people, where there are any; without it, BadInput.
 
     Raises NotYet while another attempt is at it, while `settle_delay` after `not_before` has not passed on
     the ledger's clock, or while a database transaction older than `not_before` is open (for at most another
@@ -97,16 +105,22 @@ def take(
         if there := found():
             return there
         registry.sweep(store, key)
+        erased = everybody(state, keys)
         with _tidy(store, key, attempt, scratch) as folder, open_read(source) as reading:
             _wait_for_writers(reading, not_before, settle_delay)
-            made = _Attempt(attempt, source, store, key, folder, beat, progress).extract(reading, asked)
+            work = _Attempt(attempt, source, store, key, folder, beat, progress, erased)
+            made = work.extract(reading, asked)
             beat.confirm()
         manifest = registry.publish(
             store,
             state,
             lambda number: made.model_copy(update={"generation": number, "id": f"{key}-{number}"}),
             first_generation=generation,
-            good_enough=lambda other: other.serves(not_before, settle_delay) and other.covers(asked),
+            good_enough=lambda other: (
+                other.serves(not_before, settle_delay)
+                and other.covers(asked)
+                and other.erasures == made.erasures
+            ),
         )
     if holder is not None:
         state.snapshots.refer(manifest.id, holder)
@@ -139,6 +153,7 @@ class _Attempt:
     scratch: Path
     beat: Heartbeat
     progress: Progress | None
+    erased: Erased | None
 
     def extract(self, reading: Reading, asked: dict[str, list[str]]) -> SnapshotManifest:
         """Read every relation that was asked for; return the manifest, which has no generation yet."""
@@ -173,13 +188,14 @@ class _Attempt:
             absent=tuple(name for name in asked if name not in relations),
             totals=totals,
             code_version=code_version(),
+            erasures=self.erased.digest if self.erased else None,
         )
 
     def _copy(self, reading: Reading, files: RelationFiles) -> SnapshotRelation:
         """Write a relation's stream, while the next batch is already being read."""
         pending, read = deque[Future[None]](), 0
         with ThreadPoolExecutor(1, "parquet") as writer:
-            for batch in reading.stream(files.relation, files.columns):
+            for batch in self._stream(reading, files.relation, files.columns):
                 self.beat.check()
                 while len(pending) >= BATCHES_AHEAD:
                     pending.popleft().result()
@@ -191,6 +207,16 @@ class _Attempt:
             relation = writer.submit(files.close).result()
         self._tell(files.relation, relation.rows, relation.rows)
         return relation
+
+    def _stream(self, reading: Reading, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Read a relation without the people who were erased; who a row is of is looked at, wanted or not."""
+        if self.erased is None:
+            yield from reading.stream(relation, columns)
+            return
+        there = reading.columns(relation)
+        whose = [name for name in naming(RELATIONS[relation]) if name in there and name not in columns]
+        for batch in reading.stream(relation, [*columns, *whose]):
+            yield self.erased.apply(relation, batch).select(list(columns))
 
     def _tell(self, relation: str, rows_done: int, rows_total: int | None) -> None:
         if self.progress:

@@ -65,6 +65,8 @@ class SnapshotManifest(BaseModel):
 
     source: the ledger's URL without secrets. absent: relations that were asked for and that it does not have.
     oldest_open_transaction: of the ledger's database just before the reading, where the source can tell.
+    erasures: the digest of the people who are not in it, None where nobody had been erased. renews: the snapshot that
+    it was written from, without people who were erased after that one was read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +84,8 @@ class SnapshotManifest(BaseModel):
     absent: tuple[str, ...] = ()
     totals: SnapshotTotals
     code_version: str
+    erasures: str | None = None
+    renews: str | None = None
 
     def serves(self, moment: datetime, settle_delay: timedelta) -> bool:
         """Say whether T or K may be `moment`: what was still being written at R lies after it."""

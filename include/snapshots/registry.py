@@ -26,12 +26,19 @@ ABANDONED = timedelta(hours=1)
 
 
 def load(store: Store, state: State, snapshot_id: str) -> SnapshotManifest:
-    """Return the manifest of a snapshot; raise Missing when it is not there, or not fit for use, any more."""
+    """Return the manifest of a snapshot; raise Missing when it is not there, or not fit for use, any more.
+
+    One that holds somebody who was erased since is taken out of use.
+    """
     row = state.snapshots.get(snapshot_id)
     if row is None or row.state is not SnapshotState.MADE:
         found = "unknown" if row is None else row.state.value
         raise Missing(f"snapshot {snapshot_id} is {found} in {store.url}")
-    return read(store, row.manifest_key)
+    manifest = read(store, row.manifest_key)
+    if manifest.erasures != state.erasures.digest():
+        state.snapshots.stale(snapshot_id)
+        raise Missing(f"snapshot {snapshot_id} holds somebody who was erased")
+    return manifest
 
 
 def read(store: Store, key: str) -> SnapshotManifest:
@@ -49,7 +56,11 @@ def find(
     settle_delay: timedelta,
     holder: str | None,
 ) -> SnapshotManifest | None:
-    """Return the newest usable snapshot that serves and covers, referred to by `holder`; None without one."""
+    """Return the newest usable snapshot that serves and covers, referred to by `holder`; None without one.
+
+    Only one without the people who are erased by now is usable.
+    """
+    erasures = state.erasures.digest()
     for row in state.snapshots.usable(source_key):
         if not_before > row.read_at - settle_delay:
             continue
@@ -57,6 +68,8 @@ def find(
             manifest = read(store, row.manifest_key)
         except Missing:
             state.snapshots.damaged(row.snapshot_id)
+            continue
+        if manifest.erasures != erasures:
             continue
         if manifest.covers(needs) and (holder is None or state.snapshots.refer(row.snapshot_id, holder)):
             return manifest
@@ -124,8 +137,11 @@ def discard(store: Store, source_key: str, attempt: str) -> None:
         store.delete(entry.key)
 
 
-def sweep(store: Store, source_key: str) -> int:
-    """Delete the files of attempts that died, and return how many; call it while holding the lease."""
+def sweep(store: Store, source_key: str, older_than: timedelta | None = None) -> int:
+    """Delete the files of attempts that died, and return how many; call it while holding the lease.
+
+    older_than: since they last wrote; left out, so long that they must be dead.
+    """
     kept: set[str] = set()
     attempts: dict[str, list[tuple[str, datetime]]] = {}
     for entry in store.list(source_folder(source_key)):
@@ -134,7 +150,7 @@ def sweep(store: Store, source_key: str) -> int:
         else:
             attempt = entry.key.removeprefix(attempt_folder(source_key, "")).split("/")[0]
             attempts.setdefault(attempt, []).append((entry.key, entry.modified))
-    dead = datetime.now(UTC) - ABANDONED
+    dead = datetime.now(UTC) - (ABANDONED if older_than is None else older_than)
     gone = 0
     for attempt, files in attempts.items():
         if attempt not in kept and max(modified for _, modified in files) < dead:
@@ -150,12 +166,18 @@ def retire(store: Store, state: State, *, older_than: timedelta) -> list[str]:
     for row in state.snapshots.idle(older_than):
         if not state.snapshots.retire(row.snapshot_id):
             continue
-        key = manifest_key(row.source_key, row.generation)
-        try:
-            attempt = read(store, key).attempt
-        except Missing:
-            continue
-        store.delete(key)  # first, so that no manifest ever names a file that is gone
-        discard(store, row.source_key, attempt)
-        retired.append(row.snapshot_id)
+        if remove(store, row):
+            retired.append(row.snapshot_id)
     return retired
+
+
+def remove(store: Store, row: RegisteredSnapshot) -> bool:
+    """Delete the files of a snapshot that is out of use; return False when there is no manifest of it."""
+    key = manifest_key(row.source_key, row.generation)
+    try:
+        attempt = read(store, key).attempt
+    except Missing:
+        return False
+    store.delete(key)  # first, so that no manifest ever names a file that is gone
+    discard(store, row.source_key, attempt)
+    return True

@@ -8,7 +8,7 @@ Credentials come from the environment, as each vendor's own tools read them, nev
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -151,7 +151,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         wrote = path.stat().st_size if path.exists() else 0
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder above it may be a file
+            path.unlink(missing_ok=True)
         raise Permanent(f"{path}: {error.strerror or error} (after {wrote} bytes)") from error
     except BaseException:
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the product remembers: definitions, runs, deliveries, leases, snapshots and manifest chains.
+"""What the product remembers: definitions, runs, deliveries, leases, snapshots, chains, links, notices.
 
 `open(url)` gives a `State`. Nothing else knows the tables.
 """
@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from include.state.audit import Audit
 from include.state.chain import Chain
 from include.state.database import Database
 from include.state.definitions import Definitions
 from include.state.deliveries import Deliveries
+from include.state.erasures import Erasures
 from include.state.leases import Leases, StaleFence
+from include.state.links import DownloadLinks
+from include.state.notices import Notices
 from include.state.runs import RunRecord, Runs, RunStatus
 from include.state.snapshots import Snapshots
 
@@ -29,6 +33,10 @@ class State:
     leases: Leases
     snapshots: Snapshots
     chain: Chain
+    audit: Audit
+    links: DownloadLinks
+    notices: Notices
+    erasures: Erasures
 
 
 def open(url: str) -> State:  # noqa: A001 - read as state.open
@@ -43,4 +51,8 @@ def open(url: str) -> State:  # noqa: A001 - read as state.open
         Leases(database),
         Snapshots(database),
         Chain(database),
+        Audit(database),
+        DownloadLinks(database),
+        Notices(database),
+        Erasures(database),
     )

@@ -108,10 +108,15 @@ def _checked(url: str) -> URL:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         arguments = {"connect_timeout": 10, "application_name": "loyalty state"}
-        return create_engine(url, poolclass=NullPool, connect_args=arguments)
+        # Whatever the server's default: after a lock is taken, what others committed must be seen.
+        isolation = {"isolation_level": "READ COMMITTED"}
+        return create_engine(
+            url, poolclass=NullPool, connect_args=arguments, hide_parameters=True, **isolation
+        )
     path = Path(str(url.database))
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_MILLISECONDS / 1000})
+    waiting = {"timeout": BUSY_MILLISECONDS / 1000}
+    engine = create_engine(url, poolclass=NullPool, connect_args=waiting, hide_parameters=True)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import select, update
 
+from include.acting import actor
+from include.state.audit import Action, append
 from include.state.database import Database
 from include.state.leases import upsert
 from include.state.tables import DEFINITIONS, Now
@@ -54,11 +56,22 @@ class Definitions:
         )
         key = [DEFINITIONS.c.definition_id, DEFINITIONS.c.version]
         others = DEFINITIONS.c.definition_id == definition_id, DEFINITIONS.c.version != version
+        before = select(DEFINITIONS).where(
+            DEFINITIONS.c.definition_id == definition_id, DEFINITIONS.c.current
+        )
         with self._database.write() as connection:
+            last = connection.execute(before).first()
             connection.execute(insert.on_conflict_do_update(index_elements=key, set_=kept))
             connection.execute(
                 update(DEFINITIONS).where(*others, DEFINITIONS.c.current).values(current=False)
             )
+            if last is None or (last.version, last.document, last.enabled) != (
+                version,
+                dict(document),
+                enabled,
+            ):
+                told = {"version": version, "before": last and last.version, "enabled": enabled}
+                append(connection, created_by or actor(), Action.DEFINITION_CHANGED, definition_id, told)
         return version
 
     def get(self, definition_id: str, version: str | None = None) -> StoredDefinition | None:

@@ -7,18 +7,22 @@ the database's clock and a fence; every write checks the fence, so an overtaken 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, update
 
+from include.acting import actor
 from include.errors import BadInput, NotYet, Problem
+from include.state.audit import Action, append
 from include.state.database import Database
 from include.state.leases import StaleFence, upsert
-from include.state.tables import DELIVERIES, MICROSECOND, Now
+from include.state.runs import RunRecord, facts
+from include.state.tables import DELIVERIES, MICROSECOND, RUNS, Now
 
 
 class DeliveryState(StrEnum):
@@ -34,16 +38,32 @@ class DeliveryState(StrEnum):
 
 
 SETTLED = (DeliveryState.CONFIRMED, DeliveryState.CONFLICT)
+# Nothing happens to these until a person has looked at the target.
+WAITING = (DeliveryState.UNCERTAIN, DeliveryState.CONFLICT)
+# What the audit chain says of an outcome, in the transaction that writes it.
+_OUTCOMES = {
+    DeliveryState.CONFIRMED: Action.DELIVERED,
+    DeliveryState.UNCERTAIN: Action.DELIVERY_UNCERTAIN,
+    DeliveryState.FAILED: Action.DELIVERY_FAILED,
+    DeliveryState.CONFLICT: Action.DELIVERY_CONFLICT,
+}
+
+
+_TOLD = ("name", "place", "bytes", "sha256", "outcome")
 
 
 class Delivery(BaseModel):
-    """One delivery as recorded. `rows` and `totals` are those of the file, `receipt` is the target's."""
+    """One delivery as recorded. `rows` and `totals` are those of the file, `receipt` is the target's.
+
+    sending: 0 for the run's own delivery, then the number of each time that somebody had it sent again.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     key: str
     run_key: str
     target: str
+    sending: int
     state: DeliveryState
     fence: int
     owner: str
@@ -57,6 +77,11 @@ class Delivery(BaseModel):
     message: str | None
     created_at: AwareDatetime
     updated_at: AwareDatetime
+
+    @property
+    def is_live(self) -> bool:
+        """Whether an attempt is at work, by our clock."""
+        return self.expires_at > datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -84,7 +109,9 @@ class Deliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, key: str, owner: str, ttl: timedelta, *, run_key: str, target: str) -> Claim:
+    def claim(
+        self, key: str, owner: str, ttl: timedelta, *, run_key: str, target: str, sending: int = 0
+    ) -> Claim:
         """Take the delivery for `ttl`; raise NotYet while another attempt holds it.
 
         A confirmed or conflicting delivery is returned as it is, not taken. `owner` names one attempt.
@@ -95,6 +122,7 @@ class Deliveries:
             key=key,
             run_key=run_key,
             target=target,
+            sending=sending,
             may_have_sent=False,
             created_at=Now(),
             updated_at=Now(),
@@ -149,14 +177,51 @@ class Deliveries:
         self._close(claim, DeliveryState.CONFLICT, message)
 
     def reopen(self, key: str, *, by: str) -> None:
-        """Let the next attempt try a delivery again that a person has looked at; a confirmed one stays."""
-        held = DELIVERIES.c.key == key, DELIVERIES.c.state.in_(["conflict", "uncertain", "failed"])
-        values = {"state": "failed", "message": f"opened again by {by}", "updated_at": Now()}
+        """Let the next attempt try a delivery again; BadInput for a confirmed one, and while an attempt is at work."""
+        values = {"state": DeliveryState.FAILED.value, "message": f"opened again by {by}"}
+        self._by_person(key, values, Action.DELIVERY_REOPENED, by)
+
+    def resolve(
+        self, seen: Delivery, *, arrived: bool, receipt: dict[str, Any], by: str, note: str = ""
+    ) -> Delivery:
+        """Write down a person's word on a delivery, as they saw it: it arrived, or nothing of it did.
+
+        receipt: what is known to be there, with their word. Afterwards it is confirmed, or open with nothing in doubt.
+        BadInput when it is confirmed, when an attempt is at work, and when something happened to it since `seen`.
+        """
+        told = f"{by} says that it {'arrived' if arrived else 'did not arrive'}{f': {note}' if note else ''}"
+        state = DeliveryState.CONFIRMED if arrived else DeliveryState.FAILED
+        doubt = {} if arrived else {"may_have_sent": False}
+        values = {"state": state.value, "message": told, "receipt": receipt, **doubt}
+        self._by_person(seen.key, values, Action.RESOLVED, by, fence=seen.fence, arrived=arrived, note=note)
+        found = self.get(seen.key)
+        assert found is not None
+        return found
+
+    def _by_person(
+        self,
+        key: str,
+        values: dict[str, Any],
+        action: Action,
+        by: str,
+        *,
+        fence: int | None = None,
+        **more: Any,
+    ) -> None:
+        """Write what a person decided; the fence rises, so that no attempt of before can change it."""
+        free = [
+            DELIVERIES.c.key == key,
+            DELIVERIES.c.state != DeliveryState.CONFIRMED.value,
+            DELIVERIES.c.expires_at <= Now(),
+        ]
+        if fence is not None:
+            free.append(DELIVERIES.c.fence == fence)
+        raised = {"fence": DELIVERIES.c.fence + 1, "updated_at": Now()}
         with self._database.write() as connection:
-            written = connection.execute(update(DELIVERIES).where(*held).values(values)).rowcount
-        if not written:
-            right = "the key of a delivery in conflict, uncertain or failed"
-            raise BadInput([Problem("delivery", key, right, "not_reopened")])
+            if not connection.execute(update(DELIVERIES).where(*free).values(values | raised)).rowcount:
+                row = connection.execute(select(DELIVERIES).where(DELIVERIES.c.key == key)).first()
+                raise BadInput([Problem("delivery", key, _not_free(row), "not_free")])
+            tell(connection, key, action, by=by, **more)
 
     def get(self, key: str) -> Delivery | None:
         """Return the delivery, or None when it was never claimed."""
@@ -165,22 +230,59 @@ class Deliveries:
         return None if row is None else Delivery.model_validate(dict(row._mapping))  # noqa: SLF001
 
     def list(
-        self, *, run_key: str | None = None, state: DeliveryState | None = None, limit: int = 1000
+        self,
+        *,
+        run_key: str | None = None,
+        definition_id: str | None = None,
+        target: str | None = None,
+        states: Collection[DeliveryState] = (),
+        since: datetime | None = None,
+        key: str = "",
+        limit: int = 1000,
     ) -> list[Delivery]:
-        """Return deliveries in the order in which they were first claimed."""
-        wanted = select(DELIVERIES).order_by(DELIVERIES.c.created_at, DELIVERIES.c.key).limit(limit)
+        """Return deliveries in the order in which they were first claimed; of too many, the newest.
+
+        since: something happened to them at or after it. key: how their keys begin.
+        """
+        wanted = select(DELIVERIES).order_by(DELIVERIES.c.created_at.desc(), DELIVERIES.c.key.desc())
         if run_key is not None:
             wanted = wanted.where(DELIVERIES.c.run_key == run_key)
-        if state is not None:
-            wanted = wanted.where(DELIVERIES.c.state == state.value)
+        if definition_id is not None:
+            of_export = select(RUNS.c.run_key).where(RUNS.c.definition_id == definition_id)
+            wanted = wanted.where(DELIVERIES.c.run_key.in_(of_export))
+        if target is not None:
+            wanted = wanted.where(DELIVERIES.c.target == target)
+        if states:
+            wanted = wanted.where(DELIVERIES.c.state.in_([state.value for state in states]))
+        if since is not None:
+            wanted = wanted.where(DELIVERIES.c.updated_at >= since)
+        if key:
+            wanted = wanted.where(DELIVERIES.c.key.startswith(key, autoescape=True))
         with self._database.read() as connection:
-            found = connection.execute(wanted)
-            return [Delivery.model_validate(dict(row._mapping)) for row in found]  # noqa: SLF001
+            found = connection.execute(wanted.limit(limit)).all()
+        return [Delivery.model_validate(dict(row._mapping)) for row in reversed(found)]  # noqa: SLF001
+
+    def live(self) -> Sequence[Delivery]:
+        """Return the deliveries at which an attempt is at work, by the database's clock."""
+        wanted = select(DELIVERIES).where(DELIVERIES.c.expires_at > Now())
+        with self._database.read() as connection:
+            found = connection.execute(wanted).all()
+        return [Delivery.model_validate(dict(row._mapping)) for row in found]  # noqa: SLF001
+
+    def destinations(self, since: datetime) -> Sequence[tuple[str, str]]:
+        """Return where something was delivered since: one run for each version of a definition, and the target."""
+        runs = DELIVERIES.join(RUNS, RUNS.c.run_key == DELIVERIES.c.run_key)
+        same = RUNS.c.definition_id, RUNS.c.definition_version, DELIVERIES.c.target
+        wanted = select(func.min(RUNS.c.run_key), DELIVERIES.c.target).select_from(runs)
+        with self._database.read() as connection:
+            found = connection.execute(wanted.where(DELIVERIES.c.updated_at >= since).group_by(*same))
+            return [(run_key, target) for run_key, target in found]
 
     def _close(self, claim: Claim, state: DeliveryState, message: str | None, **values: Any) -> None:
         """Write an outcome. It is true even if the claim expired, as long as nobody has taken over."""
         over = literal(0, DELIVERIES.c.fence.type)
-        self._write(claim, {"state": state.value, "message": message, **values}, alive=False, expires_at=over)
+        closed = {"state": state.value, "message": message, **values}
+        self._write(claim, closed, alive=False, expires_at=over, action=_OUTCOMES[state])
 
     def _write(
         self,
@@ -189,8 +291,9 @@ class Deliveries:
         *,
         alive: bool,
         expires_at: ColumnElement[Any] | None = None,
+        action: Action | None = None,
     ) -> None:
-        """Write under the fence; `alive` also demands that the claim has not expired."""
+        """Write under the fence; `alive` also demands that the claim has not expired. An action is told with it."""
         ours = [
             DELIVERIES.c.key == claim.key,
             DELIVERIES.c.fence == claim.fence,
@@ -201,8 +304,46 @@ class Deliveries:
         until = Now() + claim.ttl // MICROSECOND if expires_at is None else expires_at
         changed = update(DELIVERIES).where(*ours).values(**values, expires_at=until, updated_at=Now())
         with self._database.write() as connection:
-            written = connection.execute(changed).rowcount
-        if not written:
-            raise StaleFence(
-                f"the claim of {claim.owner} (fence {claim.fence}) on delivery {claim.key[:12]} is over"
-            )
+            if not connection.execute(changed).rowcount:
+                raise StaleFence(
+                    f"the claim of {claim.owner} (fence {claim.fence}) on delivery {claim.key[:12]} is over"
+                )
+            if action is not None:
+                tell(connection, claim.key, action)
+
+
+def _not_free(row: Row[Any] | None) -> str:
+    """Return why a person cannot decide about a delivery now."""
+    if row is None:
+        return "the key of a delivery"
+    if row.state == DeliveryState.CONFIRMED.value:
+        return "it is confirmed; to send its files once more: loyalty export send EXPORT --run RUN --again"
+    if row.expires_at > datetime.now(UTC):
+        return f"{row.owner} is delivering it now; look again after {row.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"something happened to it since you looked ({row.state}: {row.message}); look again"
+
+
+def tell(connection: Connection, key: str, action: Action, *, by: str | None = None, **more: Any) -> None:
+    """Write into the audit chain what became of a delivery; last in the transaction that changed its row.
+
+    by: who did it, where that is not who acts for the run. more: what else to say of it.
+    """
+    row = connection.execute(select(DELIVERIES).where(DELIVERIES.c.key == key)).one()
+    found = connection.execute(select(RUNS).where(RUNS.c.run_key == row.run_key)).first()
+    run = None if found is None else RunRecord.model_validate(dict(found._mapping))  # noqa: SLF001
+    receipt = row.receipt or {}
+    detail = {
+        **({"run_key": row.run_key} if run is None else facts(run)),
+        "target": row.target,
+        "sending": row.sending,
+        "attempts": row.attempts,
+        "sha256": row.sha256,
+        "rows": row.rows,
+        "files": [{name: each.get(name) for name in _TOLD} for each in receipt.get("files", ())],
+        "recipients": [
+            {"address": each.get("address"), "answer": each.get("answer")}
+            for each in receipt.get("recipients", ())
+        ],
+        **more,
+    }
+    append(connection, by or actor(run.requested_by if run else None), action, key, detail)

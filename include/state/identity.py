@@ -50,9 +50,9 @@ def run_key(
     return _digest("run", definition_id, definition_version, *instants, revision, dry_run)
 
 
-def delivery_key(of_run: str, target: str) -> str:
-    """Return the key of the delivery of one run to one target of its definition."""
-    return _digest("delivery", of_run, target)
+def delivery_key(of_run: str, target: str, sending: int = 0) -> str:
+    """Return the key of the delivery of one run to one target. sending: the number of a repetition, 0 for none."""
+    return _digest("delivery", of_run, target, *([sending] if sending else []))
 
 
 @cache

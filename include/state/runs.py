@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Row, desc, or_, select, update
+from sqlalchemy import Connection, Row, desc, exists, or_, select, update
 
+from include.acting import actor
 from include.errors import BadInput, Problem
 from include.state import identity
+from include.state.audit import Action, append
 from include.state.database import Database
 from include.state.leases import upsert
-from include.state.tables import RUNS, Now
+from include.state.tables import CHAIN, DELIVERIES, MICROSECOND, RUNS, SNAPSHOT_REFERENCES, Now
+
+# What the audit chain says of a run's files.
+_TOLD = ("name", "sha256", "bytes", "rows", "skipped")
 
 
 class RunStatus(StrEnum):
@@ -32,6 +37,7 @@ class RunRecord(BaseModel):
 
     Keys left empty are computed when the run is pinned. `requested_by` is who asked for it by hand. `artefacts` are the
     rendered files, or one entry that says why there are none to send; `rows_done` of `rows_total` belong to `stage`.
+    `files_gone_at` and `files_gone_why` (`retention`, `erasure`): when the files left the store; `artefacts` stays.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +57,8 @@ class RunRecord(BaseModel):
     requested_by: str | None = None
     snapshot_id: str | None = None
     artefacts: list[dict[str, Any]] | None = None
+    files_gone_at: AwareDatetime | None = None
+    files_gone_why: str | None = None
     status: RunStatus = RunStatus.PINNED
     stage: str = ""
     rows_done: int = 0
@@ -90,9 +98,11 @@ class Runs:
         # The request comes first: another request may have led to the same run.
         found = select(RUNS).where(same).order_by(desc(RUNS.c.request_key == run.request_key)).limit(1)
         with self._database.write() as connection:
-            connection.execute(insert.on_conflict_do_nothing())
-            row = connection.execute(found).one()
-        return _record(row)
+            fresh = connection.execute(insert.on_conflict_do_nothing().returning(RUNS.c.run_key)).first()
+            record = _record(connection.execute(found).one())
+            if fresh is not None:
+                _tell_of(connection, record)
+        return record
 
     def of_occurrence(
         self,
@@ -117,7 +127,8 @@ class Runs:
 
     def pin_snapshot(self, run_key: str, snapshot_id: str) -> RunRecord:
         """Bind the run to a snapshot unless it is bound already; return the run as it is bound."""
-        return self._first(run_key, "snapshot_id", snapshot_id)
+        bound = {"snapshot_id": snapshot_id}
+        return self._first(run_key, "snapshot_id", snapshot_id, Action.SNAPSHOT_BOUND, bound)
 
     def unpin_snapshot(self, run_key: str, snapshot_id: str) -> RunRecord:
         """Let go of a snapshot that was damaged or retired before anything was rendered from it; K stays."""
@@ -128,12 +139,13 @@ class Runs:
 
     def pin_artefacts(self, run_key: str, artefacts: Sequence[dict[str, Any]]) -> RunRecord:
         """Keep the rendered files unless some are kept already; return the run with those that count."""
-        self._first(run_key, "artefacts", list(artefacts))
+        made = [{name: each[name] for name in _TOLD if name in each} for each in artefacts]
+        self._first(run_key, "artefacts", list(artefacts), Action.RENDERED, {"files": made})
         # A late attempt must not open a run again that is settled.
         unsettled = RUNS.c.status.in_([RunStatus.PINNED.value, RunStatus.RUNNING.value])
         with self._database.write() as connection:
-            made = update(RUNS).where(RUNS.c.run_key == run_key, unsettled)
-            connection.execute(made.values(status=RunStatus.RENDERED.value, updated_at=Now()))
+            done = update(RUNS).where(RUNS.c.run_key == run_key, unsettled)
+            connection.execute(done.values(status=RunStatus.RENDERED.value, updated_at=Now()))
         return self.get(run_key)
 
     def progress(self, run_key: str, stage: str, rows_done: int, rows_total: int | None = None) -> None:
@@ -142,8 +154,20 @@ class Runs:
 
     def finish(self, run_key: str, status: RunStatus, summary: dict[str, Any] | None = None) -> RunRecord:
         """Close the run; a later attempt may open it again by reporting progress."""
-        self._update(run_key, status=RunStatus(status).value, summary=summary)
-        return self.get(run_key)
+        settled = update(RUNS).where(RUNS.c.run_key == run_key).returning(RUNS)
+        values = {"status": RunStatus(status).value, "summary": summary, "updated_at": Now()}
+        with self._database.write() as connection:
+            record = _record(_known(connection.execute(settled.values(values)).first(), run_key))
+            detail = {**facts(record), "status": record.status.value}
+            append(connection, actor(record.requested_by), Action.SETTLED, run_key, detail)
+        return record
+
+    def note(self, run_key: str, **told: Any) -> None:
+        """Add to the summary of a run that is settled what became known afterwards."""
+        mine = RUNS.c.run_key == run_key
+        with self._database.write() as connection:
+            summary = connection.scalar(select(RUNS.c.summary).where(mine)) or {}
+            connection.execute(update(RUNS).where(mine).values(summary={**summary, **told}))
 
     def get(self, run_key: str) -> RunRecord:
         """Return the run; raise BadInput when nobody has pinned it."""
@@ -157,9 +181,10 @@ class Runs:
         definition_id: str | None = None,
         status: RunStatus | None = None,
         since: datetime | None = None,
+        looks: bool = True,
         limit: int = 100,
     ) -> list[RunRecord]:
-        """Return runs, the newest first."""
+        """Return runs, the newest first. looks: also restatements that are over and found nothing new."""
         wanted = select(RUNS).order_by(RUNS.c.created_at.desc(), RUNS.c.run_key).limit(limit)
         if definition_id is not None:
             wanted = wanted.where(RUNS.c.definition_id == definition_id)
@@ -167,16 +192,71 @@ class Runs:
             wanted = wanted.where(RUNS.c.status == status.value)
         if since is not None:
             wanted = wanted.where(RUNS.c.created_at >= since)
+        if not looks:
+            made = exists().where(CHAIN.c.run_key == RUNS.c.run_key)
+            wanted = wanted.where(or_(RUNS.c.revision == 0, RUNS.c.status != RunStatus.DONE.value, made))
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(wanted)]
 
-    def _first(self, run_key: str, column: str, value: Any) -> RunRecord:
-        """Set a column that is set once: the first writer's value stays."""
+    def of_period(self, run: RunRecord) -> Sequence[RunRecord]:
+        """Return the runs of its definition about its period, or its T, in every revision, the newest first."""
+        about = [RUNS.c[name] == getattr(run, name) for name in ("definition_id", "as_of", "start")]
+        wanted = select(RUNS).where(*about, RUNS.c.dry_run.is_(False))
+        with self._database.read() as connection:
+            found = connection.execute(wanted.order_by(RUNS.c.created_at.desc(), RUNS.c.run_key))
+            return [_record(row) for row in found]
+
+    def files_gone(self, run_key: str, why: str, detail: dict[str, Any]) -> bool:
+        """Write down that the run's files are removed from the store, once; its record and manifest stay."""
+        kept = RUNS.c.run_key == run_key, RUNS.c.files_gone_at.is_(None)
+        with self._database.write() as connection:
+            gone = update(RUNS).where(*kept).values(files_gone_at=Now(), files_gone_why=why)
+            if not connection.execute(gone).rowcount:
+                return False
+            append(connection, actor(), Action.FILES_REMOVED, run_key, {**detail, "why": why})
+        return True
+
+    def with_files(self) -> tuple[RunRecord, ...]:
+        """Return all runs whose files are in the store, the oldest first."""
+        wanted = select(RUNS).where(RUNS.c.artefacts.is_not(None), RUNS.c.files_gone_at.is_(None))
+        with self._database.read() as connection:
+            found = [_record(row) for row in connection.execute(wanted.order_by(RUNS.c.created_at))]
+        return tuple(run for run in found if run.files)
+
+    def at_work(self, within: timedelta) -> tuple[RunRecord, ...]:
+        """Return the runs whose files are being made, as they said lately; not those that wait for it."""
+        lately = RUNS.c.updated_at > Now() - within // MICROSECOND
+        making = RUNS.c.artefacts.is_(None) & (RUNS.c.status == RunStatus.RUNNING.value)
+        making &= ~RUNS.c.stage.startswith("snapshot")
+        with self._database.read() as connection:
+            return tuple(_record(row) for row in connection.execute(select(RUNS).where(lately, making)))
+
+    def idle(self, older_than: timedelta) -> Sequence[RunRecord]:
+        """Return runs that nobody settled and to which nothing has happened for so long, the oldest first.
+
+        One whose files were made and were never to be sent is among them only as long as it keeps a snapshot.
+        """
+        working = RUNS.c.status.in_([RunStatus.PINNED.value, RunStatus.RUNNING.value])
+        keeps = exists().where(SNAPSHOT_REFERENCES.c.holder == RUNS.c.run_key)
+        sent = exists().where(DELIVERIES.c.run_key == RUNS.c.run_key)
+        rendered = RUNS.c.status == RunStatus.RENDERED.value
+        old = RUNS.c.updated_at <= Now() - older_than // MICROSECOND
+        wanted = select(RUNS).where(old, or_(working, rendered & or_(keeps, sent)))
+        with self._database.read() as connection:
+            return [_record(row) for row in connection.execute(wanted.order_by(RUNS.c.created_at))]
+
+    def _first(
+        self, run_key: str, column: str, value: Any, action: Action, detail: dict[str, Any]
+    ) -> RunRecord:
+        """Set a column that is set once, and say so in the audit chain: the first writer's value stays."""
         empty = update(RUNS).where(RUNS.c.run_key == run_key, RUNS.c[column].is_(None))
         with self._database.write() as connection:
-            connection.execute(empty.values({column: value, "updated_at": Now()}))
+            written = connection.execute(empty.values({column: value, "updated_at": Now()})).rowcount
             row = connection.execute(select(RUNS).where(RUNS.c.run_key == run_key)).first()
-        return _record(_known(row, run_key))
+            record = _record(_known(row, run_key))
+            if written:
+                append(connection, actor(record.requested_by), action, run_key, {**facts(record), **detail})
+        return record
 
     def _update(self, run_key: str, **values: Any) -> None:
         with self._database.write() as connection:
@@ -187,6 +267,33 @@ class Runs:
                 .returning(RUNS.c.run_key)
             ).first()
         _known(written, run_key)
+
+
+def facts(run: RunRecord) -> dict[str, Any]:
+    """Return what the audit chain says of a run: what it is of, with everything that decides its bytes."""
+    return {
+        "definition_id": run.definition_id,
+        "definition_version": run.definition_version,
+        "run_key": run.run_key,
+        "as_of": run.as_of,
+        "known_at": run.known_at,
+        "start": run.start,
+        "end": run.end,
+        "revision": run.revision,
+        "dry_run": run.dry_run,
+    }
+
+
+def _tell_of(connection: Connection, run: RunRecord) -> None:
+    """Write a new run into the audit chain, and whether its definition is another one than that of the last run."""
+    same = RUNS.c.definition_id == run.definition_id, RUNS.c.run_key != run.run_key
+    last = select(RUNS.c.definition_version).where(*same).order_by(RUNS.c.created_at.desc()).limit(1)
+    before = connection.scalar(last)
+    by = actor(run.requested_by)
+    if before != run.definition_version:
+        versions = {"version": run.definition_version, "before": before}
+        append(connection, by, Action.DEFINITION_CHANGED, run.definition_id, versions)
+    append(connection, by, Action.PINNED, run.run_key, facts(run))
 
 
 def _keyed(run: RunRecord) -> RunRecord:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, exists, func, select, update
 
+from include.acting import actor
+from include.state.audit import Action, append
 from include.state.database import Database
 from include.state.leases import upsert
 from include.state.tables import MICROSECOND, SNAPSHOT_REFERENCES, SNAPSHOTS, Now
@@ -18,6 +20,8 @@ class SnapshotState(StrEnum):
 
     MADE = "made"
     DAMAGED = "damaged"
+    STALE = "stale"
+    """It holds somebody who was erased since, and waits to be written anew without them."""
     RETIRED = "retired"
 
 
@@ -42,8 +46,11 @@ class Snapshots:
         """Add a snapshot whose manifest is in the store; again is fine."""
         values = {**made._asdict(), "state": made.state.value}
         insert: Any = upsert(self._database, SNAPSHOTS).values(**values, created_at=Now())
+        known = insert.on_conflict_do_nothing().returning(SNAPSHOTS.c.snapshot_id)
         with self._database.write() as connection:
-            connection.execute(insert.on_conflict_do_nothing())
+            if connection.execute(known).first() is not None:
+                detail = {name: values[name] for name in ("source_key", "generation", "read_at")}
+                append(connection, actor(), Action.SNAPSHOT_TAKEN, made.snapshot_id, detail)
 
     def usable(self, source_key: str) -> list[RegisteredSnapshot]:
         """Return the snapshots of a source that may be used, the newest generation first."""
@@ -85,7 +92,10 @@ class Snapshots:
 
     def damaged(self, snapshot_id: str) -> None:
         """Take a snapshot out of use because a file of it is not what its manifest says."""
-        self._set_state(snapshot_id, SnapshotState.DAMAGED)
+        damaged = update(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id == snapshot_id)
+        with self._database.write() as connection:
+            connection.execute(damaged.values(state=SnapshotState.DAMAGED.value))
+            append(connection, actor(), Action.SNAPSHOT_DAMAGED, snapshot_id)
 
     def idle(self, older_than: timedelta) -> list[RegisteredSnapshot]:
         """Return what nobody needs and is that old, except the newest usable one of each source."""
@@ -109,12 +119,42 @@ class Snapshots:
             if connection.scalar(count):
                 return False
             connection.execute(out.values(state=SnapshotState.RETIRED.value))
+            append(connection, actor(), Action.RETIRED, snapshot_id)
         return True
 
-    def _set_state(self, snapshot_id: str, state: SnapshotState) -> None:
+    def sources(self) -> list[str]:
+        """Return the keys of all sources that ever had a snapshot."""
+        with self._database.read() as connection:
+            found = connection.execute(select(SNAPSHOTS.c.source_key).distinct())
+            return sorted(row.source_key for row in found)
+
+    def any_stale(self) -> bool:
+        """Say whether a snapshot waits to be written anew."""
+        return bool(self._select(SNAPSHOTS.c.state == SnapshotState.STALE.value))
+
+    def stale(self, snapshot_id: str) -> None:
+        """Take a snapshot out of use because it holds somebody who was erased."""
+        made = SNAPSHOTS.c.snapshot_id == snapshot_id, SNAPSHOTS.c.state == SnapshotState.MADE.value
         with self._database.write() as connection:
-            row = update(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id == snapshot_id)
-            connection.execute(row.values(state=state.value))
+            connection.execute(update(SNAPSHOTS).where(*made).values(state=SnapshotState.STALE.value))
+
+    def drop(self, snapshot_id: str, *, renewed_as: str | None = None) -> None:
+        """Take a snapshot out of use for good, whoever needs it: they find another one.
+
+        renewed_as: the snapshot that stands in its place, and is as old as it for those that retire old ones.
+        """
+        mine = SNAPSHOTS.c.snapshot_id == snapshot_id
+        with self._database.write() as connection:
+            created = connection.scalar(select(SNAPSHOTS.c.created_at).where(mine))
+            if renewed_as is not None:
+                other = update(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id == renewed_as)
+                connection.execute(other.values(created_at=created))
+            connection.execute(
+                delete(SNAPSHOT_REFERENCES).where(SNAPSHOT_REFERENCES.c.snapshot_id == snapshot_id)
+            )
+            out = update(SNAPSHOTS).where(mine, SNAPSHOTS.c.state != SnapshotState.RETIRED.value)
+            if connection.execute(out.values(state=SnapshotState.RETIRED.value)).rowcount:
+                append(connection, actor(), Action.RETIRED, snapshot_id, {"renewed_as": renewed_as})
 
     def _select(self, *where: Any) -> list[RegisteredSnapshot]:
         wanted = select(SNAPSHOTS).where(*where).order_by(SNAPSHOTS.c.generation.desc())

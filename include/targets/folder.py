@@ -11,8 +11,10 @@ import hashlib
 import os
 import secrets as tokens
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
@@ -24,9 +26,11 @@ from include.errors import BadInput, Permanent, Problem, Transient
 from include.formats.hashes import file_sha256
 from include.snapshots.store import Store
 from include.targets.protocol import (
+    NOTHING_KEPT,
     PART_PREFIX,
     Accepted,
     Capabilities,
+    Kept,
     Outcome,
     Parcel,
     ParcelFile,
@@ -36,6 +40,7 @@ from include.targets.protocol import (
     check_names,
     conflict,
     local_chunks,
+    part_key,
     part_prefix,
 )
 
@@ -129,6 +134,28 @@ def test(options: Options, secrets: Secrets) -> list[Problem]:  # noqa: ARG001
     except (Permanent, Transient) as error:
         right = str(error)
     return [Problem("folder", options.folder, right, "folder_unusable")] if right else []
+
+
+def clean(
+    options: Options,
+    secrets: Secrets,  # noqa: ARG001
+    older_than: timedelta,
+    kept: Kept = NOTHING_KEPT,
+) -> list[str]:
+    """Remove what killed deliveries left in a local folder (see `protocol.Target`); a store clears its own parts."""
+    folder = _folder(options)
+    before = time.time() - older_than.total_seconds()
+    if folder is None:
+        count = Store(options.folder).clear_parts(datetime.now(UTC) - older_than)
+        return [f"{count} uploads of writers that died"] if count else []
+    removed = []
+    with _disk_errors(folder):
+        for path in sorted(folder.glob(f"{PART_PREFIX}*")):
+            with suppress(FileNotFoundError):
+                if path.lstat().st_mtime < before and part_key(path.name) not in kept.live:
+                    path.unlink()
+                    removed.append(path.name)
+    return removed
 
 
 def _folder(options: Options) -> Path | None:

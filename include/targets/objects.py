@@ -19,9 +19,11 @@ from include.errors import BadInput, LoyaltyError, Problem, Uncertain
 from include.targets.object_stores.reading import delete, listed, read_back
 from include.targets.object_stores.sending import ObjectStore, Terms, send
 from include.targets.protocol import (
+    NOTHING_KEPT,
     PART_PREFIX,
     Accepted,
     Capabilities,
+    Kept,
     Outcome,
     Parcel,
     ParcelFile,
@@ -30,6 +32,7 @@ from include.targets.protocol import (
     Seen,
     check_names,
     conflict,
+    part_key,
 )
 
 CAPABILITIES = Capabilities(
@@ -173,7 +176,7 @@ def link(store: ObjectStore, options: ObjectOptions, parcel: Parcel, expires: ti
     return dict(zip(names, store.links([options.key(name) for name in names], expires), strict=True))
 
 
-def clean(store: ObjectStore, options: ObjectOptions, older_than: timedelta) -> list[str]:
+def clean(store: ObjectStore, options: ObjectOptions, older_than: timedelta, kept: Kept) -> list[str]:
     """Remove what killed deliveries and probes left directly below the prefix, if it is older; return the names.
 
     A store cannot tell whose an upload in parts is: give this prefix to nobody whose uploads last longer than that.
@@ -181,7 +184,8 @@ def clean(store: ObjectStore, options: ObjectOptions, older_than: timedelta) -> 
     before = datetime.now(UTC) - older_than
     removed = store.clear_uploads(options.key(""), before)
     for key, modified in listed(store, options.prefix):
-        if key.rpartition("/")[2].startswith(PART_PREFIX) and modified < before:
+        name = key.rpartition("/")[2]
+        if name.startswith(PART_PREFIX) and modified < before and part_key(name) not in kept.live:
             delete(store, key)
             removed.append(key)
     return removed
@@ -221,9 +225,11 @@ class ObjectTarget:
         """Return a signed address by file name (see `link`)."""
         return link(self._store(options, secrets), options, parcel, expires)
 
-    def clean(self, options: ObjectOptions, secrets: Secrets, older_than: timedelta) -> list[str]:
+    def clean(
+        self, options: ObjectOptions, secrets: Secrets, older_than: timedelta, kept: Kept = NOTHING_KEPT
+    ) -> list[str]:
         """Remove what killed deliveries left (see `clean`)."""
-        return clean(self._store(options, secrets), options, older_than)
+        return clean(self._store(options, secrets), options, older_than, kept)
 
 
 def _outcome(

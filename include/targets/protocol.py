@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from include.connections import Secrets
 from include.errors import BadInput, NeedsPerson, Problem
@@ -24,7 +24,8 @@ class About:
     """What a message may say of a delivery, for targets that write one. Nothing in it is about one person.
 
     period: as in file names. rows: of each file. totals: exact sums by file and column. notes: sentences, such as
-    what changed since the last delivery, and alerts.
+    what changed since the last delivery, and alerts. sending: 0, or how often it was sent before on somebody's word.
+    is_test: it goes to whoever wants to see it, and is no delivery.
     """
 
     export_id: str = ""
@@ -38,6 +39,8 @@ class About:
     rows: Mapping[str, int] = field(default_factory=dict)
     totals: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sending: int = 0
+    is_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,12 @@ class Parcel:
     accepted: Receipt | None = None
     record: Callable[[Receipt], None] = field(default=lambda _receipt: None)
     links: Links | None = None
+
+    @property
+    def is_said_absent(self) -> bool:
+        """Whether a person said, after the last attempt, that nothing of it arrived, whatever that attempt left."""
+        word = self.accepted.word if self.accepted else None
+        return word is not None and not word.arrived and not self.in_doubt
 
 
 @dataclass(frozen=True)
@@ -130,8 +139,22 @@ class Recipient(BaseModel):
     said: str = ""
 
 
+class Word(BaseModel):
+    """What a person said of a delivery that nobody could be sure of. at: UTC."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    arrived: bool
+    by: str
+    at: AwareDatetime
+    note: str = ""
+
+
 class Receipt(BaseModel):
-    """What the target holds after a delivery. `place` in it never holds a secret."""
+    """What the target holds after a delivery. `place` in it never holds a secret.
+
+    word: by whose word this is so, where the target was not asked; then `files` are those that it had confirmed before.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -139,6 +162,21 @@ class Receipt(BaseModel):
     key: str
     files: tuple[Accepted, ...]
     recipients: tuple[Recipient, ...] = ()
+    word: Word | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Deliveries whose temporary objects the janitor leaves, by the first `KEY_CHARACTERS` of their keys.
+
+    live: an attempt is at work. open: nobody has confirmed it, so its marks still tell the next attempt something.
+    """
+
+    live: frozenset[str] = frozenset()
+    open: frozenset[str] = frozenset()
+
+
+NOTHING_KEPT = Kept()
 
 
 @dataclass(frozen=True)
@@ -150,9 +188,11 @@ class Capabilities:
     reads_back: bool
     leaves_parts: bool  # a killed delivery can leave a temporary object, named PART_PREFIX and the key
     max_file_bytes: int | None = None
+    keeps_names: bool = True  # files stay there under their names, where one can look and be in the way
 
 
 PART_PREFIX = ".part-"
+KEY_CHARACTERS = 32
 Progress = Callable[[int, int], None]
 
 
@@ -181,10 +221,23 @@ class Target(Protocol):
     def test(self, options: Any, secrets: Secrets) -> list[Problem]:
         """Write and remove a probe; return what is missing, as sentences that say the remedy."""
 
+    def clean(
+        self, options: Any, secrets: Secrets, older_than: timedelta, kept: Kept = NOTHING_KEPT
+    ) -> list[str]:
+        """Remove temporary objects of attempts that died so long ago; return their names.
+
+        Only of targets with `leaves_parts`. Whose attempt it was, names say where they hold a delivery's key.
+        """
+
 
 def part_prefix(parcel: Parcel) -> str:
     """Return how the temporary names of a delivery begin."""
-    return f"{PART_PREFIX}{parcel.key[:32]}-"
+    return f"{PART_PREFIX}{parcel.key[:KEY_CHARACTERS]}-"
+
+
+def part_key(name: str) -> str:
+    """Return the delivery's key (its first characters) in a temporary name, or what stands there in a probe's."""
+    return name.removeprefix(PART_PREFIX).partition("-")[0]
 
 
 def check_names(parcel: Parcel) -> None:

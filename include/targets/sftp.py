@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,9 +15,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from include.connections import NAME, Secrets, missing
 from include.errors import BadInput, Permanent, Problem, Transient
-from include.formats.manifest import SUFFIX
+from include.formats.manifest import is_about
 from include.targets.protocol import (
+    NOTHING_KEPT,
     Capabilities,
+    Kept,
     Parcel,
     ParcelFile,
     Progress,
@@ -116,11 +119,19 @@ def test(options: Options, secrets: Secrets) -> list[Problem]:
         return [Problem("connection", options.connection, str(error), "sftp_unusable")]
 
 
+def clean(options: Options, secrets: Secrets, older_than: timedelta, kept: Kept = NOTHING_KEPT) -> list[str]:
+    """Remove what killed deliveries left in the folder (see `protocol.Target`)."""
+    from include.targets.ssh.leftovers import removed
+
+    with _there(options, secrets) as there:
+        return removed(there, older_than, kept)
+
+
 def _planned(options: Options, parcel: Parcel) -> Parcel:
     """Return the parcel as it will be there: with the manifest, or with a done file for each file, or bare."""
     files = list(parcel.files)
     if options.done_file != "manifest":
-        files = [file for file in files if not file.name.endswith(SUFFIX)]
+        files = [file for file in files if not is_about(file.name)]
     if options.done_file == "empty":
         nothing = hashlib.sha256().hexdigest()
         done = [ParcelFile(Path(os.devnull), file.name + DONE, nothing, 0, "text/plain") for file in files]

@@ -134,10 +134,8 @@ def test_runs_and_deliveries_can_be_looked_up(loyalty: Loyalty) -> None:
     (run,) = json.loads(loyalty("runs", "--json").out)
     assert run["status"] == "done"
     (delivery,) = json.loads(loyalty("deliveries", "list", "--json").out)
-    assert (
-        json.loads(loyalty("deliveries", "show", delivery["key"][:8]).out)["receipt"]["files"][0]["outcome"]
-        == "created"
-    )
+    shown = json.loads(loyalty("deliveries", "show", delivery["key"][:8], "--json").out)
+    assert shown["receipt"]["files"][0]["outcome"] == "created"
     assert "no delivery begins so" in loyalty("deliveries", "show", "zzz").error
 
 
@@ -345,10 +343,10 @@ def test_upkeep_retires_old_snapshots_and_says_which(
     small_ledger(f"sqlite:///{home / 'small.sqlite'}", 10)
     desk = Desk(home, f"sqlite:///{home / 'small.sqlite'}")
     first, _ = desk.take(), desk.take(needs={**NEEDS, "rewards": ("reward_id",)})
-    assert json.loads(loyalty("upkeep", "--json").out) == {"retired_snapshots": [], "cleared_uploads": 0}
+    assert json.loads(loyalty("upkeep", "--json").out)["retired_snapshots"] == []
     monkeypatch.setenv("LOYALTY_SNAPSHOT_DAYS", "0")
     assert first.id in loyalty("upkeep").out
-    assert json.loads(loyalty("upkeep", "--json").out) == {"retired_snapshots": [], "cleared_uploads": 0}
+    assert json.loads(loyalty("upkeep", "--json").out)["retired_snapshots"] == []
     monkeypatch.setenv("LOYALTY_SNAPSHOT_DAYS", "soon")
     refused = loyalty("upkeep")
     assert (refused.code, "LOYALTY_SNAPSHOT_DAYS" in refused.error) == (2, True)

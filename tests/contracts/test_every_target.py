@@ -1,15 +1,17 @@
 """The contract of targets: what every kind under include/targets must keep, at every place it serves.
 
-A new kind adds its places to `PLACES`; a test fails when it has none.
+A new kind adds its places to `PLACES`; a test fails when it has none. What can only be kept where files stay under
+their names (`Capabilities.keeps_names`) is asked of a `keeper`, everything else of every `place`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,23 +21,31 @@ import pytest
 from include import kinds, targets
 from include.connections import Secrets
 from include.errors import BadInput, NeedsPerson
-from include.targets import folder, sftp
+from include.targets import email, folder, google_sheets, sftp, webhook
 from include.targets.protocol import Capabilities, Outcome, Parcel, ParcelFile, Receipt, Seen, no_progress
-from tests.servers import corners, openssh
+from tests.servers import corners, openssh, receiver, sheets, smtp
+from tests.targets.sheets_delivery import described
 
 CONTENT = b"id,points\n" + b"t1,12.50\n" * 200_000
 
 
 @dataclass(frozen=True)
 class Place:
-    """A target ready to be used: its module and options, and how to look into it from outside."""
+    """A target ready to be used: its module and options, and how to look into it from outside.
+
+    names: of all that arrived there, twice what came twice. plant: only where names are kept. written: by key what
+    deliveries wrote down, as the pipeline keeps it for the next attempt. described: adds a manifest, for targets that
+    take rows.
+    """
 
     module: ModuleType
     options: Any
     names: Callable[[], list[str]]
     read: Callable[[str], bytes]
-    plant: Callable[[str, bytes], None]
+    plant: Callable[[str, bytes], None] = lambda name, _: pytest.fail(f"{name} cannot be planted")
     secrets: Secrets = field(default_factory=lambda: Secrets(Path()))
+    written: dict[str, Receipt] = field(default_factory=dict)
+    described: Callable[[Parcel], Parcel] = lambda parcel: parcel
 
 
 def _folder(path: Path, text: str) -> Place:
@@ -81,6 +91,41 @@ def _sftp(_: Path, __: pytest.MonkeyPatch) -> Iterator[Place]:
         pytest.skip(f"not installed: {missing}")
 
 
+@contextmanager
+def _email(tmp_path: Path, _: pytest.MonkeyPatch) -> Iterator[Place]:
+    with smtp.mail_server(tmp_path) as server:
+        options = email.Options(connection=smtp.NAME, to=["finance@shop.example"])
+        secrets = Secrets(Path(), {smtp.NAME: server.connection()})
+        yield Place(email, options, server.names, server.read, secrets=secrets)
+
+
+@contextmanager
+def _webhook(_: Path, __: pytest.MonkeyPatch) -> Iterator[Place]:
+    """A receiver to which files are sent as they are."""
+    with receiver.receiver() as server:
+        options = webhook.Options(connection=receiver.NAME, body="file")
+        secrets = Secrets(Path(), {receiver.NAME: server.connection()})
+        yield Place(webhook, options, server.names, server.read, secrets=secrets)
+
+
+@contextmanager
+def _google_sheets(tmp_path: Path, _: pytest.MonkeyPatch) -> Iterator[Place]:
+    """Every file becomes a tab of its own; the tab as a text is what the file was."""
+    with sheets.google() as server:
+
+        def names() -> list[str]:
+            return sorted(title for title in server.book.shown if title != "Sheet1")
+
+        def read(name: str) -> bytes:
+            lines = [",".join(row) for row in server.book.sheet(name).table()]
+            return "\n".join(lines + [""] * (len(lines) > 1)).encode()
+
+        options = google_sheets.Options(connection=sheets.NAME, spreadsheet=sheets.BOOK, tab="{export}")
+        made = partial(described, folder=tmp_path)
+        yield Place(google_sheets, options, names, read, secrets=server.secrets(), described=made)
+        assert server.violations == []
+
+
 def _object_store(kind: str) -> Callable[[Path, pytest.MonkeyPatch], Place]:
     def place(_: Path, __: pytest.MonkeyPatch) -> Place:
         there = corners.corner(kind)
@@ -92,27 +137,56 @@ def _object_store(kind: str) -> Callable[[Path, pytest.MonkeyPatch], Place]:
 
 
 PLACES = {
+    "email: aiosmtpd": _email,
     "folder: a path": _local,
     "folder: a file URL": _url,
     "folder: a store": _store,
     "sftp: OpenSSH": _sftp,
     "s3: SeaweedFS": _object_store("s3"),
     "gcs: fake-gcs-server": _object_store("gcs"),
+    "google_sheets: a stub": _google_sheets,
     "azure_blob: Azurite": _object_store("azure_blob"),
+    "webhook: HTTP": _webhook,
 }
-SERVED = {"sftp: OpenSSH", "s3: SeaweedFS", "gcs: fake-gcs-server", "azure_blob: Azurite"}
+SERVED = {
+    "email: aiosmtpd",
+    "sftp: OpenSSH",
+    "s3: SeaweedFS",
+    "gcs: fake-gcs-server",
+    "azure_blob: Azurite",
+    "google_sheets: a stub",
+}
 
 
-@pytest.fixture(
-    params=[pytest.param(name, marks=[pytest.mark.servers] if name in SERVED else []) for name in PLACES]
-)
-def place(request, tmp_path, monkeypatch) -> Iterator[Place]:
-    made = PLACES[request.param](tmp_path, monkeypatch)
+def _params(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.servers] if name in SERVED else []) for name in names]
+
+
+def _keeps_names(name: str) -> bool:
+    return kinds.load(targets, name.split(":")[0], where="test").CAPABILITIES.keeps_names
+
+
+@contextmanager
+def _made(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    made = PLACES[name](tmp_path, monkeypatch)
     if isinstance(made, AbstractContextManager):
         with made as found:
             yield found
     else:
         yield made
+
+
+@pytest.fixture(params=_params(PLACES))
+def place(request, tmp_path, monkeypatch) -> Iterator[Place]:
+    with _made(request.param, tmp_path, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture(params=_params(filter(_keeps_names, PLACES)))
+def keeper(request, tmp_path, monkeypatch) -> Iterator[Place]:
+    """A place where files stay under their names."""
+    with _made(request.param, tmp_path, monkeypatch) as found:
+        yield found
 
 
 @pytest.fixture
@@ -135,8 +209,25 @@ def pack(tmp_path) -> Callable[..., Parcel]:
 
 def deliver(place: Place, parcel: Parcel, **changes: Any) -> Receipt:
     options = place.options.model_copy(update=changes)
-    receipt: Receipt = place.module.deliver(options, parcel, place.secrets, no_progress)
+    receipt: Receipt = place.module.deliver(options, known(place, parcel), place.secrets, no_progress)
+    place.written[parcel.key] = receipt
     return receipt
+
+
+def look(place: Place, parcel: Parcel) -> Seen:
+    seen: Seen = place.module.look(place.options, known(place, parcel), place.secrets)
+    return seen
+
+
+def known(place: Place, parcel: Parcel) -> Parcel:
+    """The parcel, with what is written down of earlier attempts."""
+    accepted = place.written.get(parcel.key)
+    return replace(
+        place.described(parcel),
+        in_doubt=accepted is not None,
+        accepted=accepted,
+        record=lambda receipt: place.written.update({parcel.key: receipt}),
+    )
 
 
 def outcomes(receipt: Receipt) -> list[Outcome]:
@@ -167,7 +258,7 @@ def test_its_file_has_the_parts_of_a_target(kind):
 
 def test_files_arrive_byte_for_byte(place, pack):
     parcel = pack()
-    assert place.module.look(place.options, parcel, place.secrets) is Seen.ABSENT
+    assert look(place, parcel) is Seen.ABSENT
     receipt = deliver(place, parcel)
     check(place, parcel)
     assert outcomes(receipt) == [Outcome.CREATED] * 2
@@ -176,7 +267,7 @@ def test_files_arrive_byte_for_byte(place, pack):
     assert [(file.name, file.sha256, file.bytes) for file in receipt.files] == [
         (file.name, file.sha256, file.bytes) for file in parcel.files
     ]
-    assert place.module.look(place.options, parcel, place.secrets) is Seen.SAME
+    assert look(place, parcel) is Seen.SAME
     assert Receipt.model_validate_json(receipt.model_dump_json()) == receipt
 
 
@@ -184,39 +275,45 @@ def test_delivering_again_changes_nothing_and_says_so(place, pack):
     parcel = pack()
     deliver(place, parcel)
     assert outcomes(deliver(place, parcel)) == [Outcome.ALREADY_THERE] * 2
-    assert outcomes(deliver(place, pack("another"))) == [Outcome.ALREADY_THERE] * 2
     check(place, parcel)
 
 
-def test_what_a_killed_attempt_left_out_is_added(place, pack):
+def test_another_delivery_of_the_same_bytes_finds_them(keeper, pack):
     parcel = pack()
-    place.plant(parcel.files[0].name, CONTENT)
-    assert place.module.look(place.options, parcel, place.secrets) is Seen.ABSENT
-    assert outcomes(deliver(place, parcel)) == [Outcome.ALREADY_THERE, Outcome.CREATED]
-    check(place, parcel)
+    deliver(keeper, parcel)
+    assert outcomes(deliver(keeper, pack("another"))) == [Outcome.ALREADY_THERE] * 2
+    check(keeper, parcel)
+
+
+def test_what_a_killed_attempt_left_out_is_added(keeper, pack):
+    parcel = pack()
+    keeper.plant(parcel.files[0].name, CONTENT)
+    assert look(keeper, parcel) is Seen.ABSENT
+    assert outcomes(deliver(keeper, parcel)) == [Outcome.ALREADY_THERE, Outcome.CREATED]
+    check(keeper, parcel)
 
 
 @pytest.mark.parametrize("planted", [b"", b"other", bytes(len(CONTENT))], ids=["empty", "short", "same size"])
 @pytest.mark.parametrize("index", [0, 1])
-def test_other_content_is_for_a_person_and_nothing_is_delivered(place, pack, planted, index):
+def test_other_content_is_for_a_person_and_nothing_is_delivered(keeper, pack, planted, index):
     parcel = pack()
     name = parcel.files[index].name
-    place.plant(name, planted)
-    assert place.module.look(place.options, parcel, place.secrets) is Seen.OTHER
+    keeper.plant(name, planted)
+    assert look(keeper, parcel) is Seen.OTHER
     with pytest.raises(NeedsPerson, match=name):
-        deliver(place, parcel)
-    assert place.names() == [name]
-    assert place.read(name) == planted
+        deliver(keeper, parcel)
+    assert keeper.names() == [name]
+    assert keeper.read(name) == planted
 
 
-def test_replacing_is_possible_where_the_target_can(place, pack):
-    if not place.module.CAPABILITIES.can_replace:
+def test_replacing_is_possible_where_the_target_can(keeper, pack):
+    if not keeper.module.CAPABILITIES.can_replace:
         pytest.skip("it cannot replace")
     parcel = pack()
-    place.plant(parcel.files[0].name, b"old")
-    assert outcomes(deliver(place, parcel, replace=True)) == [Outcome.REPLACED, Outcome.CREATED]
-    check(place, parcel)
-    assert outcomes(deliver(place, parcel, replace=True)) == [Outcome.ALREADY_THERE] * 2
+    keeper.plant(parcel.files[0].name, b"old")
+    assert outcomes(deliver(keeper, parcel, replace=True)) == [Outcome.REPLACED, Outcome.CREATED]
+    check(keeper, parcel)
+    assert outcomes(deliver(keeper, parcel, replace=True)) == [Outcome.ALREADY_THERE] * 2
 
 
 def test_an_empty_file_is_a_file(place, pack):
@@ -239,7 +336,7 @@ def test_unsafe_names_are_refused(place, pack, name):
     parcel = pack(**{"fine.csv": b"x", name: b"y"})
     for call in (
         lambda: deliver(place, parcel),
-        lambda: place.module.look(place.options, parcel, place.secrets),
+        lambda: look(place, parcel),
     ):
         with pytest.raises(BadInput, match="file name"):
             call()
@@ -253,7 +350,7 @@ def test_two_files_of_one_name_are_refused(place, pack):
 
 
 def test_progress_ends_at_the_whole(place, pack):
-    parcel = pack()
+    parcel = known(place, pack())
     seen: list[tuple[int, int]] = []
     place.module.deliver(place.options, parcel, place.secrets, lambda done, total: seen.append((done, total)))
     total = sum(file.bytes for file in parcel.files)

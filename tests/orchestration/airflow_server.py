@@ -6,6 +6,7 @@ Started when first asked for, ended with the test session. It lives in a short t
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import tempfile
 import time
@@ -16,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from include import sample
-from include.orchestration.services import Running, airflow
+from include.orchestration.services import Running, airflow, free_port
 from include.sample.plan import Plan
 from tests.servers.running import find, postgres_server
+from tests.servers.smtp import MailServer, mail_server
 
 DEFINITIONS = {
     "weekly-history": """
@@ -55,6 +57,19 @@ DEFINITIONS = {
           - {kind: folder, name: first, options: {folder: first}}
           - {kind: folder, name: broken, options: {folder: in-the-way/below}}
           - {kind: folder, name: last, options: {folder: last}}
+        notify:
+          rules: [{kind: airflow, notifier: file, arguments: {channel: "#loyalty"}}]
+    """,
+    "mailed-balances": """
+        id: mailed-balances
+        name: Balances by mail
+        description: Everything in it goes as a link, with a code.
+        owner: finance
+        model: balance
+        timezone: Europe/Paris
+        targets:
+          - kind: email
+            options: {connection: loyalty_mail, to: [ann@shop.example, bob@shop.example], attach: never, link: code}
     """,
     "broken": """
         id: broken
@@ -65,14 +80,21 @@ DEFINITIONS = {
 }
 
 
+NOTIFIER = {
+    "path": "tests.orchestration.writing_notifier.WritingNotifier",
+    "arguments": {"text": "{event}: {subject}"},
+}
+
+
 @dataclass(frozen=True)
 class Server:
-    """A running Airflow, where it delivers to, and the ledger that it reads."""
+    """A running Airflow, where it delivers to, the ledger that it reads, and the mail server that it knows."""
 
     running: Running
     home: Path
     exports: Path
     ledger_url: str
+    mail: MailServer
 
     def wait_for_backfills(self, dag_id: str) -> None:
         """Wait until no backfill of the DAG is open: Airflow allows one at a time, and tests share this server."""
@@ -103,18 +125,27 @@ def started(home: Path):
         "LOYALTY_SETTLE_SECONDS": "1",
         "AIRFLOW_CONN_LOYALTY_LEDGER": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',
     }
+    port = free_port()
+    extra["LOYALTY_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
     services = ("api-server", "scheduler", "dag-processor")
     with contextlib.ExitStack() as stack:
+        (home / "mail").mkdir()
+        mail = stack.enter_context(mail_server(home / "mail"))
+        extra["AIRFLOW_CONN_LOYALTY_MAIL"] = mail.variable()
+        extra["LOYALTY_USER_MAIL_DOMAIN"] = "shop.example"
+        extra["LOYALTY_DIGEST_EMAIL"] = "boss@shop.example"
+        extra["AIRFLOW_VAR_LOYALTY_NOTIFIERS"] = json.dumps({"file": {**NOTIFIER, "leave": ["channel"]}})
+        extra["LOYALTY_TEST_NOTIFIED"] = str(home / "notified.jsonl")
         if find(
             "initdb"
         ):  # as in production; on SQLite one of two writers may be told that the database is locked
             url = stack.enter_context(postgres_server(home / "postgres"))
             extra["LOYALTY_AIRFLOW_DATABASE_URL"] = url.replace("postgresql://", "postgresql+psycopg2://")
         running = stack.enter_context(
-            airflow(home / "airflow", services=services, extra=extra, start_seconds=400)
+            airflow(home / "airflow", port=port, services=services, extra=extra, start_seconds=400)
         )
-        running.client.wait_for_dags({"weekly-history", "month-end-balances", "three-targets"})
-        yield Server(running, home, exports, f"sqlite:///{ledger}")
+        running.client.wait_for_dags(set(DEFINITIONS) - {"broken"})
+        yield Server(running, home, exports, f"sqlite:///{ledger}", mail)
 
 
 @cache

@@ -1,40 +1,20 @@
-"""An Airflow environment for tests that parse DAGs in this process, and one running Airflow for those that need it.
-
-Airflow reads its configuration when it is first imported, so the environment is set here, before any test module
-of this folder is imported.
-"""
+"""One running Airflow for the tests that need it, and an environment for those that parse DAGs in this process."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
+
+import tests.airflow_environment  # noqa: F401 - before any module of Airflow
+from include.settings import ROOT
+from tests.orchestration.airflow_server import airflow_server
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
-
-from include.orchestration.environment import variables
-
-HOME = Path(tempfile.mkdtemp(prefix="loyalty-airflow-"))
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-os.environ.update(
-    {
-        key: value
-        for key, value in variables(HOME, 8080).items()
-        if key.startswith("AIRFLOW") and key not in os.environ
-    }
-)
-
-import pytest  # noqa: E402
-
-from include.settings import ROOT  # noqa: E402
-from tests.orchestration.airflow_server import airflow_server  # noqa: E402 - after the environment
 
 __all__ = ["airflow_database", "airflow_server"]
 

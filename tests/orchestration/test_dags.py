@@ -12,10 +12,11 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
 from include.definitions.load import from_document, load_all
-from include.orchestration import upkeep
+from include.orchestration import notices, restatements, upkeep
 from include.orchestration.factory import build
 from include.settings import ROOT
 
+OURS = {upkeep.ID, restatements.ID, notices.WATCH_ID, notices.DIGEST_ID}
 EXPORTS = ROOT / "include" / "exports"
 DEFINITIONS = load_all(EXPORTS)
 GOOD = """
@@ -44,7 +45,7 @@ def dag_of(**more):
 
 def test_every_definition_has_its_dag_and_nothing_is_wrong(bag):
     assert bag.import_errors == {}
-    assert set(bag.dags) == {upkeep.ID, *(each.id for each in DEFINITIONS.values() if each.enabled)}
+    assert set(bag.dags) == {*OURS, *(each.id for each in DEFINITIONS.values() if each.enabled)}
     assert len(bag.dags) >= 10
 
 
@@ -101,7 +102,7 @@ def test_a_broken_definition_is_an_import_error_that_says_what_and_where_and_the
     (tmp_path / "bad.yaml").write_text(GOOD.format(id="bad").replace("daily", "dayly"))
     (tmp_path / "worse.yaml").write_text(GOOD.format(id="worse").replace("balance", "balnce"))
     found = bag_of(monkeypatch, tmp_path)
-    assert set(found.dags) == {upkeep.ID, "good"}
+    assert set(found.dags) == {*OURS, "good"}
     ((file, error),) = found.import_errors.items()
     assert file.endswith("broken_definitions.py")  # not the file of the good ones: Airflow would retire them
     for words in ("bad.yaml: schedule.kind", "dayly", "daily", "worse.yaml: model", "balnce", "history"):
@@ -110,13 +111,23 @@ def test_a_broken_definition_is_an_import_error_that_says_what_and_where_and_the
 
 def test_a_disabled_definition_has_no_dag(tmp_path, monkeypatch):
     (tmp_path / "off.yaml").write_text(GOOD.format(id="off") + "enabled: false\n")
-    assert set(bag_of(monkeypatch, tmp_path).dags) == {upkeep.ID}
+    assert set(bag_of(monkeypatch, tmp_path).dags) == OURS
 
 
 def test_a_paused_definition_runs_by_hand_only():
     dag = dag_of(paused=True, schedule={"kind": "daily", "time": "06:00"})
     assert type(dag.timetable).__name__ == "NullTimetable"
     assert "paused" in dag.tags
+
+
+def test_a_period_that_did_not_change_or_a_look_that_failed_keeps_no_restatement_back(bag):
+    dag = bag.dags[restatements.ID]
+    # By Airflow's default one look that is skipped skips every `send`, and one that failed fails them all.
+    assert dag.task_dict["send"].trigger_rule == "all_done"
+    # A leaf decides what becomes of the run: this one fails where a look did.
+    assert dag.task_dict["end"].trigger_rule == "none_failed"
+    assert dag.task_dict["end"].upstream_task_ids == {"look"}
+    assert dag.task_dict["end"].downstream_task_ids == set()
 
 
 def test_runs_that_follow_the_last_delivery_come_one_after_another():

@@ -41,3 +41,9 @@ def test_settings_of_ours_and_connections_pass_through(tmp_path):
     )
     assert found["LOYALTY_STORE"] == "s3://x"
     assert found["AIRFLOW_CONN_LOYALTY_LEDGER"] == "postgres://y"
+
+
+def test_links_lead_to_this_airflow_unless_it_has_another_name(tmp_path):
+    assert variables(tmp_path, 8123, {})["LOYALTY_PUBLIC_URL"] == "http://127.0.0.1:8123"
+    named = {"LOYALTY_PUBLIC_URL": "https://loyalty.shop.example"}
+    assert variables(tmp_path, 8123, named)["LOYALTY_PUBLIC_URL"] == "https://loyalty.shop.example"

@@ -235,9 +235,9 @@ def test_a_secret_is_in_no_file_row_log_or_error(
     with pyzipper.AESZipFile(delivered) as archive:
         content = archive.read(archive.namelist()[0], pwd=(CANARY + "3").encode())
     assert len(rows(content)) == files[0]["rows"] > 100
-    failing = pipeline.pin(context, define(**keys, id="failing"), occurrence=AT).run_key
-    with pytest.raises(Exception) as failed:
-        pipeline.render(context, failing)
+    empty = {"filters": {"field": "tier", "is": "Iron"}, "conditions": {"when_empty": "fail"}}
+    with pytest.raises(Permanent) as failed:
+        made(context, define(**keys, **empty, id="failing"))
     out, err = capfd.readouterr()
     assert CANARY not in "".join(
         [out, err, caplog.text, repr(failed.value), *getattr(failed.value, "__notes__", [])]

@@ -37,7 +37,7 @@ def test_the_way_from_claim_to_confirmation(remembered):
     assert (done.sha256, done.rows, done.totals) == ("a" * 64, 3, {"points": "1.00"})
     assert done.receipt == {"path": "/out/a.csv"}
     assert deliveries.list(run_key="r" * 64) == [done]
-    assert deliveries.list(state=DeliveryState.FAILED) == []
+    assert deliveries.list(states=[DeliveryState.FAILED]) == []
 
 
 def test_a_second_attempt_waits_while_the_first_is_alive(remembered):

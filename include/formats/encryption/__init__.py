@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from include import kinds
 from include.connections import Secrets
 from include.errors import Problem
+from include.formats.encryption.keys import Used
 
 
 class Encryption(Protocol):
@@ -30,6 +31,9 @@ class Encryption(Protocol):
 
     def problems(self, options: Any, secrets: Secrets, where: str) -> list[Problem]:
         """Return everything that is wrong with the keys now; encrypting with them would be refused or unsafe."""
+
+    def used(self, options: Any, secrets: Secrets) -> list[Used]:
+        """Return the keys that encrypting takes, none of them secret; all is well with them."""
 
     def encrypt(self, chunks: Iterable[bytes], name: str, options: Any, secrets: Secrets) -> Iterator[bytes]:
         """Yield the encrypted file; `name` is that of the plain file. Memory does not grow with the file.
@@ -61,6 +65,10 @@ class EncryptionOptions(BaseModel):
     def problems(self, secrets: Secrets, where: str = "file.encryption") -> list[Problem]:
         """Return everything that is wrong with the keys now."""
         return self.module().problems(self.own(), secrets, where)
+
+    def used(self, secrets: Secrets) -> list[Used]:
+        """Return the keys that encrypting takes (see `Encryption.used`)."""
+        return self.module().used(self.own(), secrets)
 
     def encrypt(self, chunks: Iterable[bytes], name: str, secrets: Secrets) -> Iterator[bytes]:
         """Yield the encrypted file (see `Encryption.encrypt`)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.connections import Secrets
 from include.errors import BadInput, Problem
 from include.formats.encryption import keys
-from include.formats.encryption.keys import KeyRefused, Recipient
+from include.formats.encryption.keys import KeyRefused, Recipient, Used
 from include.formats.encryption.streaming import INPUT, OUTPUT, first_line, through
 
 KIND = "age"
@@ -52,6 +54,15 @@ def encrypt(chunks: Iterable[bytes], name: str, options: Options, secrets: Secre
     return through(f"{__name__}:work", recipients, chunks)
 
 
+def used(options: Options, secrets: Secrets) -> list[Used]:
+    """Return the keys that encrypting takes (see `Encryption`)."""
+    return [
+        Used("encrypt", recipient, _fingerprint(line))
+        for recipient in options.recipients
+        for line in _keys_of(recipient, secrets)
+    ]
+
+
 def work(recipients: list[str]) -> None:
     """Encrypt INPUT to OUTPUT, in a process of its own."""
     pyrage.encrypt_file(INPUT, OUTPUT, [_parsed(text) for text in recipients])
@@ -88,6 +99,14 @@ def _keys_of(recipient: str, secrets: Secrets) -> list[str]:
             right = f"is not a public key of age (age1...) or SSH (ssh-ed25519 ...): {first_line(error)}"
             raise KeyRefused(right, "bad_key") from None
     return found
+
+
+def _fingerprint(line: str) -> str:
+    """Return the key itself, which age has no shorter name for; of an SSH key what `ssh-keygen -l` shows."""
+    if not line.startswith("ssh-"):
+        return line
+    digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def _parsed(text: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -21,6 +21,14 @@ Recipient = Annotated[str, Field(min_length=1, max_length=2000)]
 ConnectionName = Annotated[
     str, Field(pattern=f"^{NAME}$", description="Name of a connection: lower-case letters, digits and _.")
 ]
+
+
+class Used(NamedTuple):
+    """A key that is used: for what, by which name it was found, and its fingerprint where it has one."""
+
+    purpose: str
+    name: str
+    fingerprint: str | None
 
 
 class KeyRefused(Exception):

@@ -16,7 +16,7 @@ from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
 from include.connections import Secrets
 from include.errors import BadInput, Problem
 from include.formats.encryption import keys
-from include.formats.encryption.keys import ConnectionName, KeyRefused, Recipient
+from include.formats.encryption.keys import ConnectionName, KeyRefused, Recipient, Used
 from include.formats.encryption.streaming import INPUT, OUTPUT, first_line, through
 
 KIND = "openpgp"
@@ -60,6 +60,23 @@ def encrypt(chunks: Iterable[bytes], name: str, options: Options, secrets: Secre
     return through(f"{__name__}:work", (recipients, signing), chunks)
 
 
+def used(options: Options, secrets: Secrets) -> list[Used]:
+    """Return the keys that encrypting takes (see `Encryption`)."""
+    recipients, signing, _ = _looked_up(options, secrets, "file.encryption")
+    found = [
+        Used("encrypt", name, fingerprint(key))
+        for name, key in zip(options.recipients, recipients, strict=True)
+    ]
+    if signing and options.sign_with:
+        found.append(Used("sign", options.sign_with, fingerprint(signing[0])))
+    return found
+
+
+def fingerprint(material: bytes) -> str:
+    """Return the fingerprint (lower-case hex) of a public or private key."""
+    return str(pysequoia.Cert.from_bytes(material).fingerprint)
+
+
 def work(known: tuple[list[bytes], tuple[bytes, str] | None]) -> None:
     """Encrypt INPUT to OUTPUT, in a process of its own."""
     recipients, signing = known
@@ -82,14 +99,14 @@ def _looked_up(
             wrong.append(keys.refusal(error, f"{where}.recipients[{index}]", recipient))
     if options.sign_with is not None:
         try:
-            signing = _signing(secrets, options.sign_with)
+            signing = signing_key(secrets, options.sign_with)
         except KeyRefused as error:
             wrong.append(keys.refusal(error, f"{where}.sign_with", options.sign_with))
     return recipients, signing, wrong
 
 
-def _recipient(material: bytes) -> bytes:
-    """Return a public key with nothing but what may be used today; KeyRefused when that cannot encrypt."""
+def certificate(material: bytes) -> pysequoia.Cert:
+    """Return the public key that the bytes are, dead or alive; KeyRefused when they are none."""
     try:
         cert = pysequoia.Cert.from_bytes(material)
     except Exception as error:  # noqa: BLE001 - the library has no classes of errors
@@ -99,7 +116,12 @@ def _recipient(material: bytes) -> bytes:
         raise KeyRefused(
             "holds a private key: put the public key there, and nowhere the private", "private_key"
         )
-    _refuse_dead(cert)
+    return cert
+
+
+def _recipient(material: bytes) -> bytes:
+    """Return a public key with nothing but what may be used today; KeyRefused when that cannot encrypt."""
+    _refuse_dead(certificate(material))
     living, total = _living(material)
     usable = bytes(pysequoia.Cert.from_packets(living))
     if not _encrypts(pysequoia.Cert.from_bytes(usable)):
@@ -110,8 +132,8 @@ def _recipient(material: bytes) -> bytes:
     return usable
 
 
-def _signing(secrets: Secrets, name: str) -> tuple[bytes, str]:
-    """Return the signing key, reduced to what may be used today, and its passphrase."""
+def signing_key(secrets: Secrets, name: str) -> tuple[bytes, str]:
+    """Return a connection's signing key, reduced to what may be used today, and its passphrase; or KeyRefused."""
     connection = keys.needed(secrets, name)
     material = connection.text(keys.PRIVATE).encode()
     if not material:

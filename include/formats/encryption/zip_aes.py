@@ -16,7 +16,7 @@ from include.connections import Secrets
 from include.errors import BadInput, Problem
 from include.formats import compression
 from include.formats.encryption import keys
-from include.formats.encryption.keys import ConnectionName, KeyRefused
+from include.formats.encryption.keys import ConnectionName, KeyRefused, Used
 
 KIND = "zip_aes"
 EXTENSION = ".zip"
@@ -55,6 +55,11 @@ def encrypt(chunks: Iterable[bytes], name: str, options: Options, secrets: Secre
     if wrong := problems(options, secrets, "file.encryption"):
         raise BadInput(wrong)
     return _archive(chunks, name, _password(options, secrets))
+
+
+def used(options: Options, secrets: Secrets) -> list[Used]:  # noqa: ARG001
+    """Return what encrypting takes (see `Encryption`); a password has no fingerprint that gives nothing away."""
+    return [Used("encrypt", options.password_from, None)]
 
 
 def _archive(chunks: Iterable[bytes], name: str, password: bytes) -> Iterator[bytes]:

@@ -8,13 +8,15 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from include.connections import HIDDEN
 from include.errors import LoyaltyError, Permanent, Transient
 
 ATTEMPTS = 5
@@ -26,8 +28,10 @@ PIECE_BYTES = 256 << 10
 # Of one read; a server that says nothing for so long is taken for dead.
 SILENCE_SECONDS = 60
 LANES = 3
+# No access token and no signature is shorter.
+_TOKEN_CHARACTERS = 16
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-_CODE = re.compile(r"<Code>([^<]+)</Code>|\"(?:reason|error)\":\s*\"([^\"]+)\"")
+_CODE = re.compile(r"<Code>([\w.-]{1,64})</Code>|\"(?:reason|error)\":\s*\"([\w.-]{1,64})\"")
 _MESSAGE = re.compile(r"<Message>([^<\n]+)|\"(?:message|error_description)\":\s*\"([^\"]+)\"")
 
 
@@ -46,13 +50,19 @@ class FileBody:
     def pieces(self) -> Iterator[bytes]:
         """Yield the pieces; Transient when the file is not what it was."""
         digest, done, piece = hashlib.sha256(), 0, b""
-        with self.path.open("rb") as file:
+        # A piece is hashed while it is on its way, on another core.
+        with self.path.open("rb") as file, ThreadPoolExecutor(1) as beside:
+            hashed: Future[None] | None = None
             while done < self.size and (piece := file.read(min(PIECE_BYTES, self.size - done))):
-                digest.update(piece)
+                if hashed is not None:
+                    hashed.result()
+                hashed = beside.submit(digest.update, piece)
                 done += len(piece)
                 if done < self.size:
                     yield piece
                     self.told(done)
+            if hashed is not None:
+                hashed.result()
             if done != self.size or file.read(1) or digest.hexdigest() != self.sha256:
                 raise changed(self.path, self.sha256)
         yield piece
@@ -148,7 +158,7 @@ class Client:
             if reply.status in _BUSY:
                 why, wait = f"it answers {reply.status}", _seconds(reply.headers.get("Retry-After"))
                 continue
-            return _checked(Answer(reply.status, reply.headers, reply.data))
+            return _checked(Answer(reply.status, reply.headers, reply.data), ask)
         raise Transient(f"{self.host}: {why}, {ATTEMPTS} times; is the address right, and the server up?")
 
     def _asked(self, ask: Ask) -> Any:
@@ -175,13 +185,25 @@ def refusal(place: str, status: int, code: str, message: str, remedies: Mapping[
     return Permanent(f"{place}: the store answers {named}: {told}")
 
 
-def _checked(answer: Answer) -> Answer:
+def _checked(answer: Answer, ask: Ask) -> Answer:
     # 308 says that an upload goes on; every other redirect would go to another server.
     if answer.status >= 400 or (answer.status >= 300 and answer.status != 308):
         code = answer.headers.get("x-ms-error-code") or code_in(answer.text)
         found = _MESSAGE.search(answer.text)
-        raise Refused(answer.status, code, (found[1] or found[2]) if found else "")
+        message = (found[1] or found[2]) if found else ""
+        raise Refused(answer.status, code, _unsaid(message, ask))
     return answer
+
+
+def _unsaid(text: str, ask: Ask) -> str:
+    """Hide what a server quotes of the request's headers and query: tokens and signatures are there."""
+    said = [
+        *" ".join(ask.headers.values()).split(),
+        *(value for _, value in parse_qsl(urlsplit(ask.url).query)),
+    ]
+    for word in said:
+        text = text.replace(word, HIDDEN) if len(word) >= _TOKEN_CHARACTERS else text
+    return text
 
 
 def _seconds(retry_after: str | None) -> float:

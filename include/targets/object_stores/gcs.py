@@ -12,12 +12,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from include.connections import Connection
-from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
+from include.errors import LoyaltyError, Permanent, Transient
+from include.targets.google_keys import key_in
 from include.targets.object_stores.client import (
     SILENCE_SECONDS,
     Answer,
@@ -47,7 +47,7 @@ class Token:
 
     def __init__(self, connection: Connection) -> None:
         self._name = connection.name
-        self.key = _service_account(connection)
+        self.key = key_in(connection)
         self._credentials: Any = None
         self._lock = threading.Lock()
 
@@ -240,31 +240,6 @@ class GcsUpload:
             self._sent = min(reached, end)
             if self._sent == end < self._size:
                 return
-
-
-def _service_account(connection: Connection) -> dict[str, Any] | None:
-    """Return the key of the service account that the connection holds; None: the machine's own account."""
-    given = connection.extra.get("keyfile_dict")
-    path = connection.text("key_path")
-    try:
-        if isinstance(given, Mapping):
-            return dict(given)
-        if isinstance(given, str) and given:
-            return dict(json.loads(given))
-        if path:
-            return dict(json.loads(Path(path).read_text("utf-8")))
-    except (OSError, ValueError):
-        right = (
-            "keyfile_dict, or the file key_path on every worker, must hold the JSON key of a service account"
-        )
-        raise BadInput([Problem("connection", connection.name, right, "bad_credentials")]) from None
-    if connection.extra.get("machine_role") is True:
-        return None
-    right = (
-        "the extra needs keyfile_dict, the JSON key of a service account, or key_path, its file; or machine_role: "
-        "true, to use the account of the machine that Airflow's workers run on"
-    )
-    raise BadInput([Problem("connection", connection.name, right, "missing_credentials")])
 
 
 def _utc(moment: datetime | None) -> datetime | None:

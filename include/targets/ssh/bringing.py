@@ -47,7 +47,7 @@ def bring(there: There, parcel: Parcel, progress: Progress) -> tuple[Accepted, .
     there.ready()
     items = _items(there, parcel)
     for item in items:
-        _check(there, item)
+        _check(there, item, is_said_absent=parcel.is_said_absent)
     outcomes: list[Outcome] = []
     try:
         _stage_all(there, items, progress)
@@ -93,7 +93,7 @@ def _items(there: There, parcel: Parcel) -> list[_Item]:
     return items
 
 
-def _check(there: There, item: _Item) -> None:
+def _check(there: There, item: _Item, *, is_said_absent: bool) -> None:
     """Raise what stands against sending the file."""
     place = there.place(item.file.name)
     if item.seen is Seen.OTHER and not there.options.replace:
@@ -103,11 +103,11 @@ def _check(there: There, item: _Item) -> None:
             f"{place} is there with other content, and this server cannot replace a file in one step (it does not "
             "offer posix-rename). Remove the file there, or ask the server's owner to allow it"
         )
-    if item.seen is Seen.ABSENT and item.is_marked and not item.old:
+    if item.seen is Seen.ABSENT and item.is_marked and not item.old and not is_said_absent:
         raise Uncertain(
             f"{place}: an earlier attempt ended while it gave this name, and now neither the file nor its part is "
             "there. Probably the receiver took it at once: ask. If they have it, say that it was delivered; if "
-            f"not, remove {there.path(item.mark)} there and deliver again"
+            f"not, say that, or remove {there.path(item.mark)} there, and deliver again"
         )
 
 

@@ -134,8 +134,15 @@ class Remote(paramiko.SFTPClient):  # type: ignore[misc]
 
     def sizes(self, folder: str, prefix: str) -> dict[str, int]:
         """Return name and size of what begins so in a folder; other names may be in any encoding."""
+        return {name: about.st_size or 0 for name, about in self._listed(folder, prefix)}
+
+    def ages(self, folder: str, prefix: str) -> dict[str, float]:
+        """Return name and time (seconds since 1970, by the server's clock) of what begins so in a folder."""
+        return {name: float(about.st_mtime or 0) for name, about in self._listed(folder, prefix)}
+
+    def _listed(self, folder: str, prefix: str) -> Iterator[tuple[str, SFTPAttributes]]:
         _, message = self._request(wire.CMD_OPENDIR, folder)
-        handle, found = message.get_binary(), {}
+        handle = message.get_binary()
         try:
             while True:
                 _, message = self._request(wire.CMD_READDIR, handle)
@@ -143,10 +150,9 @@ class Remote(paramiko.SFTPClient):  # type: ignore[misc]
                     name, _ = message.get_binary(), message.get_binary()
                     about = SFTPAttributes._from_msg(message)  # noqa: SLF001
                     if name.startswith(prefix.encode()):
-                        found[name.decode(errors="surrogateescape")] = about.st_size or 0
+                        yield name.decode(errors="surrogateescape"), about
         except EOFError:
             self._request(wire.CMD_CLOSE, handle)
-        return found
 
     def free_bytes(self, folder: str) -> int | None:
         """Return how much this login may still write on the folder's disk; None when the server does not say."""

@@ -57,6 +57,34 @@ def test_these_are_all_kinds():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_which_keys_are_used_is_told_by_their_public_names(keyring, kind):
+    """The audit chain gets this: what a fingerprint is, gpg and age say."""
+
+    def fingerprint(name):
+        listed = keyring.gpg("--with-colons", "--list-keys", f"{name}@x.org").decode()
+        return next(line for line in listed.splitlines() if line.startswith("fpr")).split(":")[9].lower()
+
+    wanted = {
+        "openpgp": [
+            ("encrypt", "finance", fingerprint("finance")),
+            ("sign", "signer", fingerprint("signer")),
+        ],
+        "age": [("encrypt", "finance", str(keyring.identity.to_public()))],
+        "zip_aes": [("encrypt", "zip", None)],
+    }
+    asked = EncryptionOptions(kind=kind, options=OPTIONS[kind])
+    assert asked.used(keyring.secrets) == wanted[kind]
+
+
+def test_an_ssh_key_is_told_as_ssh_keygen_tells_it(keyring, tmp_path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "id"], check=True)
+    shown = subprocess.run(["ssh-keygen", "-l", "-f", tmp_path / "id.pub"], check=True, capture_output=True)
+    literal = (tmp_path / "id.pub").read_text().strip()
+    asked = EncryptionOptions(kind="age", options={"recipients": [literal]})
+    assert [used.fingerprint for used in asked.used(keyring.secrets)] == [shown.stdout.split()[1].decode()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 @pytest.mark.slow
 def test_an_artefact_knows_its_hashes_before_and_after(keyring, tmp_path, kind, compression):

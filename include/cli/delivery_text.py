@@ -1,0 +1,122 @@
+"""A delivery in words: one line of a list, and all that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from include.pipeline.resolving import SHOWN_CHARACTERS, next_step
+from include.state.audit import Action, Entry
+from include.state.deliveries import Delivery, DeliveryState
+from include.state.runs import RunRecord
+
+_MEANINGS = {
+    DeliveryState.CONFIRMED: "arrived",
+    DeliveryState.UNCERTAIN: "nobody can tell whether it arrived; it waits for a person",
+    DeliveryState.CONFLICT: "its name is taken; it waits for a person",
+    DeliveryState.FAILED: "did not arrive",
+}
+_HAPPENED: Mapping[str, str] = {
+    Action.DELIVERED: "the target has it",
+    Action.DELIVERY_UNCERTAIN: "sent, and nobody can tell whether it arrived",
+    Action.DELIVERY_FAILED: "failed",
+    Action.DELIVERY_CONFLICT: "its name is taken there",
+    Action.DELIVERY_REOPENED: "opened again",
+    Action.RESOLVED: "resolved",
+}
+
+
+def listed(delivery: Delivery, run: RunRecord) -> list[object]:
+    """Return the line of a list."""
+    return [
+        delivery.key[:SHOWN_CHARACTERS],
+        run.definition_id,
+        _when(run.as_of),
+        label(delivery),
+        delivery.state.value,
+        _when(delivery.updated_at),
+        delivery.rows,
+        delivery.message,
+    ]
+
+
+def shown(delivery: Delivery, run: RunRecord, history: Sequence[Entry]) -> str:
+    """Return all that is known of a delivery. history: its entries of the audit chain, the oldest first."""
+    about = {
+        "run": f"{run.run_key[:SHOWN_CHARACTERS]} of {run.definition_id}, as of {_when(run.as_of)}, known at "
+        f"{_when(run.known_at)}" + (f", revision {run.revision}" if run.revision else ""),
+        "asked by": run.requested_by or "the schedule",
+        "sent": f"again, the {delivery.sending}. time" if delivery.sending else None,
+        "state": f"{delivery.state.value}: {_meaning(delivery)}",
+        "message": delivery.message,
+        "attempts": f"{delivery.attempts}, the last by {delivery.owner}",
+        "rows": f"{delivery.rows:,}" if delivery.rows is not None else None,
+        "totals": ", ".join(f"{name} {total}" for name, total in (delivery.totals or {}).items()) or None,
+    }
+    width = max(map(len, about))
+    lines = [f"Delivery {delivery.key[:SHOWN_CHARACTERS]} to {label(delivery)} (times are UTC)", ""]
+    lines += [f"  {name:{width}}  {value}" for name, value in about.items() if value is not None]
+    lines += _section("Files of the run", [_file(each) for each in run.files])
+    lines += _section("What is there", places(delivery.receipt or {}))
+    lines += _section("History", _history(delivery, history))
+    lines += _section("What to do", (next_step(delivery) or "").splitlines())
+    return "\n".join(lines)
+
+
+def label(delivery: Delivery) -> str:
+    """Return the target's name, with the number of the sending where it is a repetition."""
+    return f"{delivery.target} (again {delivery.sending})" if delivery.sending else delivery.target
+
+
+def places(receipt: Mapping[str, Any]) -> list[str]:
+    """Return what a receipt says of files, recipients, and by whose word."""
+    found = [
+        f"{each['place']}  {each['bytes']:,} bytes, {each['outcome']}, sha256 {each['sha256']}"
+        for each in receipt.get("files", ())
+    ]
+    found += [
+        f"{each['address']}: {each['answer']}" + (f" ({each['said']})" if each.get("said") else "")
+        for each in receipt.get("recipients", ())
+    ]
+    if word := receipt.get("word"):
+        said = "it arrived" if word["arrived"] else "it did not arrive"
+        note = f": {word['note']}" if word.get("note") else ""
+        found.append(f"{word['by']} says that {said}{note} ({_when(datetime.fromisoformat(word['at']))})")
+    return found
+
+
+def _meaning(delivery: Delivery) -> str:
+    if (meaning := _MEANINGS.get(delivery.state)) is not None:
+        return meaning
+    return "on its way" if delivery.is_live else "its process ended on the way"
+
+
+def _file(entry: Mapping[str, Any]) -> str:
+    rows = f"{entry['rows']:,} rows, " if "rows" in entry else ""
+    return f"{entry['name']}  {rows}{entry['bytes']:,} bytes, sha256 {entry['sha256']}"
+
+
+def _history(delivery: Delivery, entries: Sequence[Entry]) -> list[str]:
+    first = f"{_when(delivery.created_at)}  first attempt"
+    return [first, *(_entry(each) for each in entries if each.action in _HAPPENED)]
+
+
+def _entry(entry: Entry) -> str:
+    told = _HAPPENED[entry.action]
+    if entry.action == Action.RESOLVED:
+        told = "said to have arrived" if entry.detail.get("arrived") else "said not to have arrived"
+        told += f": {entry.detail['note']}" if entry.detail.get("note") else ""
+    attempts = f" (attempt {entry.detail['attempts']})" if entry.action not in _BY_PERSON else ""
+    return f"{_when(entry.at)}  {told}{attempts}, by {entry.actor}"
+
+
+_BY_PERSON = (Action.RESOLVED, Action.DELIVERY_REOPENED)
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", title, *(f"  {line}" for line in lines)] if lines else []
+
+
+def _when(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

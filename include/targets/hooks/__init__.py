@@ -1,0 +1,1 @@
+"""What requests to other people's servers need: where a connection lets them go, refused addresses, signatures."""

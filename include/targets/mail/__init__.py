@@ -1,0 +1,1 @@
+"""Mail for targets and notices: a session that knows what became of each message, and composing one."""

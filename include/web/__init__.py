@@ -1,0 +1,27 @@
+"""Pages under Airflow's API server. What belongs here is HTTP: who asks, what they see; the pipeline does the work.
+
+Airflow imports plugins into every one of its processes, so nothing is built before the first request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Scope]]
+Send = Callable[[Scope], Awaitable[None]]
+
+
+async def downloads(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve the downloads (an ASGI application), to be mounted at `include.settings.WEB_PREFIX`."""
+    await _app()(scope, receive, send)
+
+
+@cache
+def _app() -> Any:
+    from include.web.access import airflow_context, airflow_reader
+    from include.web.app import create
+
+    return create(airflow_context(), airflow_reader)

@@ -1,0 +1,76 @@
+"""Files for who has a login: Airflow says who asks, and whether they may read the export."""
+
+from __future__ import annotations
+
+import anyio.to_thread
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+from include.errors import BadInput
+from include.pipeline import Context
+from include.pipeline.links import file_of
+from include.state.audit import Action
+from include.state.runs import RunRecord
+from include.web import pages, sending
+from include.web.reader import Reader
+
+router = APIRouter()
+NO_FILE = "There is no such file."
+
+
+@router.api_route("/files/{run_key}", methods=["GET", "HEAD"])
+async def files(run_key: str, request: Request) -> Response:
+    """Show the files of a run to who may read its export; 401, 403, or 404."""
+    reader: Reader = await request.app.state.access(request)
+    return await anyio.to_thread.run_sync(_listed, request, reader, run_key)
+
+
+@router.api_route("/files/{run_key}/{name}", methods=["GET", "HEAD"])
+async def file(run_key: str, name: str, request: Request) -> Response:
+    """Send a file of a run to who may read its export; 401, 403, 404, or 410 where it is kept no more."""
+    reader: Reader = await request.app.state.access(request)
+    return await anyio.to_thread.run_sync(_sent, request, reader, run_key, name)
+
+
+def _listed(request: Request, reader: Reader, run_key: str) -> Response:
+    context: Context = request.app.state.context
+    run = _permitted(context, reader, run_key)
+    timezone = str(run.definition.get("timezone", "UTC"))
+    shown = [
+        {"name": each["name"], "size": pages.shown_bytes(each["bytes"]), "rows": each.get("rows")}
+        for each in run.files
+    ]
+    return pages.page(
+        "files.html",
+        pages.root(request),
+        name=str(run.definition.get("name", run.definition_id)),
+        as_of=pages.shown_instant(run.as_of, timezone),
+        run_key=run_key,
+        files=shown,
+        kept=all(sending.is_there(context.store, each) for each in run.files),
+    )
+
+
+def _sent(request: Request, reader: Reader, run_key: str, name: str) -> Response:
+    context: Context = request.app.state.context
+    entry = file_of(_permitted(context, reader, run_key), name)
+    if entry is None:
+        raise HTTPException(404, NO_FILE)
+    if not sending.is_there(context.store, entry):
+        raise HTTPException(410, "The file is not kept any more.")
+    answer = sending.answer(request, context.store, entry)
+    if request.method == "GET" and answer.status_code in {200, 206}:
+        detail = {"file": name, "sha256": entry["sha256"], "part": answer.headers.get("content-range")}
+        context.state.audit.write(reader.name, Action.DOWNLOADED, run_key, detail)
+    return answer
+
+
+def _permitted(context: Context, reader: Reader, run_key: str) -> RunRecord:
+    """Return the run if there is one and its export is the reader's to read."""
+    try:
+        run = context.state.runs.get(run_key)
+    except BadInput:
+        raise HTTPException(404, NO_FILE) from None
+    if not reader.may_read(run.definition_id):
+        raise HTTPException(403, f"You have no right to read {run.definition_id}.")
+    return run

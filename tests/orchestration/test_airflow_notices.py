@@ -1,0 +1,97 @@
+"""Rule: in a real Airflow, who starts a run is mailed once, with the link; a failed and a late run are told of."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import pytest
+
+from tests.orchestration.airflow_server import Server
+from tests.servers.smtp import Mail
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(1200)]
+ADMIN = "admin@shop.example"  # the user `admin` at LOYALTY_USER_MAIL_DOMAIN
+LATE = """
+id: late-one
+name: Late one
+model: balance
+as_of: end_of_previous_day
+schedule: {{kind: daily, time: "{time}"}}
+targets: [{{kind: folder, options: {{folder: late}}}}]
+notify: {{late_after: 1s, rules: [{{kind: email, to: [ops@shop.example], when: [late]}}]}}
+"""
+
+
+def mails_of(server: Server, dag_id: str, run_id: str) -> list[Mail]:
+    """The mails to who started the run that lead to its page."""
+    page = f"{server.running.url}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+    return [mail for mail in server.mail.of(ADMIN) if page in mail.body("plain")]
+
+
+def started(server: Server, dag_id: str, wanted: str, *moment: datetime, **params: object) -> list[Mail]:
+    """Start a run, wait for its end, and return the mails about it."""
+    client = server.running.client
+    run_id = client.trigger(dag_id, *moment, **params)
+    assert client.wait_for_run(dag_id, run_id, 600) == wanted
+    return mails_of(server, dag_id, run_id)
+
+
+def test_who_starts_a_run_gets_one_mail_with_the_link(airflow_server: Server) -> None:
+    (letter,) = started(airflow_server, "weekly-history", "success", datetime(2026, 6, 1, 7, tzinfo=UTC))
+    assert letter.message["Subject"] == "Weekly history 2026-05-25 09:00 to 2026-06-01 09:00: delivered"
+    links = [line for line in letter.body("plain").split() if "/loyalty/files/" in line]
+    assert len(links) == 1
+    assert links[0].startswith(f"{airflow_server.running.url}/loyalty/files/")
+    assert ".csv.gz" in links[0]
+
+
+def test_who_starts_a_run_that_fails_gets_one_mail_that_says_why(airflow_server: Server) -> None:
+    (letter,) = started(airflow_server, "three-targets", "failed", as_of="2026-04-02T00:00:00Z")
+    assert letter.message["Subject"].endswith(": failed")
+    body = letter.body("plain")
+    assert "broken; state: failed" in body
+    assert "loyalty deliveries retry" in body
+    lines = (airflow_server.home / "notified.jsonl").read_text().splitlines()
+    text = "failed: Balances to three places 2026-04-02: failed"
+    assert [json.loads(line) for line in lines].count({"channel": "#loyalty", "text": text}) == 1
+
+
+def test_the_digest_is_mailed(airflow_server: Server) -> None:
+    client = airflow_server.running.client
+    run_id = client.trigger("loyalty-digest")
+    assert client.wait_for_run("loyalty-digest", run_id, 300) == "success"
+    (letter,) = airflow_server.mail.of("boss@shop.example")
+    assert "Month-end balances" in letter.body("plain")
+    assert f"{airflow_server.running.url}/dags" in letter.body("plain")
+
+
+def test_a_run_that_never_was_pinned_is_told_of(airflow_server: Server) -> None:
+    (letter,) = started(airflow_server, "three-targets", "failed", as_of="2999-01-01T00:00:00Z")
+    assert letter.message["Subject"] == "Balances to three places: failed"
+    assert "must not be after now" in letter.body("plain")
+
+
+def test_a_run_that_airflow_does_not_start_is_late(airflow_server: Server) -> None:
+    client = airflow_server.running.client
+    due = (datetime.now(UTC) + timedelta(seconds=90)).replace(microsecond=0)
+    (airflow_server.exports / "late-one.yaml").write_text(LATE.format(time=f"{due:%H:%M:%S}"))
+    client.wait_for_dags({"late-one", "loyalty-watch"})
+    client.patch("/dags/late-one", {"is_paused": True})
+
+    def watch() -> list[dict[str, str]]:
+        run_id = client.trigger("loyalty-watch")
+        assert client.wait_for_run("loyalty-watch", run_id, 300) == "success"
+        return list(client.xcom("loyalty-watch", run_id, "watch")["late"])
+
+    watch()  # from now on its schedule is watched
+    assert datetime.now(UTC) < due
+    time.sleep((due - datetime.now(UTC)).total_seconds() + 3)
+    assert due.isoformat() in [each["occurrence"] for each in watch()]
+    watch()
+    (letter,) = airflow_server.mail.of("ops@shop.example")
+    assert letter.message["Subject"].startswith("Late one: late, due ")
+    assert "No run of it has begun" in letter.body("plain")
+    (airflow_server.exports / "late-one.yaml").unlink()

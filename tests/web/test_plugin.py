@@ -1,0 +1,40 @@
+"""Every process of Airflow imports the plugin, and only the API server may pay for the pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from include.settings import ROOT
+
+
+def test_the_plugin_brings_no_page_into_a_process_that_serves_none():
+    program = """
+import importlib.util, json, sys, time
+import airflow.plugins_manager, airflow.timetables.base
+before, start = set(sys.modules), time.process_time()
+spec = importlib.util.spec_from_file_location("loyalty", "plugins/loyalty.py")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+seconds = time.process_time() - start
+[app] = module.LoyaltyPlugin.fastapi_apps
+told = {"modules": sorted(set(sys.modules) - before), "seconds": seconds, "prefix": app["url_prefix"]}
+print(json.dumps(told))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    heavy = (
+        "fastapi",
+        "starlette",
+        "jinja2",
+        "sqlalchemy.dialects.sqlite",
+        "pyarrow",
+        "include.state",
+        "include.web.",
+    )
+    assert [name for name in told["modules"] if name.startswith(heavy)] == []
+    assert told["prefix"] == "/loyalty"
