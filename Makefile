@@ -9,8 +9,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Two workers. What starts servers or processes runs after them, alone: there is one server of each kind.
+# Two workers. What shares one Airflow or one object store runs in one of them.
 FAST := -m "not slow and not servers" -n 2
+SLOW := -m "slow or servers" -n 2 --dist loadgroup
 
 .PHONY: help setup demo up test fast lint format requirements bench screenshots clean
 
@@ -30,7 +31,7 @@ test: setup lint ## lint, types, layers and every test
 	@scripts/programs.sh
 	scripts/node_programs.sh
 	$(BIN)/python -m pytest $(FAST) --hypothesis-profile=thorough
-	$(BIN)/python -m pytest -m "slow or servers" --hypothesis-profile=thorough
+	$(BIN)/python -m pytest $(SLOW) --hypothesis-profile=thorough
 
 fast: setup ## the tests that start no process and no server: under a minute
 	@$(BIN)/python -m pytest $(FAST) -q

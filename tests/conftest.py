@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.examples import THOROUGH
+from tests.servers import buckets, corners
 from tests.servers.running import find, mariadb_server, postgres_server
 
 # A busy machine is no failure; what is slow is measured in benchmarks.
@@ -26,10 +27,16 @@ _NUMBERS = count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that asks for a server."""
+    """Mark every test that asks for a server, and let what shares one run in one worker."""
     for item in items:
-        if {"postgres_url", "mariadb_url"} & set(getattr(item, "fixturenames", ())):
+        asked = set(getattr(item, "fixturenames", ()))
+        if {"postgres_url", "mariadb_url"} & asked:
             item.add_marker(pytest.mark.servers)
+        if {"airflow_server", "airflow_database"} & asked:
+            item.add_marker(pytest.mark.xdist_group("airflow"))
+        known = {id(value) for value in vars(getattr(item, "module", item)).values()}
+        if {id(corners), id(buckets)} & known:
+            item.add_marker(pytest.mark.xdist_group("buckets"))
 
 
 def _serve(program: str, server: Callable[[Path], AbstractContextManager[str]]) -> Iterator[str]:

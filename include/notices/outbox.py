@@ -3,7 +3,7 @@
 - The receiver takes it: sent.
 - The receiver is away or refuses for now, or a connection is missing or wrong: tried again with growing pauses for
   three days, then failed.
-- The mail server refuses the recipient for good: failed.
+- The mail server refuses the recipient for good, or the installation sends nothing to its domain: failed.
 - The answer is lost, or we die while it leaves: a webhook gets it again under the same id; by mail and notifier an
   alarm is sent again and says that it may be a second copy, and anything else stays unknown.
 """
@@ -24,6 +24,7 @@ from include.notices.mail import MailRoom
 from include.notices.notice import Notice
 from include.state.leases import StaleFence
 from include.state.notices import Notices, StoredNotice
+from include.targets.mail.domains import SETTING, allowed_domains, is_allowed
 from include.targets.protocol import Answer
 
 ALARMS = frozenset({"failed", "late", "uncertain"})
@@ -125,6 +126,9 @@ def _sent(post: Post, room: MailRoom, claimed: StoredNotice, secrets: Secrets, *
     (connection,) = secrets.connections.values()
     if claimed.channel == "webhook":
         return hook.send(connection, claimed, notice, sending)
+    domains = allowed_domains()
+    if not is_allowed(claimed.recipient, domains):
+        raise _Refused(f"mail goes to {', '.join(domains)} only ({SETTING})")
     answer = room.send(connection, claimed, notice, post.links(claimed, notice), sending, again=again)
     if answer.answer is Answer.REFUSED:
         raise _Refused(answer.said)

@@ -23,7 +23,8 @@ LOGIN = "/api/v2/auth/login"
 
 def create(context: Context, access: Access) -> FastAPI:
     """Return the application. access: says who asks, for the routes that need a login."""
-    app = FastAPI(title="Loyalty downloads", openapi_url=None)
+    # A redirect would repeat a link's token, and in clear where TLS ends before us.
+    app = FastAPI(title="Loyalty downloads", openapi_url=None, redirect_slashes=False)
     app.state.context, app.state.access = context, access
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_FORM_BYTES)
     app.add_middleware(Guard)

@@ -24,7 +24,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 COOKIE = "loyalty_page"
-_TOKEN_IN_PATH = re.compile(r"(?<=/d/).+", re.DOTALL)
+_TOKEN_IN_PATH = re.compile(r"(?<=/d/).+", re.DOTALL | re.IGNORECASE)
 _VISIT = re.compile(r"[A-Za-z0-9_-]{22}")
 
 

@@ -247,3 +247,16 @@ def test_a_key_is_one_event_subject_way_and_recipient() -> None:
         Address("airflow", OPS, {"arguments": {"channel": "#a"}}).key("failed", "run"),
     ]
     assert len({mail.key("failed", "run"), *others}) == 6
+
+
+def test_no_notice_leaves_for_a_domain_that_gets_no_mail(
+    desk: Desk, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOYALTY_MAIL_DOMAINS", "shop.example")
+    outside, inside = put(desk, recipient="ops@elsewhere.example"), put(desk)
+    notify.send(desk.context)
+    assert [each.recipient for each in mail.mails] == [OPS]
+    found = desk.context.state.notices.get(outside)
+    assert found is not None
+    assert (found.state, found.message) == ("failed", "mail goes to shop.example only (LOYALTY_MAIL_DOMAINS)")
+    assert outside != inside

@@ -138,3 +138,32 @@ def test_twenty_processes_pin_one_run(state_url):
 def pin_at(url, minute):
     pinned = state.open(url).runs.pin(run(known_at=K + timedelta(minutes=minute)))
     return pinned.run_key, pinned.known_at
+
+
+def test_all_revisions_of_a_period_are_found_together(remembered):
+    def pinned(**changes):
+        return remembered.runs.pin(run(**changes)).run_key
+
+    month = {"start": T - timedelta(days=30), "end": T}
+    first, second = pinned(**month), pinned(**month, revision=1)
+    pinned(**month, dry_run=True)
+    pinned(start=T - timedelta(days=7), end=T)
+    pinned(**month, definition_id="weekly")
+    alone = pinned()  # about T: it has no start
+    runs = remembered.runs
+    assert [each.run_key for each in runs.of_period(runs.get(first))] == [second, first]
+    assert [each.run_key for each in runs.of_period(runs.get(alone))] == [alone]
+
+
+def test_restatements_that_found_nothing_new_can_be_left_out(remembered):
+    runs = remembered.runs
+    first, restated, looked, open_ = (
+        runs.pin(run(revision=revision, known_at=K + timedelta(hours=hour))).run_key
+        for hour, revision in enumerate((0, 1, 2, 3))
+    )
+    for key, files in ((first, "skipped"), (restated, "name"), (looked, "skipped")):
+        runs.pin_artefacts(key, [{files: "x"}])
+        runs.finish(key, RunStatus.DONE)
+    remembered.chain.append("daily", 1, "a" * 64, previous_sha256=None, run_key=restated)
+    assert {each.run_key for each in runs.list(looks=False)} == {first, restated, open_}
+    assert {each.run_key for each in runs.list()} == {first, restated, looked, open_}

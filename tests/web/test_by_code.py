@@ -245,10 +245,20 @@ def test_neither_token_nor_code_nor_password_is_in_a_log(browser, installation, 
     press(client, token, "file", code=wrong(code.replace(" ", "")))
     press(client, token, "file", code=code)
     client.post(f"/loyalty/d/{token}/more/{token}")
+    client.get(f"/loyalty/D/{token}")
     printed = "".join(capfd.readouterr()) + caplog.text
     assert "/loyalty/d/***" in printed
     for secret in (token, code, code.replace(" ", ""), PASSWORD):
         assert secret not in printed
+
+
+def test_an_address_that_is_not_quite_the_links_is_not_answered_with_the_token(browser, installation):
+    """A redirect would name the scheme that we see, which is http where a proxy ends TLS."""
+    token = installation.link()
+    for method in ("GET", "POST"):
+        answer = browser().request(method, f"/loyalty/d/{token}/")
+        assert answer.status_code == 404
+        assert token not in str(answer.headers) + answer.text
 
 
 def test_a_file_that_is_gone_is_said_so_before_a_code_is_spent(browser, installation, mail):
