@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,9 +80,9 @@ def run(
             str(context.store.path(each["key"]) or f"{context.store.url}/{each['key']}") for each in made
         ]
         if out is not None:
-            places = [str(_copy(context, each, out)) for each in made]
+            places = [str(_copy(context, key, each, out)) for each in made]
         failures = (
-            deliver_to_each(context, key, len(definition.targets), progress, wait=wait)
+            deliver_to_each(context, key, range(len(definition.targets)), progress, wait=wait)
             if deliver and not dry_run
             else []
         )
@@ -258,25 +259,29 @@ def _all() -> dict[str, Any]:
     return load_definitions(Settings.from_environment().exports)
 
 
-def _copy(context: Any, entry: dict[str, Any], out: Path) -> Path:
-    """Copy an artefact out of the store; a file there with other content is not touched."""
+def _copy(context: Any, run_key: str, entry: dict[str, Any], out: Path) -> Path:
+    """Copy an artefact of a run out of the store, and say so first; a file there with other content is not touched."""
+    from include.acting import actor
     from include.formats.hashes import file_sha256
+    from include.state.audit import Action
 
     path = out / str(entry["name"])
     if path.exists() and file_sha256(path) != entry["sha256"]:
         right = "is there with other content; move it away or choose another folder"
         raise BadInput([Problem("--out", str(path), right, "file_exists")])
     if not path.exists():
+        detail = {"file": entry["name"], "sha256": entry["sha256"]}
+        context.state.audit.write(actor(), Action.DOWNLOADED, run_key, detail)
         context.store.get_to(entry["key"], path)
     return path
 
 
-def deliver_to_each(context: Any, key: str, count: int, progress: Any, *, wait: bool) -> list[str]:
-    """Deliver a run to its targets, so many; one that fails does not stop the others. Return what went wrong."""
+def deliver_to_each(context: Any, key: str, places: Iterable[int], progress: Any, *, wait: bool) -> list[str]:
+    """Deliver a run to its targets of these places; one that fails does not stop the others. Return what went wrong."""
     from include import pipeline
 
     failures = []
-    for index in range(count):
+    for index in places:
         try:
             patiently(lambda: pipeline.deliver(context, key, index, progress), wait=wait)  # noqa: B023 - called at once
         except LoyaltyError as error:

@@ -26,7 +26,6 @@ def command(
     """Make a restatement of each delivered period that late rows have changed; what was delivered stays as it is."""
     from include import pipeline
     from include.pipeline import restate
-    from include.pipeline.deliver import targets_of
 
     definition = find(name)
     context = pipeline.Context.from_settings()
@@ -43,8 +42,9 @@ def command(
                     wait=True,
                 )
                 if deliver and not again.skipped:
-                    deliver_to_each(context, again.run_key, len(targets_of(again)), progress, wait=True)
-                    pipeline.settle(context, again.run_key)  # what went wrong is in what it raises
+                    targets = restate.reached(context, again)
+                    deliver_to_each(context, again.run_key, targets, progress, wait=True)
+                    pipeline.settle(context, again.run_key, targets)  # what went wrong is in what it raises
                     again = context.state.runs.get(again.run_key)
                 found.append(again)
             except LoyaltyError as error:

@@ -156,9 +156,16 @@ class Difference:
 
     @property
     def written(self) -> tuple[Column, ...]:
-        """Return the columns of `batches`: the kind of change, then the file's; all but numbers are texts."""
+        """Return the columns of `batches`: the kind of change, then the file's; all but numbers are texts.
+
+        Where the file has a column `change` of its own, the kind is called `change_`.
+        """
+        taken = {name.casefold() for name in self._names}
+        kind = CHANGE.name
+        while kind in taken:
+            kind += "_"
         return (
-            CHANGE,
+            CHANGE._replace(name=kind),
             *(x if x.type in _CASTS else Column(x.name, FieldType.TEXT, x.pii) for x in self.columns),
         )
 

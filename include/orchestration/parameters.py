@@ -137,7 +137,8 @@ def asked(params: Mapping[str, Any], definition: ExportDefinition) -> Asked:
             "targets", str(label), f"targets of {definition.id} are {', '.join(labels)}", "unknown_target"
         )
         for label in chosen or ()
-        if label not in labels and not params.get("resend")  # a run may be of an earlier definition
+        if label not in labels
+        and not (params.get("resend") or params.get("restate"))  # a run may be of an earlier definition
     )
     found = Asked(
         **instants,

@@ -78,18 +78,19 @@ def pin(definition: ExportDefinition, airflow: Mapping[str, Any]) -> list[dict[s
 
 
 def _restated(definition: ExportDefinition, wish: Asked, airflow: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Pin the restatement of the run that was asked for; its targets are those of its own definition."""
+    """Pin the restatement of the run that was asked for; it goes to those of its own targets that have the period."""
     from include.pipeline.deliver import targets_of
-    from include.pipeline.restate import find, restatement
+    from include.pipeline.resolving import position_of
+    from include.pipeline.restate import find, reached, restatement
 
     context = _context()
     with telling("pin", airflow):
         found = find(context, definition, wish.restate or "")
         record = restatement(context, found.run_key, requested_by=airflow["dag_run"].triggering_user_name)
-    named = [{"position": at, "name": target.label} for at, target in enumerate(targets_of(record))]
-    return _leave(
-        record, [each for each in named if each["name"] in (wish.targets or [each["name"]])], airflow
-    )
+        wanted = wish.targets
+        places = [position_of(record, x) for x in wanted] if wanted else reached(context, record)
+    named = [{"position": at, "name": targets_of(record)[at].label} for at in places]
+    return _leave(record, named, airflow)
 
 
 def _leave(

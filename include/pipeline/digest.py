@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from include.definitions.load import scan
 from include.definitions.model import ExportDefinition
@@ -39,9 +40,10 @@ def digest(context: Context, since: datetime, until: datetime, base: str | None 
     ]
     done = sum(run.status is RunStatus.DONE for run in runs)
     failed = sum(run.status is RunStatus.FAILED for run in runs)
+    first, last = (moment.astimezone(ZoneInfo(zone)) for moment in (since, until))
     return Notice(
         event=EVENT,
-        title=f"Exports from {since:%Y-%m-%d} to {until:%Y-%m-%d}: {len(runs)} runs, {failed} failed",
+        title=f"Exports from {first:%Y-%m-%d} to {last:%Y-%m-%d}: {len(runs)} runs, {failed} failed",
         said=(
             f"From {shown(since, zone)} up to {shown(until, zone)}: {len(runs)} runs, {done} done, {failed} failed.",
             f"Deliveries that wait for a person: {len(waiting)}.",

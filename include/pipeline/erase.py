@@ -130,6 +130,15 @@ def resume(context: Context, progress: Progress = silent) -> list[str]:
     return [each.subject for each in waiting]
 
 
+def rename_later(context: Context) -> int:
+    """Rename who was erased in records that were not done with then; return how many changed.
+
+    Raises BadInput without the key `loyalty_erasure`, once somebody was erased.
+    """
+    erased = everybody(context.state, erasure_secrets(context)) if context.state.erasures.digest() else None
+    return replace_mentions(context.state.database, erased.document) if erased else 0
+
+
 def _advance(context: Context, erasures: list[Erasure], step: ErasureState, done: dict[str, int]) -> None:
     for each in erasures:
         context.state.erasures.advance(each.subject, step, done)

@@ -1,10 +1,11 @@
-"""Whom an erasure is of: found in the ledger by id, card or e-mail address, with every name that they have there."""
+"""Whom an erasure is of: found by id, card or e-mail address, with every name that ledger and snapshots know."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from include.ledger.catalog import RELATIONS
 from include.ledger.people import Name
 from include.ledger.people import names as naming
 from include.pipeline.context import Context
-from include.snapshots import names
+from include.snapshots import names, stored
 from include.snapshots.names import Hasher
 from include.snapshots.reading import Reading
 from include.snapshots.source import Source, open_read
@@ -81,39 +82,64 @@ def by_email(context: Context, address: str) -> str:
 def find(context: Context, *, customer: str | None, card: str | None) -> tuple[Person, Counter[str]]:
     """Return who that is and, by relation, how many rows of the ledger name them; a card's owner where it has one.
 
-    One read of the ids of the whole ledger. A person whom the ledger does not know has no rows there.
+    One read of the ids of the whole ledger, and of all snapshots: they may hold names that the ledger has lost since.
+    A person whom the ledger does not know has no rows there.
     """
     with open_read(Source.from_settings(context.settings), values=False) as reading:
+        known = _Known(context, reading)
         if card is not None:
-            owners = [
-                row["customer_id"] for row in _where(reading, "cards", ("card_id", "customer_id"), {card})
-            ]
-            customer = owners[0] if owners else None
+            owners = known.where("cards", ("card_id", "customer_id"), {card})
+            customer = next((row["customer_id"] for row in owners if _is_of(row)), None)
         person = Person(customer, set() if customer is not None else {card or ""})
         if customer is not None:
-            _gather(reading, person, customer)
-        vouchers = _where(reading, "vouchers", ("card_id", "voucher_type", "code"), person.cards)
-        person.codes = {row["code"] for row in vouchers if row["voucher_type"] == "LOYALTY_CARD"}
+            _gather(known, person, customer)
+        vouchers = known.where("vouchers", ("card_id", "voucher_type", "code"), person.cards)
+        ours = (row["code"] for row in vouchers if row["voucher_type"] == "LOYALTY_CARD")
+        person.codes = {code for code in ours if code}
         return person, _counted(reading, person)
 
 
-def _gather(reading: Reading, person: Person, customer: str) -> None:
-    """Add what else the ledger calls a customer."""
-    for row in list(_where(reading, "customers", ("customer_id", *_ALSO), {customer})):
-        person.also |= {row[name] for name in _ALSO if row[name] and not _shared(reading, name, row[name])}
-    person.cards = {
-        row["card_id"] for row in _where(reading, "cards", ("customer_id", "card_id"), {customer})
-    }
-    if person.cards:
-        for row in _where(reading, "transactions", ("card_id", "customer_id"), person.cards):
-            if row["customer_id"] not in (None, customer):
+@dataclass(frozen=True)
+class _Known:
+    """The ledger, and after it every snapshot, as one place to look into."""
+
+    context: Context
+    reading: Reading
+
+    def where(self, relation: str, columns: tuple[str, ...], values: set[str]) -> list[dict[str, Any]]:
+        """Return the rows whose first column holds one of the values."""
+        if not values:
+            return []
+        wanted, context = pa.array(list(values), pa.string()), self.context
+        kept = stored.batches(context.store, context.state, relation, columns, context.settings.scratch)
+        found: list[dict[str, Any]] = []
+        for batch in chain(_batches(self.reading, relation, columns), kept):
+            found += batch.filter(pc.is_in(batch[columns[0]], value_set=wanted)).to_pylist()
+        return found
+
+
+def _gather(known: _Known, person: Person, customer: str) -> None:
+    """Add what else a customer is called, now and in snapshots."""
+    also: dict[str, set[str]] = {name: set() for name in _ALSO}
+    for row in known.where("customers", ("customer_id", *_ALSO), {customer}):
+        for name in _ALSO:
+            also[name] |= {row[name]} if row[name] else set()
+    for name, values in also.items():
+        # What several customers have stands for none of them.
+        others = known.where("customers", (name, "customer_id"), values)
+        person.also |= values - {row[name] for row in others if _is_of(row, customer)}
+    person.cards = {row["card_id"] for row in known.where("cards", ("customer_id", "card_id"), {customer})}
+    for relation in ("cards", "transactions"):
+        for row in known.where(relation, ("card_id", "customer_id"), person.cards):
+            if _is_of(row, customer):
                 person.kept_cards.add(row["card_id"])
     person.cards -= person.kept_cards
 
 
-def _shared(reading: Reading, field: str, value: str) -> bool:
-    """Say whether several customers have a value: then it stands for none of them."""
-    return len(list(_where(reading, "customers", (field,), {value}))) > 1
+def _is_of(row: dict[str, Any], but: str | None = None) -> bool:
+    """Say whether a row is of a customer other than `but`; in newer snapshots erased ones have their pseudonyms."""
+    whose = row["customer_id"]
+    return whose not in (None, but) and not whose.startswith(names.PREFIX)
 
 
 def _counted(reading: Reading, person: Person) -> Counter[str]:
@@ -134,15 +160,6 @@ def _counted(reading: Reading, person: Person) -> Counter[str]:
                 )
             counts[relation] += pc.sum(named).as_py()
     return +counts
-
-
-def _where(
-    reading: Reading, relation: str, columns: tuple[str, ...], values: set[str]
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows whose first column holds one of the values."""
-    wanted = pa.array(list(values), pa.string())
-    for batch in _batches(reading, relation, columns) if values else ():
-        yield from batch.filter(pc.is_in(batch[columns[0]], value_set=wanted)).to_pylist()
 
 
 def _batches(reading: Reading, relation: str, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:

@@ -71,14 +71,30 @@ def privacy_problems(
         found.append(Problem(f"{place}compare", "", right, "compare_encrypted"))
     if part.privacy is not None:
         found += privacy.problems(part.privacy, columns, chosen, where=where)
+    personal, outside = privacy.plain(part.privacy, columns, chosen), _outside(definition)
+    allowed = part.privacy is not None and part.privacy.allow_plain_pii is not None
+    if part.file.encryption is not None and outside and not allowed and _split_by(part) in personal:
+        right = (
+            "is personal, and would stand in the names of the files, which no encryption covers: split by another "
+            "field, or protect this one (privacy.fields)"
+        )
+        found.append(Problem(f"{place}file.split.field", _split_by(part) or "", right, "personal_names"))
     return found + privacy.plain_problems(
         part.privacy,
-        privacy.plain(part.privacy, columns, chosen),
+        personal,
         owner=definition.owner,
         encrypted=part.file.encryption is not None,
-        outside=_outside(definition),
+        outside=outside,
         where=where,
     )
+
+
+def _split_by(part: Part) -> str | None:
+    """Return the field whose values are in the names of a part's files, None where there is none."""
+    split = part.file.split
+    if split is None or split.field is None:
+        return None
+    return {choice.title: choice.field for choice in part.fields or ()}.get(split.field, split.field)
 
 
 def _names(part: Part) -> tuple[str, ...]:

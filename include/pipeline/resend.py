@@ -40,7 +40,7 @@ def find_run(
     as_test: a dry run will do. Raises BadInput when there is none, more than one, or when it has no files to send,
     Permanent when they were removed since.
     """
-    runs = context.state.runs.list(definition_id=definition_id, limit=_RUNS_LOOKED_AT)
+    runs = context.state.runs.list(definition_id=definition_id, looks=False, limit=_RUNS_LOOKED_AT)
     if wanted == LATEST:
         kept = [run for run in runs if run.files and run.files_gone_at is None]
         finished = [run for run in kept if as_test or not run.dry_run]

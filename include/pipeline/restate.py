@@ -1,8 +1,8 @@
 """Restatements: a delivered period looked at again with what is known now. What was delivered is never changed.
 
 A restatement is a run of its own: the same definition as delivered, the same T and interval, a later K, and the next
-revision. Where its rows are the delivered ones it sends nothing. Else its files go to the same targets under names
-that tell the revision, and say what changed.
+revision. Where its rows are the delivered ones it sends nothing. Else its files go to the targets that have the period,
+under names that tell the revision, and say what changed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Problem
 from include.pipeline.context import Context, Progress, settle_delay, silent
+from include.pipeline.deliver import targets_of
 from include.pipeline.pin import KNOWLEDGE_GRID, latest_known
 from include.pipeline.render import render
 from include.pipeline.snapshot import snapshot
@@ -112,6 +113,13 @@ def _begun(runs: Sequence[RunRecord], newest: int) -> RunRecord | None:
         return making and (run.updated_at or lately) > lately
 
     return next((each for each in reversed(runs) if each.revision > newest and is_open(each)), None)
+
+
+def reached(context: Context, run: RunRecord) -> list[int]:
+    """Return the places of the targets that a restatement goes to: those that have its period already."""
+    done = [each for each in context.state.runs.of_period(run) if _was_delivered(each)]
+    have = {label for each in done for label in (each.summary or {}).get("deliveries", {})}
+    return [at for at, target in enumerate(targets_of(run)) if target.label in have]
 
 
 def look_again(

@@ -52,6 +52,8 @@ def _tidied(context: Context) -> dict[str, Any]:
 def _erased(context: Context) -> list[str]:
     """Finish erasures that were interrupted; what is still being made or sent is looked at tomorrow."""
     try:
-        return erase.resume(context)
+        done = erase.resume(context)
     except NotYet:
         return []
+    erase.rename_later(context)
+    return done

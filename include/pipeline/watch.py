@@ -66,7 +66,12 @@ def late_runs(context: Context, now: datetime) -> Iterator[Due]:
             definition.id, hashlib.sha256(schedule.encode()).hexdigest()
         )
         patience = settle_delay(context.settings, definition) + after
+        looked_at = set()
         for occurrence, deadline in _passed(definition, patience, since, now):
+            as_of = as_of_for(definition, occurrence)
+            if as_of in looked_at:
+                continue  # one run is what both ask for, such as every day of `this_month`
+            looked_at.add(as_of)
             runs = _runs_of(context, definition, occurrence)
             if not any(run.status is RunStatus.DONE for run in runs):
                 yield Due(definition, occurrence, deadline, runs[0] if runs else None)

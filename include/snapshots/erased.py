@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,10 @@ from include.state.erasures import Erasure, digest
 
 _WORD = re.compile(r"[^\s,;()<>\[\]{}\"'|=]+")
 _STOPS = ".:!?"
+# What ties a name to other things in one word: addresses (mailto:..., https://.../customers/...), marks, quotes, signs
+# of no width. '-', '_', '.' and '+' are none of it, since they stand within names: mary-ann@x.org is not ann@x.org.
+_PIECE = re.compile(r"[^/:#&?*~!\\`\u00ab\u00bb\u200b-\u200f\u2018-\u201f\u2026\u2039\u203a\u2060\ufeff]+")
+_MOST_PIECES = 5
 # Under these keys of free properties stands a name, however short it is.
 _KEYS = {
     "customer_id": Name.CUSTOMER,
@@ -55,7 +59,7 @@ class Erased:
         self._mentions = {name: new for each in erasures for name, new in each.detail.mentions.items()}
         self._met: dict[Name, NDArray[np.uint64]] = {kind: np.empty(0, np.uint64) for kind in Name}
         self._found: dict[Name, dict[str, str]] = {kind: {} for kind in Name}
-        self._words: dict[str, str | None] = {}
+        self._words: dict[str, str] = {}
         self.digest = digest(erasures)
 
     def apply(self, relation: str, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -183,21 +187,40 @@ class Erased:
         return value if clean == document else json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
 
     def _sentence(self, value: str) -> str:
-        for word in dict.fromkeys(_WORD.findall(value)):
-            bare = word.strip(_STOPS)
-            new = self._mention(bare)
-            if new is not None:
-                value = re.sub(rf"(?<!\w){re.escape(bare)}(?!\w)", new, value)
-        return value
+        return _WORD.sub(lambda found: self._word(found[0]), value)
 
-    def _mention(self, word: str) -> str | None:
-        if not is_mention(word):
-            return None
+    def _word(self, word: str) -> str:
+        """Return a word of a text with the names in it replaced; most words come again."""
         if word not in self._words:
             if len(self._words) >= _WORDS_KEPT:
                 self._words.clear()
-            self._words[word] = self._mentions.get(self._hashed.mention(word))
+            self._words[word] = self._without_names(word)
         return self._words[word]
+
+    def _without_names(self, word: str) -> str:
+        for start, stop in _spans(word):
+            new = self._mention(word[start:stop])
+            if new is not None:
+                return self._without_names(word[:start]) + new + self._without_names(word[stop:])
+        return word
+
+    def _mention(self, word: str) -> str | None:
+        return self._mentions.get(self._hashed.mention(word)) if is_mention(word) else None
+
+
+def _spans(word: str) -> Iterator[tuple[int, int]]:
+    """Yield where in a word a name may stand: in all of it, then in its pieces, the longest runs of them first."""
+    pieces = [found.span() for found in _PIECE.finditer(word)]
+    runs = [
+        (pieces[first][0], pieces[first + size - 1][1])
+        for size in range(min(len(pieces), _MOST_PIECES), 0, -1)
+        for first in range(len(pieces) - size + 1)
+    ]
+    for start, stop in dict.fromkeys([(0, len(word)), *runs]):
+        bare = word[start:stop].strip(_STOPS)
+        if bare:
+            first = word.index(bare, start)
+            yield first, first + len(bare)
 
 
 def _own(theirs: dict[str, Mask], columns: dict[str, pa.Array]) -> Mask:

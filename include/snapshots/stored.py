@@ -1,10 +1,12 @@
-"""Who is in the snapshots that are stored: looked at, and nothing changed."""
+"""What is in the snapshots that are stored: looked at, and nothing changed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.ledger.catalog import RELATIONS
@@ -31,3 +33,22 @@ def rows_of(store: Store, state: State, erased: Erased, scratch: Path) -> dict[s
                         for batch in pq.ParquetFile(path).iter_batches(columns=columns):
                             found[row.snapshot_id] += erased.count(name, batch)
     return found
+
+
+def batches(
+    store: Store, state: State, relation: str, columns: tuple[str, ...], scratch: Path
+) -> Iterator[pa.RecordBatch]:
+    """Yield these columns of a relation from every snapshot; nulls where one lacks a column. Damaged ones give none."""
+    for key in state.snapshots.sources():
+        for row in state.snapshots.all_of(key):
+            with suppress(Missing, Damaged), working_folder(scratch, "look") as folder:
+                manifest = registry.read(store, row.manifest_key)
+                held = manifest.relations.get(relation)
+                if held is None:
+                    continue
+                known = [each for each in columns if each in held.columns]
+                for path in local(store, manifest, [relation], folder)[relation] if known else ():
+                    for batch in pq.ParquetFile(path).iter_batches(columns=known):
+                        empty = pa.nulls(len(batch), pa.string())
+                        arrays = [batch[each] if each in known else empty for each in columns]
+                        yield pa.RecordBatch.from_arrays(arrays, names=list(columns))

@@ -16,12 +16,17 @@ from include.state.tables import DEFINITIONS, DELIVERIES, LINKS, NOTICES, RUNS, 
 Replace = Callable[[Any], Any]
 """Gives back JSON values with other names in them."""
 
-# What is still to be done with a row needs its names: those wait until it is done.
+_OVER = select(RUNS.c.run_key).where(RUNS.c.files_gone_at.is_not(None))
+# What is still to be done with a row needs its names: those wait until it is done, or can be done no more.
 _PLACES: tuple[tuple[Table, tuple[str, ...], ColumnElement[bool] | None], ...] = (
     (DEFINITIONS, ("document",), None),
     (RUNS, ("definition", "summary", "requested_by"), None),
     (RUNS, ("artefacts",), RUNS.c.files_gone_at.is_not(None)),
-    (DELIVERIES, ("receipt", "message", "totals"), DELIVERIES.c.state == "confirmed"),
+    (
+        DELIVERIES,
+        ("receipt", "message", "totals"),
+        (DELIVERIES.c.state == "confirmed") | DELIVERIES.c.run_key.in_(_OVER),
+    ),
     (LINKS, ("recipient", "file"), LINKS.c.revoked | (LINKS.c.expires_at <= Now())),
     (NOTICES, ("recipient", "way", "notice", "message"), NOTICES.c.state.in_(["sent", "failed", "unknown"])),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
@@ -16,6 +18,7 @@ from include.web.reader import Reader
 
 router = APIRouter()
 NO_FILE = "There is no such file."
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @router.api_route("/files/{run_key}", methods=["GET", "HEAD"])
@@ -67,6 +70,8 @@ def _sent(request: Request, reader: Reader, run_key: str, name: str) -> Response
 
 def _permitted(context: Context, reader: Reader, run_key: str) -> RunRecord:
     """Return the run if there is one and its export is the reader's to read."""
+    if not _KEY.fullmatch(run_key):  # PostgreSQL takes not every text
+        raise HTTPException(404, NO_FILE)
     try:
         run = context.state.runs.get(run_key)
     except BadInput:

@@ -88,3 +88,21 @@ def test_verify_checks_the_signature_where_a_key_is_given(
     unsigned = loyalty("verify", str(manifest), "--key", str(public))
     assert unsigned.code == 1
     assert "must lie beside its manifest" in unsigned.error
+
+
+def test_files_that_are_copied_out_of_the_store_are_told(
+    loyalty: Loyalty, home: Path, somebody: None
+) -> None:
+    """Also those of a run that was made long ago, of which nothing else is told any more."""
+    asked = ASKED[:-1]
+    assert loyalty(*asked).code == 0
+    assert json.loads(loyalty("audit", "list", "--action", "downloaded", "--json").out) == []
+    assert loyalty(*asked, "--out", str(home / "out")).code == 0
+    told = json.loads(loyalty("audit", "list", "--action", "downloaded", "--json").out)
+    assert {entry["actor"] for entry in told} == {"ann"}
+    found = {entry["detail"]["file"]: entry["detail"]["sha256"] for entry in told}
+    assert found == {
+        name: hashlib.sha256((home / "out" / name).read_bytes()).hexdigest() for name in files(home / "out")
+    }
+    assert loyalty(*asked, "--out", str(home / "out")).code == 0  # they are there: nothing leaves the store
+    assert len(json.loads(loyalty("audit", "list", "--action", "downloaded", "--json").out)) == len(told)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -135,3 +137,18 @@ def test_applying_the_changes_to_the_one_gives_the_other(tmp_path_factory, befor
     rows += [tuple(row) for kind, *row in changes if kind in {"added", "after"}]
     assert sorted(rows, key=repr) == sorted(after, key=repr)
     assert sum((Decimal(row[1]) for row in rows), Decimal(0)) == sum(row[1] for row in after)
+
+
+def test_a_file_with_a_column_of_that_name_keeps_it_beside_the_kind_of_change(tmp_path):
+    columns = (COLUMNS[0], Column("Change", FieldType.POINTS), Column("change_", FieldType.TEXT))
+    then, now = (side(tmp_path / x, rows, columns=columns) for x, rows in (("then", BEFORE), ("now", AFTER)))
+    with Difference(then, now, (), tmp_path) as difference:
+        names = [column.name for column in difference.written]
+        path = difference.write(tmp_path, "changes")
+    assert names == ["change__", "customer", "Change", "change_"]
+    assert path.name == "changes.csv.gz"
+    assert rows_of(path)[0] == ["change__", "customer", "Change", "change_"]
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    return list(csv.reader(gzip.decompress(path.read_bytes()).decode("utf-8-sig").splitlines()))

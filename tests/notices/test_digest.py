@@ -117,3 +117,23 @@ def test_without_a_recipient_nothing_is_sent(desk: Desk, week: tuple[datetime, d
     desk.notify = {}
     assert digest.send(desk.context, *week) == []
     assert desk.told() == []
+
+
+def test_its_days_are_those_of_its_zone(desk: Desk) -> None:
+    desk.notify = {"LOYALTY_TIMEZONE": "Asia/Tokyo"}
+    until = datetime(2026, 3, 8, 22, tzinfo=UTC)  # Monday the 9th, seven in the morning, in Tokyo
+    notice = digest.digest(desk.context, until - timedelta(days=7), until)
+    assert notice.title == "Exports from 2026-03-02 to 2026-03-09: 0 runs, 0 failed"
+
+
+def test_looks_at_delivered_periods_are_no_runs_of_the_week(
+    desk: Desk, week: tuple[datetime, datetime]
+) -> None:
+    before = digest.digest(desk.context, *week)
+    for hour in range(60):
+        looked = desk.run(definition(), [{"skipped": "x"}], revision=1, known_at=END + timedelta(hours=hour))
+        desk.context.state.runs.finish(looked.run_key, RunStatus.DONE, {})
+    after = digest.digest(desk.context, week[0], week[1] + timedelta(days=1))
+    # The same figures, and the last file is still found behind them.
+    assert after.tables[0].rows[1][:8] == before.tables[0].rows[1][:8]
+    assert after.tables[0].rows[1][6]

@@ -157,3 +157,12 @@ def test_a_broken_definition_does_not_end_the_watch_of_the_others(desk: Desk) ->
     export(desk)
     (desk.home / "exports" / "broken.yaml").write_text("id: [")
     assert late(desk, DEADLINE) == [AT.isoformat()]
+
+
+def test_one_run_that_many_occurrences_ask_for_is_late_once(desk: Desk) -> None:
+    export(desk, period="this_month", schedule={"kind": "daily", "time": "06:00"})
+    # February ends on 1 March 00:00 in Paris; every day of it asks for the run that reports it.
+    end = datetime(2026, 2, 28, 23, tzinfo=UTC)
+    assert late(desk, end + timedelta(hours=2, minutes=5)) == [
+        datetime(2026, 2, 28, 5, tzinfo=UTC).isoformat()
+    ]

@@ -322,6 +322,22 @@ def test_an_address_finds_one_customer(small: Context) -> None:
         by_email(small, MAIL)
 
 
+def test_who_is_gone_from_the_ledger_already_is_known_by_what_snapshots_hold(
+    small: Context, define: Callable[..., ExportDefinition], inline: None
+) -> None:
+    """Cards and addresses too, which stand in rows of others."""
+    people = define(id="people", model="customers", fields=["customer_id", "metadata"], **CLEAR)
+    make(small, people)
+    with sa.create_engine(small.settings.ledger_url).begin() as connection:
+        for table in ("customers", "cards", "vouchers", "transactions"):
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE customer_id = '{WHO}'")
+    assert kept_of(small, "card-own")
+    assert kept_of(small, MAIL)
+    erase.erase(small, customer=WHO)
+    assert kept_of(small, WHO, MAIL, "card-own", "CODE-OWN") == []
+    assert kept_of(small, "card-shared")  # which others use
+
+
 def test_a_shared_address_stands_for_nobody(
     small: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:
@@ -633,6 +649,25 @@ def killed_at(context: Context, number: int, module: Any, name: str) -> int:
 
 
 @pytest.mark.slow
+def test_records_that_were_still_needed_are_renamed_when_they_are_not(
+    small: Context, define: Callable[..., ExportDefinition], inline: None
+) -> None:
+    """A link that was alive, and a delivery that had failed and can be tried no more: its files are gone."""
+    run_key = make(small, define(id="people", model="customers", fields=["customer_id", "name"], **CLEAR))
+    small.state.links.make(run_key=run_key, file="people.csv", recipient=MAIL)
+    with small.state.database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE loyalty_deliveries SET state = 'failed', message = ?", (f"for {WHO}",)
+        )
+    done = erase.erase(small, customer=WHO)
+    assert kept_of(small, WHO) == []
+    assert [link.recipient for link in small.state.links.list()] == [MAIL]  # somebody may still open it
+    with small.state.database.write() as connection:
+        connection.exec_driver_sql("UPDATE loyalty_links SET expires_at = expires_at - 8 * 86400000000")
+    pipeline.upkeep(small)
+    assert [link.recipient for link in small.state.links.list()] == [done.pseudonym]
+
+
 def test_several_at_once(small: Context, define: Callable[..., ExportDefinition], inline: None) -> None:
     make(small, define(model="customers", id="people", fields=["customer_id", "name"], **CLEAR))
     asked = [WHO, WHO, "customer-0003", WHO]

@@ -245,3 +245,25 @@ def test_a_secret_is_in_no_file_row_log_or_error(
     looked = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(looked) > 5
     assert not [path for path in looked if CANARY.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("keys", "codes"),
+    [
+        ({}, ["personal_names"]),
+        ({"targets": [{"kind": "folder", "options": {"folder": "x"}}]}, []),  # in the house
+        ({"privacy": {"fields": {"email": "hash"}, "salt": "salt"}}, []),
+        ({"owner": "Ann", "privacy": {"allow_plain_pii": "Ann"}}, []),
+    ],
+)
+def test_personal_data_is_in_no_name_of_a_file_that_leaves_the_house(
+    define: Callable[..., ExportDefinition], keys: dict[str, Any], codes: list[str]
+) -> None:
+    sealed = {"kind": "age", "options": {"recipients": ["finance"]}}
+    document: dict[str, Any] = {
+        "model": "customers",
+        "fields": ["customer_id", {"field": "email", "header": "Address"}],
+        "file": {"encryption": sealed, "split": {"field": "Address"}},
+        "targets": [{"kind": "email", "options": {"connection": "mail", "to": ["ann@shop.example"]}}],
+    }
+    assert [problem.code for problem in check(define(**document | keys), "x")] == codes

@@ -303,3 +303,14 @@ def test_the_digest_tells_the_totals_of_the_restated_file(context: Context, defi
     data = context.state.runs.get(key).files[0]
     assert row["last file"].startswith(f"{data['rows']:,} rows")
     assert f"points_change {Decimal(data['totals']['points_change']):,}" in row["totals"]
+
+
+def test_who_got_nothing_of_a_period_gets_no_restatement_of_it(
+    context: Context, define: Define, tmp_path: Path
+) -> None:
+    run = pipeline.pin(context, define(**two(tmp_path)), occurrence=AT, known_at=AT)
+    pipeline.snapshot(context, run.run_key)
+    pipeline.render(context, run.run_key)
+    pipeline.deliver(context, run.run_key, 1)
+    pipeline.settle(context, run.run_key, [1])
+    assert restate.reached(context, look_again(context, run.run_key)) == [1]

@@ -108,13 +108,27 @@ def test_a_record_of_changes_is_of_the_relation_that_it_names():
         ('{"note":"asked by ada@example.com, twice"}', '{"note":"asked by erased-1, twice"}'),
         ('{"a": 1,  "b": [2]}', '{"a": 1,  "b": [2]}'),  # not a byte changes where nobody is named
         ("{not json cust-12345}", "{not json erased-1}"),
+        ("mailto:ada@example.com", "mailto:erased-1"),
+        ("https://shop.example/customers/cust-12345?tab=1", "https://shop.example/customers/erased-1?tab=1"),
+        ("customer:cust-12345, #cust-12345", "customer:erased-1, #erased-1"),
+        (
+            "\u201cada@example.com\u201d and ada@example.com\u2019s\u2026",
+            "\u201cerased-1\u201d and erased-1\u2019s\u2026",
+        ),
+        ("*cust-12345*\u200b", "*erased-1*\u200b"),
+        ("to gid://shop/Customer/123/orders", "to erased-1/orders"),
+        ('{"url":"https://s.example/cust-12345"}', '{"url":"https://s.example/erased-1"}'),
+        ("ada@example.com, not my-ada@example.com", "erased-1, not my-ada@example.com"),  # somebody else
+        ("cust-12345-b/cust-123456", "cust-12345-b/cust-123456"),
     ],
 )
 def test_mentions_in_texts(before, after):
     people = erased(
         (Name.CUSTOMER, "c9"),
         (Name.CUSTOMER, "9"),
-        mentions=[("cust-12345", "erased-1"), ("ada@example.com", "erased-1")],
+        mentions=[
+            (name, "erased-1") for name in ("cust-12345", "ada@example.com", "gid://shop/Customer/123")
+        ],
     )
     assert people.text(before) == after
     if before.startswith("{"):

@@ -95,6 +95,14 @@ def test_nothing_but_a_runs_own_files_can_be_named(browser, installation):
         assert client.get(f"/loyalty/files/{key}/weekly.csv").status_code == 404, key
 
 
+@pytest.mark.servers
+def test_a_key_that_postgresql_cannot_hold_is_no_file(request, monkeypatch, postgres_ledger):
+    monkeypatch.setenv("LOYALTY_STATE_URL", postgres_ledger)
+    client = request.getfixturevalue("browser")("care")
+    assert client.get("/loyalty/files/%00").status_code == 404
+    assert client.get("/loyalty/files/%00/weekly.csv").status_code == 404
+
+
 def test_names_survive_whatever_letters_they_have(browser, installation):
     client = browser("care")
     name = "Événements d'été.csv"

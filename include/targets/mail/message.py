@@ -13,7 +13,7 @@ from email.utils import format_datetime
 
 # A line of base64 holds 57 bytes as 76 characters, and CR LF.
 _LINE_BYTES, _LINE_CHARACTERS = 57, 78
-# An encoded word begins so (RFC 2047). In a header's text it would be decoded, and what it decodes to may be a line end.
+# An encoded word begins so (RFC 2047). In a header's text it would be decoded, and may turn out to hold line ends.
 _ENCODED, _APART = "=?", "= ?"
 
 

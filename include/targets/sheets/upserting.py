@@ -50,7 +50,9 @@ class Upserting(Place):
 
     def _key(self, row: Row) -> tuple[str, ...]:
         names = self.table.header
-        places = [names.index(name) for name in self.options.key]
+        # Among what changed, a row stands as it was before and as it is after, with one key.
+        kinds = names[:1] if self.table.pieces[0].stated.holds == "changes" else []
+        places = [names.index(name) for name in (*kinds, *self.options.key)]
         return tuple(key_of(row[place]) if place < len(row) else "" for place in places)
 
     def job(self) -> Job:
