@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import sqlalchemy as sa
+from xdist.scheduler import LoadFileScheduling
 
 from tests.examples import THOROUGH
-from tests.servers import buckets, corners
 from tests.servers.running import find, mariadb_server, postgres_server
 
 # A busy machine is no failure; what is slow is measured in benchmarks.
@@ -26,17 +27,25 @@ hypothesis.settings.load_profile("fast")
 _NUMBERS = count(1)
 
 
+class OneAirflow(LoadFileScheduling):
+    """The tests of a file run in one worker, and all that share the running Airflow in the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "airflow" if file.startswith(("tests/orchestration/", "tests/browser/")) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAirflow | None:
+    """Where files are what is given to workers, give them so."""
+    return OneAirflow(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that asks for a server, and let what shares one run in one worker."""
+    """Mark every test that asks for a server."""
     for item in items:
-        asked = set(getattr(item, "fixturenames", ()))
-        if {"postgres_url", "mariadb_url"} & asked:
+        if {"postgres_url", "mariadb_url"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
-        if {"airflow_server", "airflow_database"} & asked:
-            item.add_marker(pytest.mark.xdist_group("airflow"))
-        known = {id(value) for value in vars(getattr(item, "module", item)).values()}
-        if {id(corners), id(buckets)} & known:
-            item.add_marker(pytest.mark.xdist_group("buckets"))
 
 
 def _serve(program: str, server: Callable[[Path], AbstractContextManager[str]]) -> Iterator[str]:

@@ -10,21 +10,13 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
 from include.orchestration import tasks
-from include.orchestration.factory import FIRST_DAY
-from include.orchestration.outcome import ATTEMPTS
+from include.orchestration.housekeeping import ALWAYS
 from include.orchestration.timetable import LoyaltyTimetable
 
 WATCH_ID = "loyalty-watch"
 DIGEST_ID = "loyalty-digest"
 DIGEST_SCHEDULE = {"kind": "weekly", "days": ["monday"], "time": "07:00"}  # in LOYALTY_TIMEZONE
 WEEK = timedelta(days=7)
-_ALWAYS: dict[str, Any] = {
-    "start_date": FIRST_DAY,
-    "catchup": False,
-    "is_paused_upon_creation": False,
-    "max_active_runs": 1,
-    "default_args": {"owner": "loyalty", **ATTEMPTS},
-}
 WATCH_DOCUMENTATION = """### Watch
 
 Every quarter of an hour: compares what the schedules of all exports say with what was done, tells who should know of
@@ -52,8 +44,7 @@ def build_watch() -> DAG:
         description="Tells of runs that are late, and sends notices again",
         doc_md=WATCH_DOCUMENTATION,
         schedule=CronTriggerTimetable("*/15 * * * *", timezone="UTC"),
-        tags=["upkeep"],
-        **_ALWAYS,
+        **ALWAYS,
     ) as dag:
 
         @task(doc_md="Find late runs and send what is due; returns both.")
@@ -73,8 +64,7 @@ def build_digest() -> DAG:
         description="Mails what every export did in the week",
         doc_md=DIGEST_DOCUMENTATION,
         schedule=LoyaltyTimetable(DIGEST_SCHEDULE, timezone),
-        tags=["upkeep"],
-        **_ALWAYS,
+        **ALWAYS,
     ) as dag:
 
         @task(doc_md="Mail the digest of the week before the run; returns what became of it.")

@@ -9,8 +9,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, task
 
 from include.orchestration import tasks
-from include.orchestration.factory import FIRST_DAY
-from include.orchestration.outcome import ATTEMPTS
+from include.orchestration.housekeeping import ALWAYS
 from include.orchestration.timetable import LoyaltyTimetable
 
 ID = "loyalty-restatements"
@@ -33,12 +32,7 @@ def build() -> DAG:
         description="Delivers what late rows have changed in delivered periods",
         doc_md=DOCUMENTATION,
         schedule=LoyaltyTimetable(SCHEDULE, "UTC"),
-        start_date=FIRST_DAY,
-        catchup=False,
-        is_paused_upon_creation=False,
-        max_active_runs=1,
-        tags=["upkeep"],
-        default_args={"owner": "loyalty", **ATTEMPTS},
+        **ALWAYS,
     ) as dag:
 
         @task(doc_md="Find the runs whose periods are looked at again.")

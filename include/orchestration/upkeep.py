@@ -7,8 +7,7 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from include.orchestration import tasks
-from include.orchestration.factory import FIRST_DAY
-from include.orchestration.outcome import ATTEMPTS
+from include.orchestration.housekeeping import ALWAYS
 from include.orchestration.timetable import LoyaltyTimetable
 
 ID = "loyalty-upkeep"
@@ -33,12 +32,7 @@ def build() -> DAG:
         description="Retires old snapshots that nobody needs",
         doc_md=DOCUMENTATION,
         schedule=LoyaltyTimetable(SCHEDULE, "UTC"),
-        start_date=FIRST_DAY,
-        catchup=False,
-        is_paused_upon_creation=False,
-        max_active_runs=1,
-        tags=["upkeep"],
-        default_args={"owner": "loyalty", **ATTEMPTS},
+        **ALWAYS,
     ) as dag:
 
         @task(doc_md="Retire old snapshots that no run needs; returns their ids.")

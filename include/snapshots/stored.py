@@ -17,6 +17,7 @@ from include.snapshots.erased import Erased
 from include.snapshots.local import Damaged, local
 from include.snapshots.store import Missing, Store
 from include.state import State
+from include.state.snapshots import RegisteredSnapshot
 
 
 def rows_of(store: Store, state: State, erased: Erased, scratch: Path) -> dict[str, int]:
@@ -39,16 +40,21 @@ def batches(
     store: Store, state: State, relation: str, columns: tuple[str, ...], scratch: Path
 ) -> Iterator[pa.RecordBatch]:
     """Yield these columns of a relation from every snapshot; nulls where one lacks a column. Damaged ones give none."""
-    for key in state.snapshots.sources():
-        for row in state.snapshots.all_of(key):
-            with suppress(Missing, Damaged), working_folder(scratch, "look") as folder:
+    seen: set[str] = set()
+    # One may be written anew meanwhile, and the old one go.
+    while rows := [row for row in _all(state) if row.snapshot_id not in seen]:
+        for row in rows:
+            seen.add(row.snapshot_id)
+            with suppress(Missing, Damaged, FileNotFoundError), working_folder(scratch, "look") as folder:
                 manifest = registry.read(store, row.manifest_key)
                 held = manifest.relations.get(relation)
-                if held is None:
-                    continue
-                known = [each for each in columns if each in held.columns]
+                known = [each for each in columns if held is not None and each in held.columns]
                 for path in local(store, manifest, [relation], folder)[relation] if known else ():
                     for batch in pq.ParquetFile(path).iter_batches(columns=known):
                         empty = pa.nulls(len(batch), pa.string())
                         arrays = [batch[each] if each in known else empty for each in columns]
                         yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+def _all(state: State) -> list[RegisteredSnapshot]:
+    return [row for key in state.snapshots.sources() for row in state.snapshots.all_of(key)]

@@ -109,8 +109,8 @@ class Erasures:
             found = _erasure(connection.execute(select(ERASURES).where(mine)).one())
             if changed:
                 connection.execute(made.values(state=SnapshotState.STALE.value))
-                told = {"pseudonym": found.pseudonym, "names": len(found.detail.names)}
-                append(connection, by, Action.ERASURE_ASKED, subject, told)
+                told = {"pseudonym": found.pseudonym, "names": len(found.detail.names), "requested_by": by}
+                append(connection, actor(), Action.ERASURE_ASKED, subject, told)
         return found
 
     def advance(self, subject: str, state: ErasureState, done: Mapping[str, int]) -> Erasure:

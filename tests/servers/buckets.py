@@ -69,7 +69,17 @@ def s3(folder: Path) -> Iterator[Served]:
     ]
     (folder / "s3.json").write_text(json.dumps({"identities": identities}))
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    command = [weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
+    command = [
+        weed,
+        "server",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-filer",
+        "-s3",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+    ]  # else two servers want the same ports
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     command += [f"-{name}.port.grpc={free_port()}" for name in ports]
     command += [f"-s3.config={folder / 's3.json'}", "-volume.max=100", "-master.volumeSizeLimitMB=64"]
