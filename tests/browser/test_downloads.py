@@ -61,7 +61,7 @@ class Delivered:
 @pytest.fixture(scope="module")
 def delivered(airflow_server) -> Delivered:
     client = airflow_server.running.client
-    run_id = client.trigger("weekly-history", datetime(2026, 5, 4, 7, tzinfo=UTC))
+    run_id = client.trigger("weekly-history", datetime(2026, 5, 11, 7, tzinfo=UTC))
     state = client.wait_for_run("weekly-history", run_id, 600)
     tasks = client.tasks("weekly-history", run_id)
     assert state == "success", [

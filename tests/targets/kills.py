@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import os
 
-KILLS = int(os.environ.get("LOYALTY_KILLS", "30"))
+KILLS = int(os.environ.get("LOYALTY_KILLS", "16"))
 # Every point, not some of them.
 EVERY = KILLS >= 90
