@@ -38,6 +38,8 @@ from include.state.snapshots import SnapshotState
 from tests.pipeline.test_steps import AT, whole
 from tests.state.racing import race
 
+pytestmark = pytest.mark.slow
+
 WHO, MAIL = "customer-0001", "Ada.Martin@example.com"
 
 

@@ -22,6 +22,8 @@ from include.settings import Settings
 from include.state.audit import Action
 from tests.pipeline.test_steps import AT, whole
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 

@@ -30,6 +30,8 @@ from include.targets.hooks.message import Body, Message, Reply
 from tests.servers.certificates import certificates
 from tests.servers.receiver import NAME, SECRET, Answer, receiver
 
+pytestmark = pytest.mark.slow
+
 HELLO = Message("m-1", Body.of(b'{"type":"hello"}'))
 DOCS = Path(__file__).parents[2] / "docs" / "targets" / "webhook.md"
 

@@ -22,6 +22,8 @@ from tests.servers import receiver as servers
 from tests.servers.receiver import Received
 from tests.targets.hooked import FEW, KEY, Kept, deliver, parcel_of, server
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["server"]  # a fixture
 
 
