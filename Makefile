@@ -33,7 +33,7 @@ test: setup lint ## lint, types, layers and every test
 	$(BIN)/python -m pytest $(FAST) --hypothesis-profile=thorough
 	$(BIN)/python -m pytest $(SLOW) --hypothesis-profile=thorough
 
-fast: setup ## the tests that start no process and no server: under a minute
+fast: setup ## the tests that start no process and no server: about a minute
 	@$(BIN)/python -m pytest $(FAST) -q
 
 lint: setup ## ruff, mypy, import-linter
