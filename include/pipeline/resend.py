@@ -49,6 +49,17 @@ def find_run(
             right = f"has no run with files yet: make one with `loyalty export run{more}`, or trigger it"
             raise BadInput([Problem("export", definition_id, right, "no_run")])
         return max(finished, key=lambda run: (run.as_of, run.revision, run.known_at))
+    run = the_one(runs, definition_id, wanted)
+    refuse_gone(run)
+    if not run.files or (run.dry_run and not as_test):
+        why = "a dry run" if run.files else f"one without files: {run.skipped or run.status.value}"
+        right = f"must be a run whose files were made to be sent, and this is {why}"
+        raise BadInput([Problem("run", wanted, right, "nothing_to_deliver")])
+    return run
+
+
+def the_one(runs: Sequence[RunRecord], definition_id: str, wanted: str) -> RunRecord:
+    """Return the run whose key begins so; BadInput when there is none, or more than one."""
     found = [run for run in runs if wanted and run.run_key.startswith(wanted)]
     if len(found) != 1:
         right = (
@@ -57,13 +68,7 @@ def find_run(
             else f"must be `{LATEST}`, or how the key of a run of {definition_id} begins; `loyalty runs` lists them"
         )
         raise BadInput([Problem("run", wanted, right, "unknown_run")])
-    [run] = found
-    refuse_gone(run)
-    if not run.files or (run.dry_run and not as_test):
-        why = "a dry run" if run.files else f"one without files: {run.skipped or run.status.value}"
-        right = f"must be a run whose files were made to be sent, and this is {why}"
-        raise BadInput([Problem("run", wanted, right, "nothing_to_deliver")])
-    return run
+    return found[0]
 
 
 def plan(

@@ -16,11 +16,11 @@ from include.pipeline.context import Context, Progress, settle_delay, silent
 from include.pipeline.deliver import targets_of
 from include.pipeline.pin import KNOWLEDGE_GRID, latest_known
 from include.pipeline.render import render
+from include.pipeline.resend import LATEST, the_one
 from include.pipeline.snapshot import snapshot
 from include.state.identity import request_key
 from include.state.runs import RunRecord, RunStatus
 
-LATEST = "latest"
 _RUNS_LOOKED_AT = 1000
 
 
@@ -40,19 +40,14 @@ def delivered(context: Context, definition: ExportDefinition, last: int) -> list
 
 def find(context: Context, definition: ExportDefinition, wanted: str) -> RunRecord:
     """Return the run to restate: `latest`, or the one whose key begins so; BadInput when there is none, or several."""
-    if wanted == LATEST:
-        found = delivered(context, definition, 1)
-    else:
+    if wanted != LATEST:
         runs = context.state.runs.list(definition_id=definition.id, looks=False, limit=_RUNS_LOOKED_AT)
-        found = [run for run in runs if wanted and run.run_key.startswith(wanted)]
-    if len(found) != 1:
-        right = (
-            "more than one run begins so: give more of the key"
-            if found
-            else f"must be `{LATEST}`, or how the key of a delivered run of {definition.id} begins"
-        )
-        raise BadInput([Problem("run", wanted, right, "unknown_run")])
-    return found[0]
+        return the_one(runs, definition.id, wanted)
+    for run in delivered(context, definition, 1):
+        return run
+    raise BadInput(
+        [Problem("run", wanted, f"no run of {definition.id} was delivered on schedule yet", "unknown_run")]
+    )
 
 
 def restatement(context: Context, run_key: str, *, requested_by: str | None = None) -> RunRecord:

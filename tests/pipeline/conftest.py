@@ -81,3 +81,13 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
         return getattr(importlib.import_module(module), name)(*arguments, progress=progress)
 
     monkeypatch.setattr("include.pipeline.process.in_process", here)
+
+
+@pytest.fixture
+def small(tmp_path: Path, settings_for: Callable[..., Settings]) -> Context:
+    """A household with cards, a voucher for one, a referral and a change of a name; somebody else; a card of nobody."""
+    from tests.pipeline.people import fill, key_of_erased
+
+    url = f"sqlite:///{tmp_path / 'small.sqlite'}"
+    fill(url)
+    return Context(settings_for(url), key_of_erased)

@@ -13,7 +13,7 @@ from include import connections
 from include.definitions.model import ExportDefinition
 from include.pipeline import Context, erase
 from include.settings import Settings
-from tests.pipeline.test_erase import CLEAR, make, rows
+from tests.pipeline.people import CLEAR, make, rows
 
 
 def test_two_definitions_that_differ_in_their_key(
