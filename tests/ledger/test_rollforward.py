@@ -292,7 +292,7 @@ def test_the_kernel_agrees_with_single_units(rows: list[Posted], at: int, apart:
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=3_000, deadline=None)
 @given(ledgers(), st.integers(1, 60), st.booleans())
 def test_the_kernel_agrees_with_single_units_on_many_ledgers(
     rows: list[Posted], at: int, apart: bool

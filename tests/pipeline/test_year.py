@@ -54,10 +54,10 @@ def test_a_year_of_weeks_tiles_and_is_the_same_when_made_again(
     first = Context(settings_for(ledger_url, "first"))
     weeks = [made(first, definition, occurrence) for occurrence in occurrences]
     assert all(one.end == other.start for (one, _), (other, _) in itertools.pairwise(weeks))
-    # Backwards, on another machine, months later: the same bytes.
+    # Every fourth, backwards, on another machine, months later: the same bytes.
     second = Context(settings_for(ledger_url, "second"))
-    again = [made(second, definition, occurrence)[1] for occurrence in reversed(occurrences)]
-    assert again[::-1] == [content for _, content in weeks]
+    again = [made(second, definition, occurrence)[1] for occurrence in reversed(occurrences[::4])]
+    assert again[::-1] == [content for _, content in weeks[::4]]
     # Balances of an account continue from week to week.
     last: dict[tuple[str, ...], str] = {}
     seen = 0
