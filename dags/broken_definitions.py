@@ -8,8 +8,8 @@ from __future__ import annotations
 from airflow.sdk import get_parsing_context
 
 from include.errors import BadInput
-from include.orchestration.factory import problems
+from include.orchestration.catalogue import entries
 from include.settings import Settings
 
-if not get_parsing_context().dag_id and (_found := problems(Settings.from_environment().exports)):
+if not get_parsing_context().dag_id and (_found := entries(Settings.from_environment())[1]):
     raise BadInput(_found)

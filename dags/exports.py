@@ -5,5 +5,5 @@ from __future__ import annotations
 from include.orchestration.factory import export_dags
 from include.settings import Settings
 
-for _id, _dag in export_dags(Settings.from_environment().exports).items():
+for _id, _dag in export_dags(Settings.from_environment()).items():
     globals()[_id] = _dag

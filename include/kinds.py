@@ -7,6 +7,7 @@ a kind when it declares `KIND`; the others of the package serve them.
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +16,13 @@ from include.errors import BadInput, Problem
 
 def names(package: ModuleType) -> tuple[str, ...]:
     """Return the kinds of a package, sorted, without importing them (they may be heavy)."""
-    files = Path(package.__path__[0]).glob("*.py")
+    folder = Path(package.__path__[0])
+    return _names(folder, folder.stat().st_mtime_ns)
+
+
+@cache
+def _names(folder: Path, _changed_at: int) -> tuple[str, ...]:
+    files = folder.glob("*.py")
     return tuple(sorted(file.stem for file in files if "\nKIND = " in file.read_text("utf-8")))
 
 

@@ -22,3 +22,5 @@ os.environ.update(
         if key.startswith("AIRFLOW") and key not in os.environ
     }
 )
+# Parsing DAGs reads the state database, which must not be that of this checkout.
+os.environ.setdefault("LOYALTY_HOME", str(HOME / "loyalty"))

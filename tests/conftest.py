@@ -42,10 +42,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAirflow |
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that asks for a server."""
+    """Mark every test that asks for a server; one of Airflow's application is slow, which takes seconds to start."""
     for item in items:
-        if {"postgres_url", "mariadb_url"} & set(getattr(item, "fixturenames", ())):
+        asked = set(getattr(item, "fixturenames", ()))
+        if {"postgres_url", "mariadb_url"} & asked:
             item.add_marker(pytest.mark.servers)
+        if "api_server" in asked:
+            item.add_marker(pytest.mark.slow)
 
 
 def _serve(program: str, server: Callable[[Path], AbstractContextManager[str]]) -> Iterator[str]:

@@ -7,24 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.pipeline.resolving import SHOWN_CHARACTERS, next_step
-from include.state.audit import Action, Entry
-from include.state.deliveries import Delivery, DeliveryState
+from include.pipeline.telling import happened, meaning
+from include.state.audit import Entry
+from include.state.deliveries import Delivery
 from include.state.runs import RunRecord
-
-_MEANINGS = {
-    DeliveryState.CONFIRMED: "arrived",
-    DeliveryState.UNCERTAIN: "nobody can tell whether it arrived; it waits for a person",
-    DeliveryState.CONFLICT: "its name is taken; it waits for a person",
-    DeliveryState.FAILED: "did not arrive",
-}
-_HAPPENED: Mapping[str, str] = {
-    Action.DELIVERED: "the target has it",
-    Action.DELIVERY_UNCERTAIN: "sent, and nobody can tell whether it arrived",
-    Action.DELIVERY_FAILED: "failed",
-    Action.DELIVERY_CONFLICT: "its name is taken there",
-    Action.DELIVERY_REOPENED: "opened again",
-    Action.RESOLVED: "resolved",
-}
 
 
 def listed(delivery: Delivery, run: RunRecord) -> list[object]:
@@ -48,7 +34,7 @@ def shown(delivery: Delivery, run: RunRecord, history: Sequence[Entry]) -> str:
         f"{_when(run.known_at)}" + (f", revision {run.revision}" if run.revision else ""),
         "asked by": run.requested_by or "the schedule",
         "sent": f"again, the {delivery.sending}. time" if delivery.sending else None,
-        "state": f"{delivery.state.value}: {_meaning(delivery)}",
+        "state": f"{delivery.state.value}: {meaning(delivery)}",
         "message": delivery.message,
         "attempts": f"{delivery.attempts}, the last by {delivery.owner}",
         "rows": f"{delivery.rows:,}" if delivery.rows is not None else None,
@@ -86,32 +72,17 @@ def places(receipt: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _meaning(delivery: Delivery) -> str:
-    if (meaning := _MEANINGS.get(delivery.state)) is not None:
-        return meaning
-    return "on its way" if delivery.is_live else "its process ended on the way"
-
-
 def _file(entry: Mapping[str, Any]) -> str:
     rows = f"{entry['rows']:,} rows, " if "rows" in entry else ""
     return f"{entry['name']}  {rows}{entry['bytes']:,} bytes, sha256 {entry['sha256']}"
 
 
 def _history(delivery: Delivery, entries: Sequence[Entry]) -> list[str]:
-    first = f"{_when(delivery.created_at)}  first attempt"
-    return [first, *(_entry(each) for each in entries if each.action in _HAPPENED)]
-
-
-def _entry(entry: Entry) -> str:
-    told = _HAPPENED[entry.action]
-    if entry.action == Action.RESOLVED:
-        told = "said to have arrived" if entry.detail.get("arrived") else "said not to have arrived"
-        told += f": {entry.detail['note']}" if entry.detail.get("note") else ""
-    attempts = f" (attempt {entry.detail['attempts']})" if entry.action not in _BY_PERSON else ""
-    return f"{_when(entry.at)}  {told}{attempts}, by {entry.actor}"
-
-
-_BY_PERSON = (Action.RESOLVED, Action.DELIVERY_REOPENED)
+    told = ((each.at, happened(each)) for each in entries)
+    return [
+        f"{_when(delivery.created_at)}  first attempt",
+        *(f"{_when(at)}  {text}" for at, text in told if text),
+    ]
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:

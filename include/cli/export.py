@@ -121,8 +121,9 @@ def run(
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List the definitions of LOYALTY_EXPORTS, with their schedules."""
-    found = _all()
+    """List the definitions of LOYALTY_EXPORTS and those made in the pages, with their schedules."""
+    files, made = _all()
+    found = files | made
     if as_json:
         document([definition.document() for definition in found.values()])
         return
@@ -132,11 +133,12 @@ def list_(as_json: Json = False) -> None:
             ", ".join(part.model for part in each.parts),
             each.recurrence.describe() if each.recurrence else "by hand",
             ", ".join(target.label for target in each.targets),
+            "pages" if each.id in made else "file",
             "" if each.enabled and not each.paused else "paused" if each.enabled else "disabled",
         ]
         for each in found.values()
     ]
-    table(["id", "model", "schedule", "targets", ""], rows)
+    table(["id", "model", "schedule", "targets", "from", ""], rows)
 
 
 @app.command()
@@ -154,7 +156,8 @@ def show(name: Name) -> None:
 @app.command()
 def validate(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="YAML files; by default all of LOYALTY_EXPORTS.")
+        list[Path] | None,
+        typer.Argument(help="YAML files; by default all of LOYALTY_EXPORTS, and those made in the pages."),
     ] = None,
 ) -> None:
     """Say everything that is wrong with definitions, their connections and keys; exit code 2 if anything is."""
@@ -169,7 +172,8 @@ def validate(
             secrets_of(context, load_definition(path))
         except BadInput as error:
             problems += error.problems
-    found = _all() if not paths else {}
+    files, made = _all() if not paths else ({}, {})
+    found = files | made
     for definition in found.values():
         try:
             secrets_of(context, definition)
@@ -186,7 +190,7 @@ def diff(
     after: Annotated[Path, typer.Argument(help="Manifest of the later one.")],
     key: Annotated[
         list[str] | None,
-        typer.Option(help="Column that tells rows apart; by default the first of ids. Repeatable."),
+        typer.Option(help="Column that tells rows apart; found in the rows by default. Repeatable."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for files of the rows that differ.")] = None,
     as_json: Json = False,
@@ -241,22 +245,33 @@ def find(name: str) -> Any:
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
         return load_definition(path)
-    from include.definitions.load import scan
-    from include.settings import Settings
+    from include.definitions.load import from_document, scan
+    from include.pipeline import Context
 
-    sound, problems = scan(Settings.from_environment().exports, check=check)
+    context = Context.from_settings()
+    sound, problems = scan(context.settings.exports, check=check)
     for definition in sound.values():
         if definition.id == name:
             return definition
-    known = ", ".join(sorted(definition.id for definition in sound.values())) or "none"
+    made = context.state.exports.made()
+    if name in made:
+        return from_document(made[name], where=name, check=check)
+    known = ", ".join(sorted({definition.id for definition in sound.values()} | made.keys())) or "none"
     raise BadInput([Problem("export", name, f"known exports are {known}", "unknown_export"), *problems])
 
 
-def _all() -> dict[str, Any]:
-    from include.pipeline.checks import load_definitions
-    from include.settings import Settings
+def _all() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return all definitions of files, and all made in the pages, by id; BadInput with the problems of any."""
+    from include.pipeline import Context
+    from include.pipeline.checks import check, load_definitions
+    from include.pipeline.exports import made
 
-    return load_definitions(Settings.from_environment().exports)
+    context = Context.from_settings()
+    files = load_definitions(context.settings.exports)
+    found, problems = made(context, check=check)
+    if problems:
+        raise BadInput(problems)
+    return files, {id_: each for id_, each in found.items() if id_ not in files}
 
 
 def _copy(context: Any, run_key: str, entry: dict[str, Any], out: Path) -> Path:

@@ -17,7 +17,7 @@ class Compare(Strict):
     """How a file is compared with the one that was delivered last: what was added, removed, changed."""
 
     key: list[FieldName] = Field(default_factory=list, max_length=10)
-    """Columns of the file that tell its rows apart; left out, its first column of ids."""
+    """Columns of the file that tell its rows apart; left out, they are found: its ids, and more where those do not."""
     file: bool = False
     """`true`: the added, removed and changed rows are delivered too, as a file of the same format."""
 

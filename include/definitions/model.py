@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -33,6 +34,7 @@ from include.definitions.zones import zone
 
 # A program for spreadsheets takes no longer name.
 SHEET_NAME = 31
+RESERVED = ("new",)  # as ids: the pages need these addresses
 AS_OF_WORDS = (
     "period_end",
     "occurrence",
@@ -50,6 +52,12 @@ def _as_of(value: object) -> str | datetime:
             "unknown_as_of", f"must be one of {words}, or an instant such as 2026-02-01T00:00:00+01:00"
         )
     return read_instant(value)
+
+
+def _free(value: str) -> str:
+    if value in RESERVED:
+        raise refuse("reserved_id", f"is the name of a page; choose another id than {', '.join(RESERVED)}")
+    return value
 
 
 def _kind_alone(value: object) -> object:
@@ -84,7 +92,7 @@ class Target(Strict):
 class ExportDefinition(Content):
     """One export: what is reported, about when, as which file, how often, and where it goes."""
 
-    id: Identifier
+    id: Annotated[Identifier, AfterValidator(_free)]
     """Never changes: runs, deliveries and the chain of manifests hang on it."""
     name: Line
     """What people call it."""

@@ -24,7 +24,7 @@ PeriodKind = Literal[
     "since_previous_occurrence", "since_last_delivery",
     "this_day", "this_week", "this_month", "this_quarter", "this_year",
     "previous_day", "previous_week", "previous_month", "previous_quarter", "previous_year",
-    "last_7_days", "last_30_days", "last_90_days", "last_3_months", "last_12_months",
+    "last_7_days", "last_30_days", "last_90_days", "last_3_months", "last_12_months", "last_24_months",
     "month_to_date", "quarter_to_date", "year_to_date",
     "custom", "all_time",
 ]  # fmt: skip
@@ -37,12 +37,13 @@ MEANINGS: Mapping[str, str] = MappingProxyType({
     **{f"last_{days}_days": f"{days} days through yesterday" for days in (7, 30, 90)},
     "last_3_months": "from the same day 3 months ago through yesterday",
     "last_12_months": "from the same day a year ago through yesterday",
+    "last_24_months": "from the same day two years ago through yesterday",
     **{f"{unit}_to_date": f"the {unit} that holds yesterday, through yesterday" for unit in UNITS[2:]},
     "custom": "from `start` to `end`, local days, `end` not included",
     "all_time": "everything through yesterday",
 })  # fmt: skip
 _LAST_DAYS = {"last_7_days": 7, "last_30_days": 30, "last_90_days": 90}
-_LAST_MONTHS = {"last_3_months": 3, "last_12_months": 12}
+_LAST_MONTHS = {"last_3_months": 3, "last_12_months": 12, "last_24_months": 24}
 _ENDS_YESTERDAY = {kind for kind, meaning in MEANINGS.items() if meaning.endswith("through yesterday")}
 
 

@@ -200,6 +200,24 @@ def _bytes(text: str) -> Bytes:
 
 def read(file: BinaryIO, columns: Sequence[Column], options: Options) -> Iterator[Sequence[str | None]]:
     """Yield the rows as texts, parsed by the standard library (see `options.Format.read`)."""
+    human = options.profile == "human"
+    kinds = [column.type in styles.TEXT_TYPES for column in columns]
+    numbers = [column.type in styles.NUMBER_TYPES for column in columns]
+    for line in shown(file, columns, options):
+        yield [
+            None if cell == options.null_text
+            else restore(cell) if human and is_text
+            else cell.replace(",", ".") if is_number
+            else cell
+            for cell, is_text, is_number in zip(line, kinds, numbers, strict=True)
+        ]  # fmt: skip
+
+
+def shown(file: BinaryIO, columns: Sequence[Column], options: Options) -> Iterator[list[str]]:
+    """Yield the rows as the texts that stand in the file, unquoted: with its decimal sign, apostrophes and null text.
+
+    Raises ValueError that names the line where the file is not of these columns.
+    """
     codec = {"utf-8-bom": "utf-8-sig", "utf-16": "utf-16"}.get(options.encoding, options.encoding)
     quoting: Literal[0, 3] = stdlib.QUOTE_NONE if options.quoting == "none" else stdlib.QUOTE_MINIMAL
     stdlib.field_size_limit(1 << 30)
@@ -214,18 +232,10 @@ def read(file: BinaryIO, columns: Sequence[Column], options: Options) -> Iterato
                 header = next(lines, [])
                 if [restore(name) if human else name for name in header] != names:
                     raise ValueError(f"the header is {header} instead of {names}")
-            kinds = [column.type in styles.TEXT_TYPES for column in columns]
-            numbers = [column.type in styles.NUMBER_TYPES for column in columns]
             for number, line in enumerate(lines, 1):
                 if len(line) != len(columns):
                     raise ValueError(f"row {number} has {len(line)} fields instead of {len(columns)}")
-                yield [
-                    None if cell == options.null_text
-                    else restore(cell) if human and is_text
-                    else cell.replace(",", ".") if is_number
-                    else cell
-                    for cell, is_text, is_number in zip(line, kinds, numbers, strict=True)
-                ]  # fmt: skip
+                yield line
         except (stdlib.Error, UnicodeError) as error:
             raise ValueError(f"line {lines.line_num}: {error}") from error
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Self
+from typing import NamedTuple, Self
 
 import pyarrow as pa
 
@@ -27,6 +27,7 @@ from include.shaping.engine import Engine
 CHANGE = Column("change", FieldType.ENUM)
 _ROWS_AT_ONCE = 20_000
 _SUMMED = {FieldType.POINTS, FieldType.MONEY}
+_NAMING = (FieldType.ENUM, FieldType.TEXT, FieldType.DATE, FieldType.INSTANT)
 # How the texts of numbers become what a format takes.
 _CASTS = {
     FieldType.POINTS: "CAST(CAST({} AS DECIMAL(38, 2)) * 100 AS BIGINT)",
@@ -34,6 +35,13 @@ _CASTS = {
     FieldType.RATE: "CAST({} AS DECIMAL(18, 8))",
     FieldType.INTEGER: "CAST({} AS BIGINT)",
 }
+
+
+class Pair(NamedTuple):
+    """One row that differs, before and after, as texts; None on the side that does not have it."""
+
+    before: tuple[str | None, ...] | None
+    after: tuple[str | None, ...] | None
 
 
 @dataclass(frozen=True)
@@ -105,19 +113,27 @@ def _exports(manifest: Manifest) -> dict[str, list[ManifestFile]]:
 class Difference:
     """Two sides compared. Close it, or use it as a context manager.
 
-    Raises BadInput where the columns differ, or the key is not among them.
+    key: the columns that tell rows apart. Where none are given, they are found in the later side: its ids, and as many
+    others after them as that needs. Amounts are no names: they are what changes. Raises BadInput where the columns
+    differ, or the key is not among them.
     """
 
     def __init__(self, before: Side, after: Side, key: Sequence[str], scratch: Path) -> None:
         self._before, self._after = before, after
         self.columns = after.columns
         self._names = [column.name for column in self.columns]
-        self.key = list(key) or [column.name for column in self.columns if column.type is FieldType.ID][:1]
+        ids = [column.name for column in self.columns if column.type is FieldType.ID]
+        named = [*ids, *(column.name for column in self.columns if column.type in _NAMING)]
+        self.key = list(key) or named
         self._check()
         self._engine = Engine(scratch)
         try:
-            for name, side in (("then_rows", before), ("now_rows", after)):
-                self._load(name, side)
+            self._load("now", after)
+            if not key:
+                self.key = self._telling(named)
+            self._load("then", before)
+            for name in ("then", "now"):
+                self._number(name)
             self.added, self.removed, self.changed = self._counts()
         except BaseException:
             self.close()
@@ -197,6 +213,31 @@ class Difference:
         for batch in self._engine.run(query, plain):
             yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
+    def pairs(self, first: int, count: int) -> list[Pair]:
+        """Return some of the rows that differ, by key, as their texts; first: how many to leave out."""
+        places = range(len(self._names))
+        sides = [f"{side}.row IS NOT NULL AS {side}_is" for side in "ba"]
+        cells = [f"{side}.c{at} AS {side}{at}" for side in "ba" for at in places]
+        order = ", ".join(f"coalesce(a.{key}, b.{key})" for key in self._keys())
+        query = f"""
+            WITH paired AS ({self._paired()})
+            SELECT {", ".join([*sides, *cells])} FROM paired
+            ORDER BY {order}, coalesce(a.row, b.row) LIMIT {int(count)} OFFSET {int(first)}
+        """
+        schema = pa.schema(
+            [
+                *((f"{side}_is", pa.bool_()) for side in "ba"),
+                *((f"{x}{at}", pa.string()) for x in "ba" for at in places),
+            ]
+        )
+        return [
+            Pair(
+                *(tuple(row[f"{side}{at}"] for at in places) if row[f"{side}_is"] else None for side in "ba")
+            )
+            for batch in self._engine.run(query, schema)
+            for row in batch.to_pylist()
+        ]
+
     def write(self, folder: Path, stem: str) -> Path:
         """Write the rows that differ into a folder, like the later file; return where."""
         file = self._after.files[0][1].file_options()
@@ -219,9 +260,24 @@ class Difference:
     def _load(self, name: str, side: Side) -> None:
         reader = pa.RecordBatchReader.from_batches(_schema(len(self._names)), side.batches(self._names))
         self._engine.add_reader("read", reader)
-        keys = ", ".join(self._keys())
-        number = f"row_number() OVER (PARTITION BY {keys} ORDER BY row)"
-        self._engine.execute(f"CREATE TABLE {name} AS SELECT *, {number} AS n FROM read")
+        self._engine.execute(f"CREATE TABLE {name}_read AS SELECT * FROM read")
+
+    def _number(self, name: str) -> None:
+        """Number the rows of one key in their order."""
+        number = f"row_number() OVER (PARTITION BY {', '.join(self._keys())} ORDER BY row)"
+        self._engine.execute(f"CREATE TABLE {name}_rows AS SELECT *, {number} AS n FROM {name}_read")
+        self._engine.execute(f"DROP TABLE {name}_read")
+
+    def _telling(self, names: Sequence[str]) -> list[str]:
+        """Return as many of these columns as tell the later rows apart, all where nothing does."""
+        cells = [f"c{self._names.index(name)}" for name in names]
+        for count in range(1, len(names)):
+            kept = ", ".join(cells[:count])
+            query = f"SELECT count(*) AS found FROM (SELECT DISTINCT {kept} FROM now_read)"
+            [row] = self._engine.run(query, pa.schema([("found", pa.int64())]))
+            if row.column("found")[0].as_py() == self._after.rows:
+                return list(names[:count])
+        return list(names)
 
     def _paired(self) -> str:
         """Return the query of the pairs of rows (b, a) that differ; one of the two is all null for a row alone."""

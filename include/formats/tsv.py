@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from include.formats import csv
-from include.formats.csv import Mark, encode, read
+from include.formats.csv import Mark, encode, read, shown
 
-__all__ = ["EXTENSION", "KIND", "MEDIA_TYPE", "Options", "encode", "read"]
+__all__ = ["EXTENSION", "KIND", "MEDIA_TYPE", "Options", "encode", "read", "shown"]
 
 KIND = "tsv"
 EXTENSION = ".tsv"

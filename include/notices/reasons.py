@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from include.errors import BadInput, LedgerViolation, LoyaltyError, Permanent
 
+LEDGER = "the ledger breaks a rule"
+
 
 def reason(step: str, error: LoyaltyError) -> str:
     """Return why a step failed.
@@ -14,7 +16,7 @@ def reason(step: str, error: LoyaltyError) -> str:
         return f"pin failed: {error}"
     log = f"The log of {step} says more."
     if isinstance(error, LedgerViolation):
-        return f"{step} failed: the ledger breaks a rule. `loyalty ledger check` lists the rows. {log}"
+        return f"{step} failed: {LEDGER}. `loyalty ledger check` lists the rows. {log}"
     if isinstance(error, BadInput):
         return f"{step} failed: the definition, a setting or the data must be put right. {log}"
     if isinstance(error, Permanent):

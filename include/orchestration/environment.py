@@ -67,8 +67,10 @@ def variables(
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": inherited.get(
             "LOYALTY_AIRFLOW_DATABASE_URL", f"sqlite:///{home / 'airflow.sqlite'}"
         ),
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",  # an export that is saved twice in a minute
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "20",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "3",  # one is free for an export that was saved just now
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__API__HOST": "127.0.0.1",

@@ -7,58 +7,63 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from airflow.sdk import DAG, get_parsing_context, task
 
-from include import formats, kinds, targets
-from include.definitions.load import load, scan
 from include.definitions.model import ExportDefinition
-from include.errors import BadInput, Problem
 from include.orchestration import tasks
+from include.orchestration.catalogue import entries, entry, saved_lately
 from include.orchestration.outcome import ATTEMPTS
 from include.orchestration.parameters import parameters
 from include.orchestration.timetable import LoyaltyTimetable
-from include.reports import models
+from include.settings import Settings
 
 TAG = "export"
+WINDING_DOWN = "deleted"
 # Before any loyalty programme that this could report on; no run begins here, since catchup is off.
 FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 # Runs of one export that work at the same time, as in a backfill; its manifests still form one chain.
 RUNS_AT_ONCE = 4
 
 
-def export_dags(folder: Path) -> dict[str, DAG]:
-    """Return the DAG of every sound, enabled definition of a folder by its id.
+def export_dags(settings: Settings) -> dict[str, DAG]:
+    """Return the DAG of every sound, enabled definition of files and pages by its id.
 
     A process that runs one task asks for one DAG only: then only that definition is read.
     """
     wanted = get_parsing_context().dag_id
-    alone = _alone(folder, wanted) if wanted else None
-    definitions = [alone] if alone else scan(folder, check=known_kinds)[0].values()
-    return {one.id: build(one) for one in definitions if one.enabled}
+    if wanted:
+        alone = entry(settings, wanted)
+        return {wanted: build(alone.definition, alone.source, winds_down=alone.winds_down)} if alone else {}
+    found, _ = entries(settings)
+    return {
+        id_: build(each.definition, each.source, winds_down=each.winds_down) for id_, each in found.items()
+    }
 
 
-def problems(folder: Path) -> list[Problem]:
-    """Return what is wrong with the definitions of a folder that have no DAG because of it."""
-    return scan(folder, check=known_kinds)[1]
+def saved_dags(settings: Settings) -> dict[str, DAG]:
+    """Return the DAGs of what was saved in the pages a moment ago; none in a process that runs one task."""
+    if get_parsing_context().dag_id:
+        return {}
+    return {each.definition.id: build(each.definition, each.source) for each in saved_lately(settings)}
 
 
-def build(definition: ExportDefinition) -> DAG:
-    """Return the DAG of one definition."""
+def build(
+    definition: ExportDefinition, source: Literal["yaml", "ui"] = "yaml", *, winds_down: bool = False
+) -> DAG:
+    """Return the DAG of one definition. winds_down: only for the runs that are open; none begins by itself."""
     with DAG(
         definition.id,
         dag_display_name=definition.name,
         description=definition.description or definition.name,
         doc_md=documentation(definition),
-        schedule=_timetable(definition),
+        schedule=None if winds_down else _timetable(definition),
         start_date=FIRST_DAY,
         catchup=False,
         is_paused_upon_creation=False,
         max_active_runs=1 if definition.looks_back else RUNS_AT_ONCE,
-        params=parameters(definition),
-        tags=tags(definition),
+        tags=[*tags(definition), source, *([WINDING_DOWN] if winds_down else [])],
         default_args={"owner": definition.owner, **ATTEMPTS},
         dagrun_timeout=timedelta(days=10),
         render_template_as_native_obj=False,
@@ -89,6 +94,9 @@ def build(definition: ExportDefinition) -> DAG:
         made, written, settled = snapshot(key), render(key), settle()
         delivered = deliver.partial(run_key=key).expand(target=pinned)
         made >> written >> delivered >> settled
+    # Not an argument of the DAG: each task would get a copy of its own, and storing those took most of the time of
+    # parsing. A run's tasks see the DAG's parameters all the same.
+    dag.params.update(parameters(definition))
     return dag
 
 
@@ -102,36 +110,17 @@ def documentation(definition: ExportDefinition) -> str:
     """Return the DAG's page in the UI: what the export is, in words and as its document."""
     import yaml
 
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     when = definition.recurrence.describe() if definition.recurrence else "by hand"
     places = ", ".join(target.label for target in definition.targets)
     models = ", ".join(part.model for part in definition.parts)
-    document = yaml.safe_dump(definition.document(), sort_keys=False, allow_unicode=True)
+    document = yaml.dump(definition.document(), Dumper=dumper, sort_keys=False, allow_unicode=True)
     return (
         f"### {definition.name}\n\n{definition.description}\n\n"
         f"**Model** {models} · **when** {when} · **to** {places} "
         f"· **owner** {definition.owner}\n\n"
         f"```yaml\n{document}```\n"
     )
-
-
-def known_kinds(definition: ExportDefinition, where: str) -> list[Problem]:
-    """Return a problem for each model, format or target that does not exist.
-
-    Only names: the kinds themselves are too heavy for parsing. The first task checks their options.
-    """
-    asked: list[tuple[str, str, str, tuple[str, ...]]] = []
-    known_models, known_formats, known_targets = models.names(), kinds.names(formats), kinds.names(targets)
-    for index, part in enumerate(definition.parts):
-        place = f"exports[{index}]." if definition.exports else ""
-        asked.append(("model", f"{place}model", part.model, known_models))
-        asked.append(("format", f"{place}file.format", part.file.format, known_formats))
-    for index, target in enumerate(definition.targets):
-        asked.append(("target", f"targets[{index}].kind", target.kind, known_targets))
-    return [
-        Problem(f"{where}: {field}", name, f"known {word}s are {', '.join(known)}", f"unknown_{word}")
-        for word, field, name, known in asked
-        if name not in known
-    ]
 
 
 def _timetable(definition: ExportDefinition) -> LoyaltyTimetable | None:
@@ -142,15 +131,3 @@ def _timetable(definition: ExportDefinition) -> LoyaltyTimetable | None:
     if definition.schedule is None or definition.paused:
         return None
     return LoyaltyTimetable(definition.schedule, definition.timezone)
-
-
-def _alone(folder: Path, definition_id: str) -> ExportDefinition | None:
-    """Return the definition that the file of its name holds; None when it must be looked for among all."""
-    path = folder / f"{definition_id}.yaml"
-    if not path.is_file():
-        return None
-    try:
-        definition = load(path, check=known_kinds)
-    except BadInput:
-        return None
-    return definition if definition.id == definition_id else None

@@ -190,13 +190,13 @@ def upkeep() -> Any:
 
 def to_look_at() -> list[str]:
     """Return the keys of the delivered runs whose periods are looked at again."""
-    from include.definitions.load import scan
-    from include.orchestration.factory import known_kinds
+    from include.pipeline.exports import known
     from include.pipeline.restate import delivered
+    from include.targets.known_kinds import known_kinds
 
     context = _context()
-    sound, _ = scan(context.settings.exports, check=known_kinds)
-    asked = [each for each in sound.values() if each.enabled and each.restate.last]
+    sound = known(context, check=known_kinds).values()
+    asked = [each for each in sound if each.enabled and each.restate.last]
     return [run.run_key for each in asked for run in delivered(context, each, each.restate.last)]
 
 

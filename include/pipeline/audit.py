@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -101,12 +101,52 @@ def anchor(context: Context) -> list[str]:
     return written
 
 
+@dataclass(frozen=True)
+class Anchored:
+    """What the places of the anchors say. problems: anchors that are damaged; read, unread: the places."""
+
+    known: tuple[Known, ...]
+    problems: tuple[Problem, ...]
+    read: tuple[str, ...]
+    unread: tuple[str, ...]
+
+    def gone(self, told: Iterable[str]) -> list[Problem]:
+        """Return a problem for each anchor that the chain tells of and that its place does not have any more."""
+        there = {each.where for each in self.known} | {each.value for each in self.problems}
+        right = "is gone: the chain says that it was written"
+        return [
+            Problem("anchor", each, right, "anchor_gone")
+            for each in told
+            if each.startswith(self.read) and each not in there
+        ]
+
+
 def verify(context: Context, against: Sequence[Known] = ()) -> Verified:
     """Check the whole chain by itself, against all anchors that can be read, and against the deliveries.
 
     against: anchors from elsewhere, such as a mail. Memory grows with the anchors, not with the chain.
     """
-    anchors = list(against)
+    found = read_anchors(context)
+    anchors = [*against, *found.known]
+    seen = Walk(anchors)
+    for entry in context.state.audit.entries():
+        seen.step(entry)
+    untold = context.state.audit.untold()
+    problems = [
+        *seen.end(),
+        *found.problems,
+        *found.gone(seen.anchored),
+        *(
+            Problem("delivery", key, "is confirmed, and the chain says nothing of it", "untold")
+            for key in untold
+        ),
+    ]
+    return Verified(seen.count, seen.head, len(anchors), tuple(problems), found.unread)
+
+
+def read_anchors(context: Context) -> Anchored:
+    """Read the anchors of every place; one that cannot be read does not keep the others from it."""
+    known: list[Known] = []
     damaged: list[Problem] = []
     read: list[str] = []
     unread: list[str] = []
@@ -120,35 +160,18 @@ def verify(context: Context, against: Sequence[Known] = ()) -> Verified:
             unread.append(f"{place}: {error}")
             continue
         read.append(f"{store.url}/")
-        anchors += [each for each in found if isinstance(each, Known)]
+        known += [each for each in found if isinstance(each, Known)]
         damaged += [each for each in found if isinstance(each, Problem)]
-    seen = _Walk(anchors)
-    for entry in context.state.audit.entries():
-        seen.step(entry)
-    there = {each.where for each in anchors} | {each.value for each in damaged}
-    gone = [each for each in seen.anchored if each.startswith(tuple(read)) and each not in there]
-    untold = context.state.audit.untold()
-    problems = [
-        *seen.end(),
-        *damaged,
-        *(
-            Problem("anchor", each, "is gone: the chain says that it was written", "anchor_gone")
-            for each in gone
-        ),
-        *(
-            Problem("delivery", key, "is confirmed, and the chain says nothing of it", "untold")
-            for key in untold
-        ),
-    ]
-    return Verified(seen.count, seen.head, len(anchors), tuple(problems), tuple(unread))
+    return Anchored(tuple(known), tuple(damaged), tuple(read), tuple(unread))
 
 
-class _Walk:
+class Walk:
     """Walks along the chain, holding every entry against the one before it and the anchors of its number."""
 
-    def __init__(self, anchors: Sequence[Known]) -> None:
+    def __init__(self, anchors: Sequence[Known], head: Head | None = None) -> None:
+        """head: the entry after which the walk begins, None for the first one."""
         self.count = 0
-        self.head: Head | None = None
+        self.head = head
         self.anchored: list[str] = []
         self._problem: Problem | None = None
         self._anchors: dict[int, list[Known]] = {}

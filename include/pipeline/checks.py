@@ -136,11 +136,11 @@ def personal_parts(definition: ExportDefinition) -> frozenset[str]:
     return frozenset(
         part.id
         for part in definition.parts
-        if part.file.encryption is None and _plain_fields(definition, part)
+        if part.file.encryption is None and plain_fields(definition, part)
     )
 
 
-def _plain_fields(definition: ExportDefinition, part: Part) -> tuple[str, ...]:
+def plain_fields(definition: ExportDefinition, part: Part) -> tuple[str, ...]:
     """Return the personal fields that stand in a part's file in clear."""
     module, options = model_of(part)
     layout, given = layout_of(part), module.columns(options)

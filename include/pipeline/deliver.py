@@ -22,6 +22,7 @@ from include.pipeline.artefacts import refuse_gone
 from include.pipeline.checks import options_of, personal_parts
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.links import ParcelLinks
+from include.pipeline.personal import is_personal
 from include.pipeline.scrubbing import scrubbed
 from include.scratch import working_folder
 from include.state.deliveries import Claim, DeliveryState
@@ -156,14 +157,8 @@ def packed(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
             )
             _check(path, each)
             about = each["name"], each["sha256"], each["bytes"], each["media_type"]
-            files.append(ParcelFile(path, *about, personal=_is_personal(each, personal)))
+            files.append(ParcelFile(path, *about, personal=is_personal(each, personal)))
         yield Parcel(files, key, _about(run), links=ParcelLinks(context, run, key))
-
-
-def _is_personal(artefact: dict[str, Any], personal: frozenset[str]) -> bool:
-    """Whether a file holds personal data that can be read; what holds several exports, when one of them does."""
-    export = artefact.get("export")
-    return "rows" in artefact and (bool(personal) if export is None else export in personal)
 
 
 def _about(run: RunRecord) -> About:

@@ -9,12 +9,11 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from include.definitions.load import scan
 from include.definitions.model import ExportDefinition
 from include.notices.installation import Installation
 from include.notices.notice import Notice, Table, shown
 from include.notices.recipients import email
-from include.pipeline import notify
+from include.pipeline import exports, notify
 from include.pipeline.context import Context
 from include.state.deliveries import Delivery, DeliveryState
 from include.state.runs import RunRecord, RunStatus
@@ -33,7 +32,7 @@ def digest(context: Context, since: datetime, until: datetime, base: str | None 
         export for export, _ in {(n.definition_id, str(n.notice)) for n in told if n.created_at < until}
     )
     waiting = _waiting(context)
-    definitions = {one.id: one for one in scan(context.settings.exports)[0].values() if one.enabled}
+    definitions = {one.id: one for one in exports.known(context).values() if one.enabled}
     rows = [
         _row(context, one, [run for run in runs if run.definition_id == one.id], late[one.id], zone, until)
         for one in definitions.values()

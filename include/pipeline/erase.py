@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from include.acting import actor
-from include.definitions.load import scan
 from include.errors import BadInput, NotYet, Problem
+from include.pipeline import exports
 from include.pipeline.artefacts import FOLDER
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.holding import holds, named_manifests
@@ -125,7 +126,7 @@ def resume(context: Context, progress: Progress = silent) -> list[str]:
         removed = _clear_files(context, erased, progress)
         beat.check()
         sweep(context.settings.scratch)
-        records = replace_mentions(state.database, erased.document)
+        records = replace_mentions(state.database, erased.document) + state.looked.rename(erased.name)
         _advance(context, waiting, ErasureState.DONE, {"files_removed": removed, "records_changed": records})
     return [each.subject for each in waiting]
 
@@ -136,7 +137,10 @@ def rename_later(context: Context) -> int:
     Raises BadInput without the key `loyalty_erasure`, once somebody was erased.
     """
     erased = everybody(context.state, erasure_secrets(context)) if context.state.erasures.digest() else None
-    return replace_mentions(context.state.database, erased.document) if erased else 0
+    if erased is None:
+        return 0
+    looked = context.state.looked.rename(erased.name)
+    return replace_mentions(context.state.database, erased.document) + looked
 
 
 def _advance(context: Context, erasures: list[Erasure], step: ErasureState, done: dict[str, int]) -> None:
@@ -153,17 +157,20 @@ def _touched(context: Context, person: Person, rows: Counter[str]) -> Touched:
     erased = Erased(hashed, [_draft(subject, pseudonym, detail)])
     over = known is not None and known.state is ErasureState.DONE and known.detail.knows(detail)
     runs = () if over else context.state.runs.with_files()
-    folder = context.settings.exports
-    definitions = scan(folder)[0].values() if folder.is_dir() else ()
     return Touched(
         subject,
         known.state if known else None,
         dict(rows),
         stored.rows_of(context.store, context.state, erased, context.settings.scratch),
         tuple(run for run in runs if holds(context, erased, run.run_key, run.definition)),
-        tuple(each.id for each in definitions if erased.document(each.document()) != each.document()),
+        tuple(id_ for id_, each in exports.known(context).items() if _names(erased, each.document())),
         tuple(sorted(person.kept_cards)),
     )
+
+
+def _names(erased: Erased, document: dict[str, Any]) -> bool:
+    """Say whether a document names the person."""
+    return bool(erased.document(document) != document)
 
 
 def _clear_files(context: Context, erased: Erased, progress: Progress) -> int:

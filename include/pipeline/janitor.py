@@ -9,9 +9,9 @@ from typing import Any
 
 from include import kinds, targets
 from include.connections import resolve
-from include.definitions.load import scan
 from include.definitions.model import Target
 from include.errors import BadInput, LoyaltyError
+from include.pipeline import exports
 from include.pipeline.checks import options_of
 from include.pipeline.context import Context
 from include.pipeline.scrubbing import scrubbed
@@ -58,8 +58,7 @@ def _all_targets(context: Context) -> dict[str, Target]:
 
 
 def _defined(context: Context) -> Iterator[tuple[str, Target]]:
-    folder = context.settings.exports
-    for definition in scan(folder)[0].values() if folder.is_dir() else ():
+    for definition in exports.known(context).values():
         for target in definition.targets:
             yield definition.id, target
 

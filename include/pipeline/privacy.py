@@ -24,9 +24,9 @@ def secrets_of(context: Context, definition: ExportDefinition) -> Secrets:
     Raises one BadInput for all that keeps them from being made now: missing connections, keys that are missing,
     expired, revoked or of the wrong kind, salts and passwords that are too short.
     """
-    needed = {name for part in definition.parts for name in _names(part)}
-    needed |= {definition.sign} if definition.sign else set()
-    found, problems = connections.resolve(context.connections, needed, context.settings.keys)
+    found, problems = connections.resolve(
+        context.connections, connections_of(definition), context.settings.keys
+    )
     for index, part in enumerate(definition.parts):
         place = f"{definition.id}: exports[{index}]." if definition.exports else f"{definition.id}: "
         encryption = _file(part).encryption
@@ -41,6 +41,12 @@ def secrets_of(context: Context, definition: ExportDefinition) -> Secrets:
     if problems:
         raise BadInput(problems)
     return found
+
+
+def connections_of(definition: ExportDefinition) -> set[str]:
+    """Return the names of the connections that the files of a definition need."""
+    needed = {name for part in definition.parts for name in _names(part)}
+    return needed | ({definition.sign} if definition.sign else set())
 
 
 def erasure_key(context: Context) -> Secrets:

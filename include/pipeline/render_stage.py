@@ -47,7 +47,7 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
     with working_folder(settings.scratch, f"render-{run.run_key[:24]}") as scratch:
         read = registry.load(context.store, context.state, run.snapshot_id or "")
         prepared = prepare(definition, run, scratch, secrets)
-        snapshot = _local(context, read, prepared, scratch / "snapshot")
+        snapshot = local_snapshot(context, read, prepared, scratch / "snapshot")
         notes = Notes()
         jobs = [each.job() for each in prepared]
         parts = render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes)
@@ -86,7 +86,9 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
         return signed(context, run, manifest, entries(run, manifest), secrets)
 
 
-def _local(context: Context, read: SnapshotManifest, prepared: list[Prepared], folder: Path) -> LocalSnapshot:
+def local_snapshot(
+    context: Context, read: SnapshotManifest, prepared: list[Prepared], folder: Path
+) -> LocalSnapshot:
     """Bring the relations that the run reads to this machine, without files that nobody looks into."""
     spans = models.spans((each.model, each.asked) for each in prepared)
     files: dict[str, list[Path]] = {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from include.definitions.load import scan
 from include.definitions.retention import Retention, before
+from include.pipeline import exports
 from include.pipeline.context import Context
 from include.pipeline.removal import needed, remove_files
 from include.state.runs import RunRecord, RunStatus
@@ -16,7 +16,16 @@ _SOONEST = timedelta(days=1)
 
 
 def retire_files(context: Context) -> list[str]:
-    """Remove the files of runs whose time is over; return the runs' keys.
+    """Remove the files of runs whose time is over; return the runs' keys."""
+    removed = []
+    for run in over(context):
+        remove_files(context, run.run_key, "retention")
+        removed.append(run.run_key)
+    return removed
+
+
+def over(context: Context) -> Iterator[RunRecord]:
+    """Yield the runs whose files' time is over, and that nothing needs any more; it changes nothing.
 
     How long says the definition as it is now, else as it was when the run was made, else the installation. A run keeps
     its files while it is being made, while a delivery is open, while somebody may download them, and while it is the
@@ -26,16 +35,13 @@ def retire_files(context: Context) -> list[str]:
     spans = _spans(context)
     runs = context.state.runs.with_files()
     newest = _newest(runs)
-    removed = []
     for run in runs:
         span = spans.get(run.definition_id) or _span_of(run.definition)
-        over = before(now, span) if span else now - context.settings.keep_files
-        if run.updated_at is None or run.updated_at > min(over, now - _SOONEST) or run.run_key in newest:
+        limit = before(now, span) if span else now - context.settings.keep_files
+        if run.updated_at is None or run.updated_at > min(limit, now - _SOONEST) or run.run_key in newest:
             continue
         if not needed(context, run) and not _downloadable(context, run):
-            remove_files(context, run.run_key, "retention")
-            removed.append(run.run_key)
-    return removed
+            yield run
 
 
 def _newest(runs: Iterable[RunRecord]) -> set[str]:
@@ -51,9 +57,7 @@ def _newest(runs: Iterable[RunRecord]) -> set[str]:
 
 
 def _spans(context: Context) -> dict[str, str | None]:
-    folder = context.settings.exports
-    found = scan(folder)[0].values() if folder.is_dir() else ()
-    return {each.id: each.retention.files for each in found}
+    return {each.id: each.retention.files for each in exports.known(context).values()}
 
 
 def _span_of(document: dict[str, Any]) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from include.connections import Secrets
-from include.definitions.load import scan
 from include.definitions.model import ExportDefinition
 from include.errors import NotYet
+from include.pipeline import exports
 from include.pipeline.checks import check, model_of
 from include.pipeline.context import Context, Progress, settle_delay
 from include.settings import Settings
@@ -33,7 +34,7 @@ def find(context: Context, run: RunRecord) -> SnapshotManifest | None:
         context.store,
         context.state,
         source_key(public_url(source.url), source.mapping_sha256),
-        needs=_read_by([definition]),
+        needs=read_by([definition]),
         not_before=run.known_at,
         settle_delay=settle_delay(context.settings, definition),
         holder=run.run_key,
@@ -45,6 +46,20 @@ def take_ahead(
 ) -> SnapshotManifest:
     """Find or make a snapshot for all enabled definitions; runs in a process of its own."""
     return _take(settings, needs(settings), not_before, settings.settle_delay, None, secrets, progress)
+
+
+def take_for(
+    settings: Settings,
+    document: dict[str, Any],
+    not_before: datetime,
+    secrets: Secrets,
+    *,
+    progress: Progress,
+) -> SnapshotManifest:
+    """Find or make a snapshot for a definition that is saved nowhere, and all enabled ones; in a process of its own."""
+    definition = ExportDefinition.model_validate(document)
+    delay = settle_delay(settings, definition)
+    return _take(settings, needs(settings, definition), not_before, delay, None, secrets, progress)
 
 
 def _take(
@@ -75,11 +90,12 @@ def _take(
 
 def needs(settings: Settings, *definitions: ExportDefinition) -> dict[str, tuple[str, ...]]:
     """Return the columns by relation that these and all enabled definitions read: one snapshot serves them all."""
-    others = scan(settings.exports, check=check)[0].values() if settings.exports.is_dir() else ()
-    return _read_by((*definitions, *(other for other in others if other.enabled)))
+    others = exports.known(Context.from_settings(settings), check=check).values()
+    return read_by((*definitions, *(other for other in others if other.enabled)))
 
 
-def _read_by(definitions: Iterable[ExportDefinition]) -> dict[str, tuple[str, ...]]:
+def read_by(definitions: Iterable[ExportDefinition]) -> dict[str, tuple[str, ...]]:
+    """Return the columns that definitions read, by relation."""
     wanted: dict[str, dict[str, None]] = {}
     for part in (part for definition in definitions for part in definition.parts):
         module, options = model_of(part)

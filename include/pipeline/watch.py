@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from include.definitions.load import scan
 from include.definitions.model import ExportDefinition
 from include.definitions.occasion import as_of_for, interval_for
 from include.notices.installation import Installation
 from include.notices.notice import late
 from include.notices.recipients import recipients
-from include.pipeline import notify
+from include.pipeline import exports, notify
 from include.pipeline.context import Context, settle_delay
 from include.state.runs import RunRecord, RunStatus
 
@@ -54,17 +53,24 @@ def watch(context: Context, now: datetime | None = None, base: str | None = None
     return {"late": told, "notices": notify.send(context)}
 
 
-def late_runs(context: Context, now: datetime) -> Iterator[Due]:
-    """Yield every scheduled run whose deadline has passed within the last days and that is not done."""
+def late_runs(context: Context, now: datetime, *, watching: bool = True) -> Iterator[Due]:
+    """Yield every scheduled run whose deadline has passed within the last days and that is not done.
+
+    watching: schedules that are new or were changed are watched from now on; else this changes nothing.
+    """
+    known = {} if watching else context.state.notices.watched()
     installation = Installation.from_settings(context.settings)
-    for definition in scan(context.settings.exports)[0].values():
+    for definition in exports.known(context).values():
         after = definition.notify.late_after or installation.late_after
         if after is None or definition.recurrence is None or not definition.enabled or definition.paused:
             continue
         schedule = json.dumps(definition.recurrence.document(), sort_keys=True)
-        since = context.state.notices.watched_since(
-            definition.id, hashlib.sha256(schedule.encode()).hexdigest()
-        )
+        hashed = hashlib.sha256(schedule.encode()).hexdigest()
+        if watching:
+            since = context.state.notices.watched_since(definition.id, hashed)
+        else:
+            before, since = known.get(definition.id, ("", now))
+            since = since if before == hashed else now
         patience = settle_delay(context.settings, definition) + after
         looked_at = set()
         for occurrence, deadline in _passed(definition, patience, since, now):

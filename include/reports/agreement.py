@@ -30,6 +30,14 @@ _QUANTITIES = MappingProxyType({
         _HELD: {"outstanding_end": 1}, _MOVED: {"outstanding_difference": 1}, _REDEEMED: {"redeemed": 1},
     },
     "redemption": {_REDEEMED: {"points_cost": 1}},
+    "rewards_by_day": {_REDEEMED: {"points_cost": 1}},
+    "rollforward_by_day": {
+        _MOVED: {
+            "earned": 1, "earned_reversed": -1, "redeemed": -1, "refunded": 1, "adjusted": 1, "transferred_in": 1,
+            "transferred_out": -1, "expired": -1,
+        },
+        _REDEEMED: {"redeemed": 1},
+    },
 })  # fmt: skip
 
 

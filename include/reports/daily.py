@@ -133,6 +133,27 @@ def expired_by_day(partition: BookedPartition, program: Ints, programs_count: in
     return np.cumsum(figure, axis=1)
 
 
+def moved_by_day(partition: BookedPartition, program: Ints, programs_count: int, horizon: Horizon) -> Ints:
+    """Return what rows, and expiries, moved on each day by type: int64[types, programs, days], as it was signed.
+
+    A posted expiry counts as its excess, what expired by itself as an expiry (docs/ledger.md section 5).
+    """
+    rows, booked = partition.rows, partition.booked
+    figures = np.zeros((len(TransactionType), programs_count, len(horizon.days)), np.int64)
+    mine = program[partition.row_account]
+    for begin, end in _stretches(len(rows)):
+        kept = begin + np.flatnonzero(mine[begin:end] >= 0)
+        day = _day_of_rows(rows.created_at[kept], horizon)
+        np.add.at(figures, (rows.type[kept], mine[kept], day), booked.points_change[kept])
+    for begin, end in _stretches(booked.expiry_lot.size):
+        lot = booked.expiry_lot[begin:end]
+        counts = mine[lot] >= 0
+        day = _day_of(booked.expiry_at[begin:end], rows.created_at[lot], horizon)[counts]
+        points = -booked.expiry_points[begin:end][counts]
+        np.add.at(figures[TransactionType.EXPIRED], (mine[lot][counts], day), points)
+    return figures
+
+
 def program_numbers(partition: BookedPartition, programs: Sequence[str]) -> Ints:
     """Return the place of each account's program in `programs`, -1 where it is not there."""
     found = pc.index_in(partition.accounts.column("program_id"), value_set=pa.array(programs, pa.string()))

@@ -39,7 +39,8 @@ def batches(
     """
     schema = arrow_schema(RELATIONS[relation], columns)
     for path in paths:
-        with pq.ParquetFile(path, read_dictionary=list(dictionary), pre_buffer=False) as file:
+        coded = [name for name in dictionary if name in pq.read_schema(path).names]
+        with pq.ParquetFile(path, read_dictionary=coded, pre_buffer=False) as file:
             there = [name for name in columns if name in file.schema_arrow.names]
             chosen = None if groups is None else groups(file.metadata)
             for batch in file.iter_batches(batch_rows, row_groups=chosen, columns=there, use_threads=False):
@@ -50,7 +51,8 @@ def _conform(batch: pa.RecordBatch, schema: pa.Schema, dictionary: Sequence[str]
     arrays = []
     for field in schema:
         if field.name not in batch.schema.names:
-            arrays.append(pa.nulls(len(batch), field.type))
+            nulls = pa.nulls(len(batch), field.type)
+            arrays.append(nulls.dictionary_encode() if field.name in dictionary else nulls)
             continue
         array = batch.column(field.name)
         if field.name in dictionary:

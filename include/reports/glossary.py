@@ -100,6 +100,15 @@ _EVERYWHERE = (
     need("earned_rules", POINTS, "Points given by rules and systems: earned, or adjusted upwards."),
     need("redeemed_manual", POINTS, "Points taken by people: redeemed, or adjusted downwards."),
     need("redeemed_rules", POINTS, "Points taken by rules and systems: redeemed, or adjusted downwards."),
+    need("month", TEXT, "Month, in the definition's time zone."),
+    need("customers", INTEGER, "How many customers."),
+    need("redemptions", INTEGER, "How many transactions redeemed points for it."),
+    may("from_tier", TEXT, "Name of the tier before; null: none."),
+    may("to_tier", TEXT, "Name of the tier from then on; null: none."),
+    need("age_months", INTEGER, "Whole months since the issue month: 0 is the issue month itself."),
+    need("issued", POINTS, "Points issued in the month, less those taken back since."),
+    may("share_redeemed", RATE, "Redeemed by issued, rounded half to even; null: nothing issued is left."),
+    need("frame", TEXT, "The time frame, in the words of `period`; it ends before T."),
     need("rank", INTEGER, "1 for whom most points were earned by; equal points have equal ranks."),
     need("points_earned", POINTS, "Points of rows of type `earned` in the period, less those taken back."),
     need("earning_count", INTEGER, "Rows of type `earned` in the period."),
@@ -182,6 +191,34 @@ _OF_MODEL: dict[str, tuple[Field, ...]] = {
     "liability": (
         need("expired", POINTS, "Expired in the period."),
         need("tier", TEXT, "Name of the tier of the account's owner, or `none`."),
+    ),
+    "liability_by_month": (
+        need("expired", POINTS, "Expired in the month."),
+        need("tier", TEXT, "Name of the tier of the account's owner, or `none`."),
+    ),
+    "rollforward_by_day": (
+        need("opening", POINTS, "Outstanding less debt when the day begins."),
+        *(
+            need(name, POINTS, meaning)
+            for name, meaning in (
+                ("earned", "Earned on the day."),
+                ("redeemed", "Redeemed on the day."),
+                ("expired", "Expired on the day, its last instant included."),
+                ("closing", "Outstanding less debt when the day ends."),
+            )
+        ),
+    ),
+    "expiry_by_month": (
+        need("points_expiring", POINTS, "Points that expire in the month."),
+        need("points_activating", POINTS, "Points that become usable in the month."),
+        need("closing", POINTS, "Outstanding less debt at the end of the month, if nothing is added or used."),
+    ),
+    "tiers_by_day": (
+        need("tier", TEXT, "Name of the tier."),
+        may("rank", INTEGER, "Order of the tiers, lowest first."),
+    ),
+    "redemption_by_cohort": (
+        need("redeemed", POINTS, "Points of the issue month redeemed by the end of that age, refunds subtracted."),
     ),
     "points_total": (need("active", POINTS, "Points that can be used, of all accounts."),),
     "points_expiration": (

@@ -81,7 +81,7 @@ def _contents() -> Iterator[str]:
     rows = []
     for name in models.names():
         model = models.load(name, where="reference")
-        rows.append((f"[`{name}`](#{name})", _summary(model), _PERIODS[model.PERIOD]))
+        rows.append((f"[`{name}`](#{name})", summary(model), _PERIODS[model.PERIOD]))
     yield from _table(("model", "what it is", "time"), rows)
     yield ""
 
@@ -126,7 +126,8 @@ def _by(name: str, model: ReportModule) -> str:
     return f" By `{moment}`." if moment and model.PERIOD != "none" else ""
 
 
-def _summary(model: ReportModule) -> str:
+def summary(model: ReportModule) -> str:
+    """Return what a model is in one sentence, without its full stop."""
     if isinstance(model, ModuleType):
         [first, *_] = _sentences(model.__doc__)
         says = first.partition(": ")[2].partition(". ")[0].rstrip(".")

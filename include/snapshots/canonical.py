@@ -39,14 +39,19 @@ from include.ledger.catalog import PLACES, RELATIONS, Field, FieldType, Relation
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# What reports and checks look rows up by, beside the keys.
+# What reports, checks and looks at one customer find rows by, beside the keys.
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "transactions": (("created_at",), ("customer_id",)),
+    "transactions": (("created_at",), ("customer_id",), ("card_id",)),
+    "customers": (("email",),),
     "cards": (("customer_id",),),
+    "tier_changes": (("customer_id",),),
     "redemptions": (("transaction_id",), ("redeemed_at",)),
-    "vouchers": (("code",),),
+    "vouchers": (("code",), ("customer_id",)),
     "orders": (("created_at",),),
 }
+
+
+_INDEXED = 190  # so many characters of a text without a length MySQL keeps in an index
 
 
 class Exact(TypeDecorator[Decimal]):
@@ -165,7 +170,9 @@ def _table(metadata: MetaData, relation: Relation, *, keyed: bool) -> Table:
         mysql_engine="InnoDB",
     )
     for names in _INDEXES.get(relation.name, ()):
-        Index(f"ix_{relation.name}_{'_'.join(names)}", *(table.c[name] for name in names))
+        long = {name: _INDEXED for name in names if relation.field(name).type is FieldType.TEXT}
+        columns_of = (table.c[name] for name in names)
+        Index(f"ix_{relation.name}_{'_'.join(names)}", *columns_of, mysql_length=long, mariadb_length=long)
     return table
 
 

@@ -1,11 +1,13 @@
 """Reading a ledger from PostgreSQL: binary COPY in one database transaction, decoded by `copy_decode`.
 
-COPY takes no bound parameters, so the only value in the SQL is an instant that we render. Columns are selected
-as they are where their bytes can be decoded: what the server need not convert, it sends sooner.
+COPY takes no bound parameters, so the only value in the SQL is an instant that we render; texts are bound to a setting
+of the database transaction, which COPY reads. Columns are selected as they are where their bytes can be decoded: what
+the server need not convert, it sends sooner.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -25,6 +27,7 @@ from include.snapshots.copy_stream import CopyStream
 from include.snapshots.reading import (
     InvalidValue,
     Origin,
+    Which,
     assemble,
     null_problem,
     nulls_query,
@@ -69,6 +72,7 @@ class PostgresReading:
         self._origins: dict[str, Origin] = {}
         self._wires: dict[tuple[str, str], WireColumn] = {}
         self._inexact: set[tuple[str, str]] = set()
+        self._types: dict[tuple[str, str], str] = {}
         self.relations: tuple[str, ...] = ()
 
     def inspect(self, queries: dict[str, str], *, values: bool) -> None:
@@ -79,6 +83,8 @@ class PostgresReading:
             place = f"{self._where}, {'query' if self._mapped else 'table'} {name}"
             try:
                 described = self._connection.execute(f"SELECT * FROM {clause} LIMIT 0").description or ()
+            except psycopg.errors.QueryCanceled as error:
+                raise self._failure(error) from error
             except psycopg.Error as error:
                 problems.append(Problem(place, _first_line(error), "write a query that runs", "bad_query"))
                 break  # the transaction is over: what follows would only repeat it
@@ -119,6 +125,7 @@ class PostgresReading:
     def _expression(self, relation: str, field: Field, column: psycopg.Column) -> str | None:
         """Return what to select for a field, and note how it is sent; None when its type cannot hold it."""
         name, kind = f'"{field.name}"', _type(column)
+        self._types[relation, field.name] = kind or ""
         places, whole = PLACES.get(field.type), kind in _WHOLE
         if field.type in TEXTUAL:
             if kind in _NO_TEXT:
@@ -166,6 +173,39 @@ class PostgresReading:
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows, invalid values as nulls; see `Reading`."""
         return self._stream(relation, columns, "", strict=False)
+
+    def stream_some(self, relation: str, columns: Sequence[str], which: Which) -> Iterator[pa.RecordBatch]:
+        """Yield some rows; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, columns)
+        if which.column not in origin.expressions:
+            return
+        condition = self._condition(origin, which)
+        limit = "" if which.limit is None else f" LIMIT {which.limit}"
+        self._bind(json.dumps(which.bound, ensure_ascii=False))
+        for batch in self._stream(relation, columns, f" WHERE {condition}{limit}", strict=True):
+            yield which.exactly(batch)
+
+    def _condition(self, origin: Origin, which: Which) -> str:
+        of, kind = origin.expressions[which.column], self._types[origin.relation.name, which.column]
+        if which.fit == "is" and kind in _NATIVE:  # as texts no index would know them
+            cast, pattern = _NATIVE[kind]
+            some = f"SELECT value::{cast} FROM {_BOUND} WHERE value ~ '{pattern}'"
+            return f'"{which.column}" = ANY (ARRAY({some}))'
+        if which.fit == "begins":
+            ends = [f"(current_setting('{_SETTING}')::jsonb ->> {number})" for number in range(2)]
+            collation = ' COLLATE "C"' if origin.mapped else ""
+            return f"{of}{collation} BETWEEN {ends[0]} AND {ends[1]}"
+        some = f"ARRAY(SELECT value FROM {_BOUND})"
+        if which.fit == "contains":
+            return f"strpos(lower({of}), ({some})[1]) > 0"
+        return f"lower({of}) = ANY ({some})" if which.fit == "folded" else f"{of} = ANY ({some})"
+
+    def _bind(self, values: str) -> None:
+        self._end_copy()
+        try:
+            self._connection.execute(f"SELECT set_config('{_SETTING}', %s, true)", [values])
+        except psycopg.Error as error:
+            raise self._failure(error) from error
 
     def _stream(
         self, relation: str, columns: Sequence[str], condition: str, *, strict: bool
@@ -273,6 +313,16 @@ _EXPECTED = {
 }
 
 
+_SETTING = "loyalty.wanted"
+_BOUND = f"jsonb_array_elements_text(current_setting('{_SETTING}')::jsonb) AS bound (value)"
+_INTEGER = ("bigint", "^-?(0|[1-9][0-9]{0,17})$")
+# What an id that is no text is compared as, and which texts are one.
+_NATIVE = {
+    "int2": _INTEGER,
+    "int4": _INTEGER,
+    "int8": _INTEGER,
+    "uuid": ("uuid", "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
+}
 _WHOLE = frozenset({"int2", "int4", "int8"})
 _PLAIN_TEXT = frozenset({"text", "varchar", "bpchar", "name", "json"})  # sent as their bytes
 _NO_TEXT = frozenset({"float4", "float8", "bytea"})

@@ -4,13 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.errors import BadInput, LedgerViolation, Problem
 from include.ledger.catalog import ARROW_TYPES, RELATIONS, Relation
+
+
+@dataclass(frozen=True)
+class Which:
+    """Some rows of a relation: those whose `column` fits one of `values`, at most `limit` of them.
+
+    is: the same text. begins: begins with the first value, by its characters' numbers. folded, contains: is, or
+    contains, the (first) value, whatever the case of letters, as the database sees cases.
+    """
+
+    column: str
+    values: tuple[str, ...]
+    fit: Literal["is", "begins", "folded", "contains"] = "is"
+    limit: int | None = None
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """What is compared with the column, or with its lower case: the values; of `begins`, the two ends."""
+        if self.fit == "begins":
+            return self.values[0], self.values[0] + _LAST_CHARACTER
+        return tuple(map(str.lower, self.values)) if self.fit in {"folded", "contains"} else self.values
+
+    def exactly(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows that hold the same text: a database may think others are equal to it too."""
+        if self.fit != "is":
+            return batch
+        return batch.filter(pc.is_in(batch.column(self.column), value_set=pa.array(self.values, pa.string())))
 
 
 class Reading(Protocol):
@@ -37,6 +64,12 @@ class Reading(Protocol):
         BadInput names a relation or column that is missing; LedgerViolation a value that blocks (rule 8).
         """
 
+    def stream_some(self, relation: str, columns: Sequence[str], which: Which) -> Iterator[pa.RecordBatch]:
+        """Yield like `stream`, only some rows: by an index of the database where it has one; values are bound.
+
+        Nothing where the ledger lacks the column that tells them, which must be one of `columns`.
+        """
+
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield like `stream` for the check: what is null or invalid comes as null instead of an error."""
 
@@ -60,6 +93,7 @@ class InvalidValue(NamedTuple):
     value: str
 
 
+_LAST_CHARACTER = "\U0010ffff"
 SENTENCES = {
     "too_many_decimals": "has more decimals than are kept",
     "instant_without_zone": "is an instant without a time zone",

@@ -6,6 +6,7 @@ and microseconds; MySQL's DATETIME is UTC there.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from include.snapshots.reading import (
     SENTENCES,
     InvalidValue,
     Origin,
+    Which,
     assemble,
     null_problem,
     nulls_query,
@@ -39,6 +41,8 @@ from include.snapshots.wire import Invalid, from_values
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH_ROWS = 20_000
+# After so many steps of its machine SQLite asks whether to go on: some ten times a second.
+_SQLITE_STEPS = 1_000_000
 _MYSQL = frozenset({"mysql", "mariadb"})
 _CLOCK = {
     "sqlite": "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000",
@@ -151,11 +155,17 @@ class SqlReading:
         """Yield the rows; see `Reading`."""
         origin = resolve(self._origins, self._where, relation, columns)
         for arrays, invalid, rows in self._rows(origin, columns, created_before):
-            if invalid:
-                column, first = invalid[0]
-                key = row_id(origin.relation, arrays, first.row)
-                raise refuse(InvalidValue(first.rule, relation, column, key, first.value))
+            _refuse_first(origin, arrays, invalid)
             yield assemble(origin.relation, columns, arrays, rows, strict=True)
+
+    def stream_some(self, relation: str, columns: Sequence[str], which: Which) -> Iterator[pa.RecordBatch]:
+        """Yield some rows; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, columns)
+        if which.column not in origin.expressions:
+            return
+        for arrays, invalid, rows in self._fetched(origin, *self._asking(origin, columns, which)):
+            _refuse_first(origin, arrays, invalid)
+            yield which.exactly(assemble(origin.relation, columns, arrays, rows, strict=True))
 
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows, invalid values as nulls; see `Reading`."""
@@ -184,18 +194,43 @@ class SqlReading:
             moment = _EPOCH + timedelta(microseconds=created_before or 0)
             statement = _text(f"SELECT {listed} FROM {origin.clause} WHERE created_at < :created_before")
             statement = statement.bindparams(sa.bindparam("created_before", moment, Instant()))
+        for arrays, invalid, rows in self._fetched(origin, present, statement):
+            if limited and self._mapped and not invalid:
+                earlier = pc.less(arrays["created_at"].cast(pa.int64()), created_before)
+                arrays = {name: array.filter(earlier) for name, array in arrays.items()}  # noqa: PLW2901
+                yield arrays, [], len(arrays["created_at"])
+                continue
+            yield arrays, invalid, rows
+
+    def _asking(
+        self, origin: Origin, columns: Sequence[str], which: Which
+    ) -> tuple[tuple[str, ...], sa.TextClause]:
+        """Return the columns that are there, and the statement that reads them of some rows."""
+        present = tuple(name for name in columns if name in origin.expressions)
+        bound = {f"wanted_{number}": value for number, value in enumerate(which.bound)}
+        places = [f":{name}" for name in bound]
+        of = origin.expressions[which.column]
+        condition = {
+            "is": f"{of} IN ({', '.join(places)})",
+            "begins": f"{of} BETWEEN {places[0]} AND {places[-1]}",
+            "folded": f"LOWER({of}) IN ({', '.join(places)})",
+            "contains": f"INSTR(LOWER({of}), {places[0]}) > 0",
+        }[which.fit]
+        listed = ", ".join(origin.expressions[name] for name in present)
+        limit = "" if which.limit is None else f" LIMIT {which.limit}"
+        sql = f"SELECT {listed} FROM {origin.clause} WHERE ".replace(":", r"\:")
+        return present, sa.text(f"{sql}{condition}{limit}").bindparams(**bound)
+
+    def _fetched(
+        self, origin: Origin, columns: Sequence[str], statement: sa.TextClause
+    ) -> Iterator[tuple[dict[str, pa.Array], list[tuple[str, Invalid]], int]]:
+        """Yield what a statement gives, as `_rows` does."""
         try:
             streaming = self._connection.execution_options(stream_results=True, max_row_buffer=_BATCH_ROWS)
             result = streaming.execute(statement)
             try:
                 while rows := result.fetchmany(_BATCH_ROWS):
-                    arrays, invalid = self._convert(origin, present, rows)
-                    if limited and self._mapped and not invalid:
-                        earlier = pc.less(arrays["created_at"].cast(pa.int64()), created_before)
-                        arrays = {name: array.filter(earlier) for name, array in arrays.items()}
-                        yield arrays, [], len(arrays["created_at"])
-                        continue
-                    yield arrays, invalid, len(rows)
+                    yield *self._convert(origin, columns, rows), len(rows)
             finally:
                 result.close()
         except DBAPIError as error:
@@ -220,6 +255,16 @@ class SqlReading:
             error, sa.exc.OperationalError | sa.exc.InterfaceError
         )
         return (Transient if lost else Permanent)(f"{self._where}: reading failed: {error.orig}")
+
+
+def _refuse_first(
+    origin: Origin, arrays: dict[str, pa.Array], invalid: Sequence[tuple[str, Invalid]]
+) -> None:
+    """Raise the error for the first value that its type cannot hold."""
+    if invalid:
+        column, first = invalid[0]
+        key = row_id(origin.relation, arrays, first.row)
+        raise refuse(InvalidValue(first.rule, origin.relation.name, column, key, first.value))
 
 
 def _text(sql: str) -> sa.TextClause:
@@ -253,6 +298,9 @@ def _begin(connection: Connection, seconds: int) -> None:
     statements: tuple[str, ...] = ()
     if name == "sqlite":
         statements = ("PRAGMA query_only = ON", "BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1")
+        end = time.monotonic() + seconds
+        driver: Any = connection.connection.dbapi_connection
+        driver.set_progress_handler(lambda: time.monotonic() > end, _SQLITE_STEPS)
     elif name in _MYSQL:
         limit = (
             f"max_statement_time = {seconds}"

@@ -1,4 +1,4 @@
-"""What the product remembers: definitions, runs, deliveries, leases, snapshots, chains, links, notices.
+"""What the product remembers: definitions, exports, runs, deliveries, leases, snapshots, chains, links, rights.
 
 `open(url)` gives a `State`. Nothing else knows the tables.
 """
@@ -13,8 +13,13 @@ from include.state.database import Database
 from include.state.definitions import Definitions
 from include.state.deliveries import Deliveries
 from include.state.erasures import Erasures
+from include.state.exports import Exports
+from include.state.grants import Grants
+from include.state.history import History
+from include.state.keys import ApiKeys
 from include.state.leases import Leases, StaleFence
 from include.state.links import DownloadLinks
+from include.state.looked import Looked
 from include.state.notices import Notices
 from include.state.runs import RunRecord, Runs, RunStatus
 from include.state.snapshots import Snapshots
@@ -29,6 +34,8 @@ class State:
     database: Database
     definitions: Definitions
     runs: Runs
+    exports: Exports
+    history: History
     deliveries: Deliveries
     leases: Leases
     snapshots: Snapshots
@@ -37,6 +44,9 @@ class State:
     links: DownloadLinks
     notices: Notices
     erasures: Erasures
+    looked: Looked
+    grants: Grants
+    keys: ApiKeys
 
 
 def open(url: str) -> State:  # noqa: A001 - read as state.open
@@ -47,6 +57,8 @@ def open(url: str) -> State:  # noqa: A001 - read as state.open
         database,
         Definitions(database),
         Runs(database),
+        Exports(database),
+        History(database),
         Deliveries(database),
         Leases(database),
         Snapshots(database),
@@ -55,4 +67,7 @@ def open(url: str) -> State:  # noqa: A001 - read as state.open
         DownloadLinks(database),
         Notices(database),
         Erasures(database),
+        Looked(database),
+        Grants(database),
+        ApiKeys(database),
     )

@@ -34,6 +34,10 @@ class Action(StrEnum):
     """What was done. The subject of an entry is what the comment says."""
 
     DEFINITION_CHANGED = "definition_changed"  # the definition's id
+    EXPORT_CREATED = "export_created"  # in the pages; the definition's id, as for the next three
+    EXPORT_EDITED = "export_edited"
+    EXPORT_DELETED = "export_deleted"
+    EXPORT_TAKEN_OVER = "export_taken_over"  # a YAML file came with its id
     PINNED = "pinned"  # the run's key, as for the next two
     SNAPSHOT_BOUND = "snapshot_bound"
     RENDERED = "rendered"
@@ -61,6 +65,15 @@ class Action(StrEnum):
     ERASURE_ASKED = "erasure_asked"  # the hash that stands for the member, as for the next
     ERASED = "erased"
     ANCHORED = "anchored"  # the name of the anchor
+    GRANTED = "granted"  # the role, as for the next
+    GRANT_REVOKED = "grant_revoked"
+    API_KEY_MADE = "api_key_made"  # the API key's id, as for the next two
+    API_KEY_USED = "api_key_used"
+    API_KEY_REVOKED = "api_key_revoked"
+    CUSTOMERS_SEARCHED = "customers_searched"  # "search"; its detail has the people who were shown
+    CUSTOMER_SEEN = "customer_seen"  # what stands for the person (`state/looked.py`), as for the next
+    CUSTOMER_EXPORTED = "customer_exported"
+    AUDIT_EXPORTED = "audit_exported"  # the form of the file: csv or jsonl
 
 
 class Entry(BaseModel):

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from include.errors import BadInput, Problem, Transient
 
-HEAD = "0002"  # the newest migration; a test compares it with the files
+HEAD = "0005"  # the newest migration; a test compares it with the files
 VERSION_TABLE = "loyalty_alembic_version"
 UPGRADE_LOCK = 0x6C6F79616C7479  # any number that nobody else takes: "loyalty"
 BUSY_MILLISECONDS = 60_000
@@ -50,6 +50,15 @@ class Database:
                 from include.state.migrations.run import upgrade
 
                 upgrade(self.engine)
+
+    def bytes(self) -> int | None:
+        """Return how large the database is; None where nobody can tell."""
+        with self.read() as connection:
+            if self.dialect == "sqlite":
+                pages = connection.scalar(text("PRAGMA page_count")) or 0
+                return int(pages * (connection.scalar(text("PRAGMA page_size")) or 0))
+            size = connection.scalar(text("SELECT pg_database_size(current_database())"))
+            return None if size is None else int(size)
 
     def _revision(self) -> str | None:
         with self.read() as connection:

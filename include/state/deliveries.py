@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, up
 
 from include.acting import actor
 from include.errors import BadInput, NotYet, Problem
+from include.state import last_run
 from include.state.audit import Action, append
 from include.state.database import Database
 from include.state.leases import StaleFence, upsert
@@ -137,6 +138,8 @@ class Deliveries:
         with self._database.write() as connection:
             taken = connection.execute(take).first() is not None
             row = connection.execute(select(DELIVERIES).where(DELIVERIES.c.key == key)).one()
+            if taken:
+                last_run.delivery_moved(connection, key)
         if not taken and row.state not in SETTLED:
             raise NotYet(f"{row.owner} is delivering to {target} now", row.expires_at)
         state = DeliveryState(row.state)
@@ -221,6 +224,7 @@ class Deliveries:
             if not connection.execute(update(DELIVERIES).where(*free).values(values | raised)).rowcount:
                 row = connection.execute(select(DELIVERIES).where(DELIVERIES.c.key == key)).first()
                 raise BadInput([Problem("delivery", key, _not_free(row), "not_free")])
+            last_run.delivery_moved(connection, key)
             tell(connection, key, action, by=by, **more)
 
     def get(self, key: str) -> Delivery | None:
@@ -308,6 +312,8 @@ class Deliveries:
                 raise StaleFence(
                     f"the claim of {claim.owner} (fence {claim.fence}) on delivery {claim.key[:12]} is over"
                 )
+            if "state" in values:
+                last_run.delivery_moved(connection, claim.key)
             if action is not None:
                 tell(connection, claim.key, action)
 

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, select, update
 
 from include.state.database import Database
-from include.state.tables import DEFINITIONS, DELIVERIES, LINKS, NOTICES, RUNS, Now
+from include.state.export_rows import searched
+from include.state.tables import DEFINITIONS, DELIVERIES, EXPORT_EDITS, EXPORTS, LINKS, NOTICES, RUNS, Now
 
 Replace = Callable[[Any], Any]
 """Gives back JSON values with other names in them."""
@@ -20,6 +21,8 @@ _OVER = select(RUNS.c.run_key).where(RUNS.c.files_gone_at.is_not(None))
 # What is still to be done with a row needs its names: those wait until it is done, or can be done no more.
 _PLACES: tuple[tuple[Table, tuple[str, ...], ColumnElement[bool] | None], ...] = (
     (DEFINITIONS, ("document",), None),
+    (EXPORT_EDITS, ("document",), None),
+    (EXPORTS, ("name", "description"), None),
     (RUNS, ("definition", "summary", "requested_by"), None),
     (RUNS, ("artefacts",), RUNS.c.files_gone_at.is_not(None)),
     (
@@ -45,6 +48,8 @@ def replace_mentions(database: Database, replace: Replace) -> int:
             after = {name: replace(value) for name, value in before.items() if value is not None}
             if all(before[name] == value for name, value in after.items()):
                 continue
+            if table is EXPORTS:
+                after |= searched(row.definition_id, after["name"], after["description"])
             mine = [column == getattr(row, column.name) for column in keys]
             with database.write() as connection:
                 connection.execute(update(table).where(*mine).values(**after))

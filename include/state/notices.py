@@ -225,6 +225,12 @@ class Notices:
             since: datetime = connection.execute(wanted).scalar_one()
         return since
 
+    def watched(self) -> dict[str, tuple[str, datetime]]:
+        """Return by definition the schedule that is watched and since when, changing nothing."""
+        wanted = select(WATCHES.c.definition_id, WATCHES.c.schedule, WATCHES.c.since)
+        with self._database.read() as connection:
+            return {row.definition_id: (row.schedule, row.since) for row in connection.execute(wanted)}
+
     def _write(
         self,
         claimed: StoredNotice,

@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, Row, desc, exists, or_, select, update
+from sqlalchemy import Connection, Row, case, desc, exists, func, or_, select, update
 
 from include.acting import actor
 from include.errors import BadInput, Problem
-from include.state import identity
+from include.state import identity, last_run
 from include.state.audit import Action, append
 from include.state.database import Database
 from include.state.leases import upsert
@@ -36,7 +36,8 @@ class RunRecord(BaseModel):
     """One run. `as_of` is T, `known_at` is K; `[start, end)` is the reporting period where there is one.
 
     Keys left empty are computed when the run is pinned. `requested_by` is who asked for it by hand. `artefacts` are the
-    rendered files, or one entry that says why there are none to send; `rows_done` of `rows_total` belong to `stage`.
+    rendered files, or one entry that says why there are none to send; `rows_done` of `rows_total` belong to `stage`,
+    which began at `stage_at`.
     `files_gone_at` and `files_gone_why` (`retention`, `erasure`): when the files left the store; `artefacts` stays.
     """
 
@@ -64,6 +65,7 @@ class RunRecord(BaseModel):
     rows_done: int = 0
     rows_total: int | None = None
     summary: dict[str, Any] | None = None
+    stage_at: AwareDatetime | None = None
     created_at: AwareDatetime | None = None
     updated_at: AwareDatetime | None = None
 
@@ -92,7 +94,7 @@ class Runs:
         schedule, backfill or hand, finds the first K. Who asks for another K gives another `request_key`.
         """
         run = _keyed(run)
-        values = run.model_dump(mode="python", exclude={"created_at", "updated_at"})
+        values = run.model_dump(mode="python", exclude={"stage_at", "created_at", "updated_at"})
         insert: Any = upsert(self._database, RUNS).values(**values, created_at=Now(), updated_at=Now())
         same = or_(RUNS.c.request_key == run.request_key, RUNS.c.run_key == run.run_key)
         # The request comes first: another request may have led to the same run.
@@ -101,6 +103,7 @@ class Runs:
             fresh = connection.execute(insert.on_conflict_do_nothing().returning(RUNS.c.run_key)).first()
             record = _record(connection.execute(found).one())
             if fresh is not None:
+                last_run.moved(connection, record)
                 _tell_of(connection, record)
         return record
 
@@ -146,11 +149,20 @@ class Runs:
         with self._database.write() as connection:
             done = update(RUNS).where(RUNS.c.run_key == run_key, unsettled)
             connection.execute(done.values(status=RunStatus.RENDERED.value, updated_at=Now()))
-        return self.get(run_key)
+            row = connection.execute(select(RUNS).where(RUNS.c.run_key == run_key)).first()
+            record = _record(_known(row, run_key))
+            last_run.moved(connection, record)
+        return record
 
     def progress(self, run_key: str, stage: str, rows_done: int, rows_total: int | None = None) -> None:
         """Say how far the run is; `rows_total` is None while nobody knows."""
-        self._update(run_key, status="running", stage=stage, rows_done=rows_done, rows_total=rows_total)
+        began = case((RUNS.c.stage == stage, func.coalesce(RUNS.c.stage_at, Now())), else_=Now())
+        values = {"stage": stage, "rows_done": rows_done, "rows_total": rows_total, "stage_at": began}
+        working = update(RUNS).where(RUNS.c.run_key == run_key).returning(RUNS.c.definition_id)
+        with self._database.write() as connection:
+            changed = working.values(status=RunStatus.RUNNING.value, updated_at=Now(), **values)
+            row = _known(connection.execute(changed).first(), run_key)
+            last_run.works(connection, row.definition_id, run_key)
 
     def finish(self, run_key: str, status: RunStatus, summary: dict[str, Any] | None = None) -> RunRecord:
         """Close the run; a later attempt may open it again by reporting progress."""
@@ -158,6 +170,7 @@ class Runs:
         values = {"status": RunStatus(status).value, "summary": summary, "updated_at": Now()}
         with self._database.write() as connection:
             record = _record(_known(connection.execute(settled.values(values)).first(), run_key))
+            last_run.moved(connection, record)
             detail = {**facts(record), "status": record.status.value}
             append(connection, actor(record.requested_by), Action.SETTLED, run_key, detail)
         return record
@@ -223,6 +236,17 @@ class Runs:
             found = [_record(row) for row in connection.execute(wanted.order_by(RUNS.c.created_at))]
         return tuple(run for run in found if run.files)
 
+    def furthest(self, definition_id: str) -> RunRecord | None:
+        """Return the run with files whose T is the latest, of several the last restatement, or None."""
+        mine = RUNS.c.definition_id == definition_id, RUNS.c.dry_run.is_(False)
+        wanted = select(RUNS).where(*mine, RUNS.c.artefacts.is_not(None), RUNS.c.files_gone_at.is_(None))
+        newest = wanted.order_by(RUNS.c.as_of.desc(), RUNS.c.revision.desc(), RUNS.c.created_at.desc()).limit(
+            9
+        )
+        with self._database.read() as connection:
+            found = (_record(row) for row in connection.execute(newest))
+            return next((run for run in found if run.files), None)
+
     def at_work(self, within: timedelta) -> tuple[RunRecord, ...]:
         """Return the runs whose files are being made, as they said lately; not those that wait for it."""
         lately = RUNS.c.updated_at > Now() - within // MICROSECOND
@@ -257,16 +281,6 @@ class Runs:
             if written:
                 append(connection, actor(record.requested_by), action, run_key, {**facts(record), **detail})
         return record
-
-    def _update(self, run_key: str, **values: Any) -> None:
-        with self._database.write() as connection:
-            written = connection.execute(
-                update(RUNS)
-                .where(RUNS.c.run_key == run_key)
-                .values(**values, updated_at=Now())
-                .returning(RUNS.c.run_key)
-            ).first()
-        _known(written, run_key)
 
 
 def facts(run: RunRecord) -> dict[str, Any]:

@@ -129,10 +129,13 @@ RUNS = Table(
     Column("rows_done", BigInteger, nullable=False),
     Column("rows_total", BigInteger),
     Column("summary", DOCUMENT),
+    Column("stage_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Index(None, "definition_id", "as_of"),
+    Index(None, "definition_id", "created_at"),
     Index(None, "created_at"),
+    Index(None, "status", "updated_at"),
 )
 
 DELIVERIES = Table(
@@ -155,6 +158,7 @@ DELIVERIES = Table(
     Column("message", Text),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Index(None, "state", "updated_at"),
 )
 
 LEASES = Table(
@@ -211,7 +215,10 @@ AUDIT = Table(
     Column("detail", DOCUMENT, nullable=False),
     Column("previous_sha256", KEY),
     Column("sha256", KEY, nullable=False),
-    Index(None, "subject"),
+    Index(None, "at"),
+    Index(None, "actor", "sequence"),
+    Index(None, "action", "sequence"),
+    Index(None, "subject", "sequence"),
 )
 
 LINKS = Table(
@@ -273,4 +280,121 @@ ERASURES = Table(
     Column("detail", DOCUMENT, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+)
+
+LOOKED = Table(
+    "loyalty_looked",
+    METADATA,
+    Column("subject", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "kind", "name"),
+)
+
+GRANTS = Table(
+    "loyalty_grants",
+    METADATA,
+    Column("role", NAME, nullable=False),
+    Column("right", String(16), nullable=False),
+    Column("definition_id", NAME, nullable=False),
+    Column("granted_by", NAME, nullable=False),
+    Column("at", Instant, nullable=False),
+    PrimaryKeyConstraint("role", "right", "definition_id"),
+)
+
+API_KEYS = Table(
+    "loyalty_api_keys",
+    METADATA,
+    Column("id", String(16), primary_key=True),
+    Column("name", NAME, nullable=False),
+    Column("sha256", KEY, nullable=False),
+    Column("scopes", DOCUMENT, nullable=False),
+    Column("exports", DOCUMENT, nullable=False),
+    Column("per_minute", Integer, nullable=False),
+    Column("created_by", NAME, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Column("revoked_by", NAME),
+    Column("minute", BigInteger, nullable=False),
+    Column("minute_requests", Integer, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("last_used_at", Instant),
+    Column("told_at", Instant),
+    Index(None, "created_at"),
+)
+
+EXPORTS = Table(
+    "loyalty_exports",
+    METADATA,
+    Column("definition_id", NAME, primary_key=True),
+    Column("source", String(8), nullable=False),
+    Column("file", NAME),
+    Column("broken", Boolean, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("document_sha256", KEY, nullable=False),
+    Column("name", NAME, nullable=False),
+    Column("name_folded", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("words", Text, nullable=False),  # what a search looks in
+    Column("models", Text, nullable=False),  # each between bars, as in |balance|history|
+    Column("targets", DOCUMENT, nullable=False),  # label and kind of each
+    Column("target_words", Text, nullable=False),  # labels and kinds between bars
+    Column("owner", NAME, nullable=False),
+    Column("timezone", NAME, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("recurring", Boolean, nullable=False),
+    Column("schedule_key", KEY),
+    Column("schedule", DOCUMENT),
+    Column("next_at", Instant),
+    Column("created_by", NAME, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("edited_by", NAME, nullable=False),
+    Column("edited_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+    # Of the newest run; written by `include.state.last_run` alone.
+    Column("run_key", KEY),
+    Column("run_status", String(16)),
+    Column("run_bytes", BigInteger),
+    Column("run_created_at", Instant),
+    Column("run_moved_at", Instant),
+    Column("run_delivers", Boolean, nullable=False),
+    Index(None, "deleted_at", "created_at"),
+    Index(None, "deleted_at", "name_folded"),
+    Index(None, "next_at"),
+    Index(None, "schedule_key"),
+)
+
+EXPORT_EDITS = Table(
+    "loyalty_export_edits",
+    METADATA,
+    Column("definition_id", NAME, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("document", DOCUMENT, nullable=False),
+    Column("author", NAME, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    PrimaryKeyConstraint("definition_id", "number"),
+)
+
+EXPORT_FILE_NAMES = Table(
+    "loyalty_export_file_names",
+    METADATA,
+    Column("name_key", KEY, primary_key=True),
+    Column("definition_id", NAME, nullable=False, index=True),
+    Column("target", NAME, nullable=False),
+)
+
+LAST_DELIVERIES = Table(
+    "loyalty_last_deliveries",
+    METADATA,
+    Column("definition_id", NAME, nullable=False),
+    Column("target", NAME, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("run_key", KEY, nullable=False),
+    PrimaryKeyConstraint("definition_id", "target"),
 )

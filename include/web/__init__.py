@@ -12,16 +12,19 @@ from typing import Any
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
+MOUNTED_BY = "loyalty.airflow"
+"""In the scope of a request: the application of Airflow that has mounted ours."""
 
 
-async def downloads(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve the downloads (an ASGI application), to be mounted at `include.settings.WEB_PREFIX`."""
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve the pages (an ASGI application), to be mounted at `include.settings.WEB_PREFIX`."""
+    scope[MOUNTED_BY] = scope.get("app")
     await _app()(scope, receive, send)
 
 
 @cache
 def _app() -> Any:
-    from include.web.access import airflow_context, airflow_reader
+    from include.web.access import airflow_context, airflow_reader, airflow_roles, announce
     from include.web.app import create
 
-    return create(airflow_context(), airflow_reader)
+    return create(airflow_context(), airflow_reader, announce, airflow_roles)

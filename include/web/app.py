@@ -1,60 +1,105 @@
-"""The application of the downloads: its routes, and what becomes of errors."""
+"""The application: its routes, and what becomes of errors."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from logging import getLogger
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from include.errors import LoyaltyError, Transient
+from include.errors import BadInput, LoyaltyError, Transient
 from include.pipeline import Context
-from include.web import by_code, files, pages
+from include.web import administration, attention, customers, dashboards, downloads, editor, exports, pages
+from include.web.assets import Static
 from include.web.guard import Guard
 from include.web.reader import Access
 
 LOG = getLogger(__name__)
-LARGEST_FORM_BYTES = 4096
+LARGEST_FORM_BYTES = 1024 * 1024
 LOGIN = "/api/v2/auth/login"
+PARTS = (downloads, editor, exports, dashboards, customers, attention, administration)
 
 
-def create(context: Context, access: Access) -> FastAPI:
-    """Return the application. access: says who asks, for the routes that need a login."""
+def create(
+    context: Context,
+    access: Access,
+    announce: Callable[[str], None] | None = None,
+    roles: Callable[[], dict[str, frozenset[str]]] = dict,
+) -> FastAPI:
+    """Return the application.
+
+    access: says who asks, for the routes that need a login. announce: tells Airflow that the export with this id is
+    another one now; None where there is no Airflow to tell. roles: says which of `see`, `run` and `edit` Airflow's own
+    roles give for all DAGs; roles that it cannot tell of are missing.
+    """
     # A redirect would repeat a link's token, and in clear where TLS ends before us.
-    app = FastAPI(title="Loyalty downloads", openapi_url=None, redirect_slashes=False)
+    app = FastAPI(title="Loyalty", openapi_url=None, redirect_slashes=False)
     app.state.context, app.state.access = context, access
+    app.state.announce = announce or (lambda _: None)
+    app.state.roles = roles
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_FORM_BYTES)
     app.add_middleware(Guard)
-    app.include_router(files.router)
-    app.include_router(by_code.router)
-    app.add_api_route(f"/static/{pages.STYLE}", _style, methods=["GET", "HEAD"])
+    for part in PARTS:
+        app.include_router(part.router)
+    app.mount("/static", Static())
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(LoyaltyError, _failed)
     return app
-
-
-def _style() -> Response:
-    return Response(pages.style(), media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
 
 
 def _refused(request: Request, error: Exception) -> Response:
     """Answer a browser with a page, who is not logged in with the way to the login, a program with JSON."""
     assert isinstance(error, HTTPException)
+    if request.headers.get("hx-request"):
+        if error.status_code == 401:
+            back = request.headers.get("hx-current-url")
+            return Response(status_code=401, headers={"HX-Redirect": _login(request, back)})
+        return pages.problem(error.status_code, str(error.detail))
     browser = "text/html" in request.headers.get("accept", "")
-    if browser and error.status_code == 401 and request.method == "GET":
-        query = urlencode({"next": quote(request.scope["path"])})
-        return RedirectResponse(f"{request.scope.get('app_root_path', '')}{LOGIN}?{query}", 303)
+    if browser and error.status_code == 401:
+        # A form whose login is over goes back to its own page, where the browser has kept what was typed.
+        back = request.headers.get("referer") if request.method == "POST" else None
+        return RedirectResponse(_login(request, back), 303)
     if browser:
-        return pages.notice(request, error.status_code, error.detail)
+        return pages.notice(request, error.status_code, str(error.detail))
     return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
 
 
+def _login(request: Request, back: str | None) -> str:
+    """Return the address of the login. back: the page that it leads back to, this one when None."""
+    if back is None:
+        there = quote(request.scope["path"])
+    else:
+        parts = urlsplit(back)
+        there = "/" + parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
+    return f"{request.scope.get('app_root_path', '')}{LOGIN}?{urlencode({'next': there})}"
+
+
+def _unreadable(request: Request, error: Exception) -> Response:
+    """Say what of an address cannot be read."""
+    assert isinstance(error, RequestValidationError)
+    lines = [f"{each['loc'][-1]}: {each['msg']}" for each in error.errors()]
+    if request.headers.get("hx-request"):
+        return pages.problem(422, "; ".join(lines))
+    return pages.notice(request, 422, "The address of this page is not right", lines)
+
+
 def _failed(request: Request, error: Exception) -> Response:
-    """Tell people that it is not their fault, and the operator what it is."""
+    """Tell people what is wrong where they can do something, else that it is not their fault."""
+    if isinstance(error, BadInput):
+        lines = [str(problem) for problem in error.problems]
+        if request.headers.get("hx-request"):
+            return pages.problem(422, "; ".join(lines))
+        return pages.notice(request, 422, "That cannot be done", lines)
     LOG.error("%s: %s", type(error).__name__, error)
-    lines = ("This is not your fault. Please try again later, or tell whoever sent you the link.",)
+    told = "This is not your fault. Please try again later, or tell whoever runs this installation."
     status = 503 if isinstance(error, Transient) else 500
-    return pages.notice(request, status, "The file cannot be sent now", lines)
+    if request.headers.get("hx-request"):
+        return pages.problem(status, told)
+    return pages.notice(request, status, "This cannot be done now", (told,))

@@ -11,25 +11,38 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
+_EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Robots-Tag": "noindex, nofollow",
     "Cache-Control": "no-store",
 }
+# Airflow shows the pages inside its own; our scripts are files of ours.
+PAGES = _EVERYWHERE | {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    ),
+    "X-Frame-Options": "SAMEORIGIN",
+}
+# Whoever holds a link needs no script, and nobody may put its page into theirs or learn its address.
+LINKS = _EVERYWHERE | {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
 COOKIE = "loyalty_page"
 _TOKEN_IN_PATH = re.compile(r"(?<=/d/).+", re.DOTALL | re.IGNORECASE)
+_NAME_IN_PATH = re.compile(r"(?<=/customers/).+", re.DOTALL)
 _VISIT = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 class Guard:
-    """Adds the headers where an answer has none of that name, and hides tokens from whoever logs the request."""
+    """Adds the headers where an answer has none of that name; hides tokens and people from whoever logs the request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -40,16 +53,22 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        own = scope["path"].removeprefix(scope.get("root_path", ""))
+        wanted = LINKS if own.startswith(("/d/", "/D/")) else PAGES
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in wanted.items():
                     headers.setdefault(name, value)
             await send(message)
 
         inner = dict(scope)
         # Airflow's access log reads the path when the request is over.
         scope["path"] = _TOKEN_IN_PATH.sub("***", scope["path"])
+        if own.startswith("/customers"):  # who was looked for is in the audit chain, and nowhere else
+            scope["path"] = _NAME_IN_PATH.sub("***", scope["path"])
+            scope["query_string"] = b""
         scope["raw_path"] = scope["path"].encode()
         await self._app(inner, receive, guarded)
 
@@ -69,7 +88,11 @@ def is_own_form(request: Request, public_url: str) -> bool:
 def visit(request: Request) -> str:
     """Return the random text that this browser keeps for us in a cookie, a new one where it has none."""
     kept = request.cookies.get(COOKIE, "")
-    return kept if _VISIT.fullmatch(kept) else secrets.token_urlsafe(16)
+    if not _VISIT.fullmatch(kept):
+        # One for the whole answer: what its forms bring and what its cookie says belong together.
+        kept = getattr(request.state, COOKIE, "") or secrets.token_urlsafe(16)
+        setattr(request.state, COOKIE, kept)
+    return kept
 
 
 def form_token(visit: str, subject: str) -> str:

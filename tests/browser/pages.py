@@ -31,7 +31,8 @@ def logged_in(running: Running) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         try:
-            page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=running.url)
+            context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=running.url)
+            page = context.new_page()
             page.set_default_timeout(PATIENCE)
             expect.set_options(timeout=PATIENCE)
             page.goto("/")

@@ -16,8 +16,11 @@ from typing import NamedTuple
 import pytest
 import sqlalchemy as sa
 
-from include import sample
+from include import sample, state
 from include.cli import main
+from include.definitions.document import parse_yaml
+from include.definitions.load import from_document
+from include.settings import Settings
 from include.snapshots import canonical
 from tests.snapshots.ledgers import NEEDS, Desk
 from tests.snapshots.ledgers import ledger as small_ledger
@@ -139,6 +142,29 @@ def test_runs_and_deliveries_can_be_looked_up(loyalty: Loyalty) -> None:
     assert "no delivery begins so" in loyalty("deliveries", "show", "zzz").error
 
 
+@pytest.mark.slow
+def test_exports_of_the_pages_are_found_like_those_of_files(loyalty: Loyalty) -> None:
+    balances = from_document(parse_yaml(DEFINITION, where="test"), where="test")
+    exports = state.open(Settings.from_environment().state_url).exports
+    targets = [{"kind": "folder", "options": {"folder": "of-pages"}}]
+    document = {**balances.document(), "id": "made", "name": "Made", "targets": targets}
+    exports.create(from_document(document, where="test"), "ann")
+    listed = loyalty("export", "list").out
+    assert [("pages" in line, "file" in line) for line in listed.splitlines() if "Daily 06:00" in line] == [
+        (False, True),
+        (True, False),
+    ]
+    assert [each["id"] for each in json.loads(loyalty("export", "list", "--json").out)] == [
+        "balances",
+        "made",
+    ]
+    assert "id: made" in loyalty("export", "show", "made").out
+    assert loyalty("export", "validate").out == "2 definitions are right\n"
+    assert loyalty("export", "run", "made", "--as-of", "2026-06-01", "--dry-run").code == 0
+    assert exports.get("made").status == "Processing"  # made, and nobody has begun to deliver it
+    assert "balances, made" in loyalty("export", "run", "nowhere").error
+
+
 def test_definitions_are_listed_shown_and_validated(loyalty: Loyalty, home: Path) -> None:
     assert "Daily 06:00 Europe/Paris" in loyalty("export", "list").out
     assert "model: balance" in loyalty("export", "show", "balances").out
@@ -210,6 +236,7 @@ def test_two_deliveries_are_compared(loyalty: Loyalty, home: Path) -> None:
     [found] = json.loads(loyalty(*asked, "--json").out)
     rows = gzip.decompress((home / "balances_changes.csv.gz").read_bytes()).decode().splitlines()
     assert len(rows) - 1 == found["added"] + found["removed"] + 2 * found["changed"] > 0
+    assert json.loads(loyalty("export", "diff", *manifests, "--json").out)[0]["changed"] == found["changed"]
     wrong = loyalty("export", "diff", manifests[0], manifests[1].replace("manifest", "manifst"))
     assert wrong.code == 2
     assert "cannot be read" in wrong.error

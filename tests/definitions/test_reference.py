@@ -61,10 +61,14 @@ def test_the_guides_example_is_a_definition():
     assert from_document(parse_yaml(text, where="guide"), where="guide").id == "weekly-history"
 
 
-def test_seventeen_examples_are_sound_together():
+def test_eighteen_examples_are_sound_together():
     found = load_all(ROOT / "include" / "exports")
-    assert len(found) == 17
-    assert [one.id for one in found.values() if one.exports] == ["monthly-bookkeeper-pack", "tier-segments"]
+    assert len(found) == 18
+    assert [one.id for one in found.values() if one.exports] == [
+        "dashboard",
+        "monthly-bookkeeper-pack",
+        "tier-segments",
+    ]
     assert {part.model for one in found.values() for part in one.parts} == {
         "balance",
         "history",
@@ -77,6 +81,16 @@ def test_seventeen_examples_are_sound_together():
         "top_earners",
         "members",
         "journal",
+        "rollforward_by_day",
+        "points_total",
+        "earned_redeemed",
+        "tiers_by_day",
+        "tier_moves",
+        "rewards_by_day",
+        "liability_by_month",
+        "expiry_by_month",
+        "redemption_by_cohort",
+        "top_earners_by_frame",
     }
     assert {one.schedule.kind for one in found.values()} >= {
         "daily",

@@ -80,6 +80,26 @@ def test_the_key_can_be_other_columns(tmp_path):
     assert [row[:2] for row in rows if row[2] == 1000] == [("before", "a"), ("after", "z")]
 
 
+def test_what_tells_rows_apart_is_found_where_no_key_is_given(tmp_path):
+    # The first id is the same everywhere; with bob gone, pairs by it would be (bob, cid) and (cid, -): two changes.
+    columns = (Column("program", FieldType.ID), Column("who", FieldType.ID), COLUMNS[1], COLUMNS[2])
+    rows = [("club", "ann", 1, "x"), ("club", "bob", 2, "y"), ("club", "cid", 3, "z")]
+    before = side(tmp_path / "then", rows, columns=columns)
+    after = side(tmp_path / "now", [rows[0], rows[2]], columns=columns)
+    with Difference(before, after, (), tmp_path) as difference:
+        assert (difference.added, difference.removed, difference.changed) == (0, 1, 0)
+        assert difference.key == ["program", "who"]
+
+
+def test_rows_that_nothing_tells_apart_are_paired_in_their_order(tmp_path):
+    before, after = (
+        side(tmp_path / name, [("a", points, "x"), ("a", 2, "x")]) for name, points in (("then", 1), ("now", 5))
+    )
+    with Difference(before, after, (), tmp_path) as difference:
+        assert (difference.added, difference.removed, difference.changed) == (0, 0, 1)
+        assert difference.key == ["customer", "note"]
+
+
 def test_rows_without_a_key_are_paired_too(tmp_path):
     before, after = (
         side(tmp_path / name, [("a", points, None), ("b", 5, "x")])

@@ -350,7 +350,7 @@ def test_any_single_change_is_found_at_or_before_its_place(
         at = min(at, other)
     else:
         entries = entries[:at]
-    walk = audit._Walk([audit.Known("an anchor", 8, whole_chain[-1].sha256)])
+    walk = audit.Walk([audit.Known("an anchor", 8, whole_chain[-1].sha256)])
     for entry in entries:
         walk.step(entry)
     assert [problem.value for problem in walk.end()] == [str(at + 1)]

@@ -62,6 +62,7 @@ def rows(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_gives_files_with_rows(
     name: str, delivered: Callable[..., dict[str, bytes]], tmp_path: Path

@@ -204,7 +204,7 @@ def test_whole_units_tile_the_time_line_when_the_schedule_fires_once_in_each(kin
     assert all(one.start < one.end for one in cut)
 
 
-@pytest.mark.parametrize("kind", ["last_7_days", "last_30_days", "last_90_days", "last_3_months", "last_12_months", "month_to_date", "quarter_to_date", "year_to_date", "previous_day", "previous_month", "all_time"])  # fmt: skip
+@pytest.mark.parametrize("kind", ["last_7_days", "last_30_days", "last_90_days", "last_3_months", "last_12_months", "last_24_months", "month_to_date", "quarter_to_date", "year_to_date", "previous_day", "previous_month", "all_time"])  # fmt: skip
 @given(place=places(), clock=clocks)
 @examples(40)
 def test_no_such_period_holds_the_current_day(kind, place, clock):

@@ -15,6 +15,7 @@ from include.pipeline import Context
 from include.settings import Settings
 from include.state.runs import RunRecord
 from tests.servers.smtp import MailServer, mail_server
+from tests.web.browsing import address, chromium, opened  # noqa: F401 - fixtures for all tests of pages
 from tests.web.runs import CONTENT, stored
 
 URL = "http://127.0.0.1:8080"

@@ -19,6 +19,7 @@ def stored(
     files: dict[str, bytes | Path],
     definition_id: str = "weekly-history",
     targets: list[dict[str, Any]] | None = None,
+    **keys: Any,
 ) -> RunRecord:
     """A run of that export whose files lie in the store."""
     definition = {
@@ -28,6 +29,7 @@ def stored(
         "timezone": "Europe/Paris",
     }
     definition |= {"targets": targets or [{"kind": "folder", "options": {"folder": "somewhere"}}]}
+    definition |= keys
     instant = datetime(2026, 3, 1, tzinfo=UTC)
     run = context.state.runs.pin(
         RunRecord(

@@ -38,3 +38,22 @@ print(json.dumps(told))
     )
     assert [name for name in told["modules"] if name.startswith(heavy)] == []
     assert told["prefix"] == "/loyalty"
+
+
+def test_airflow_shows_an_entry_and_a_tab(browser):
+    views = browser("admin", "ADMIN").get("/api/v2/plugins").json()["plugins"]
+    [ours] = [each["external_views"] for each in views if each["name"] == "loyalty"]
+    entry, tab = ours
+    assert (entry["destination"], entry["nav_top_level"], entry["href"]) == ("nav", True, "loyalty/exports")
+    assert (tab["destination"], tab["href"]) == ("dag", "loyalty/dags/{DAG_ID}")
+    assert entry["url_route"] != tab["url_route"]
+    for view in ours:
+        for icon in (view["icon"], view["icon_dark_mode"]):
+            answer = browser().get(f"/{icon}")  # an image brings no login of its own
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+
+
+def test_airflow_may_frame_the_pages_and_nobody_else_may(browser):
+    answer = browser("admin", "ADMIN").get("/loyalty/exports")
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+    assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]

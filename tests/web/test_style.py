@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from include.web.pages import style
+from include.web.assets import FOLDER
 
 PAIRS = [  # what stands on what, and the least contrast that its kind needs
     ("ink", "paper", 4.5),
@@ -21,10 +21,27 @@ PAIRS = [  # what stands on what, and the least contrast that its kind needs
     ("field", "paper", 3.0),
 ]
 
+APP_PAIRS = [
+    *PAIRS,
+    ("link", "paper", 4.5),
+    ("link", "ground", 4.5),
+    ("link-over", "paper", 4.5),
+    ("soft", "ground", 4.5),
+    ("warn", "warn-ground", 4.5),
+    ("main-over", "main-ground", 4.5),
+    ("link", "line", 3.0),  # how far a bar is
+]
 
-def colours(theme: str) -> dict[str, str]:
-    light, dark = re.findall(r":root \{(.*?)\}", style(), re.DOTALL)
-    return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", dark if theme == "dark" else light))
+
+def style(sheet: str) -> str:
+    return (FOLDER / sheet).read_text("utf-8")
+
+
+def colours(sheet: str, theme: str) -> dict[str, str]:
+    light, *dark = re.findall(r":root[^ ]* \{(.*?)\}", style(sheet), re.DOTALL)
+    found = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", each)) for each in (light, *dark)]
+    assert all(each == found[1] for each in found[1:])  # chosen, or what the system prefers
+    return found[theme == "dark"]
 
 
 def luminance(colour: str) -> float:
@@ -34,13 +51,17 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(("above", "below", "least"), PAIRS)
-def test_contrast(theme, above, below, least):
-    found = colours(theme)
+@pytest.mark.parametrize(
+    ("sheet", "above", "below", "least"),
+    [("app.css", *pair) for pair in APP_PAIRS] + [("downloads.css", *pair) for pair in PAIRS],
+)
+def test_contrast(sheet, theme, above, below, least):
+    found = colours(sheet, theme)
     lighter, darker = sorted((luminance(found[above]), luminance(found[below])), reverse=True)
     assert (lighter + 0.05) / (darker + 0.05) >= least
 
 
-def test_both_themes_name_the_same_colours():
-    assert colours("light").keys() == colours("dark").keys()
-    assert "url(" not in style()
+@pytest.mark.parametrize("sheet", ["app.css", "downloads.css"])
+def test_both_themes_name_the_same_colours_and_nothing_comes_from_elsewhere(sheet):
+    assert colours(sheet, "light").keys() == colours(sheet, "dark").keys()
+    assert "//" not in re.sub(r"/\*.*?\*/", "", style(sheet), flags=re.DOTALL)

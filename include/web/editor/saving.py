@@ -1,0 +1,176 @@
+"""From what was typed to an export that is saved, or to the page that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from starlette.responses import Response
+
+from include.definitions.differences import differences
+from include.definitions.document import parse_yaml
+from include.definitions.model import ExportDefinition
+from include.definitions.writing import as_yaml
+from include.errors import BadInput, Problem
+from include.pipeline import exports
+from include.pipeline.checks import plain_fields
+from include.state.exports import Edited, Export
+from include.web import forms
+from include.web.editor import cloning, rows
+from include.web.editor.desk import KEPT, Desk, Met, nonce
+from include.web.editor.form import Values, document_of, text_of, values_of
+from include.web.editor.problems import judged, placed, plain_path, sentence
+from include.web.reader import Right
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The export that was saved, and what to tell. runs: whether a run is to be started now."""
+
+    definition_id: str
+    told: str
+    runs: bool
+
+
+SAVES = frozenset({"save", "save-and-run", "save-as-new"})
+
+
+def answered(desk: Desk, values: Values) -> Response | Saved:
+    """Do what the pressed button says; return what was saved, or the next page, on which everything typed still is."""
+    do = text_of(values, "do")
+    if do == "take":
+        return forms.see_other(desk.request, desk.path, "This is the version that was saved meanwhile.")
+    if "as_yaml" in values:
+        return _text(desk, values, do)
+    if do == "as-yaml":
+        document, problems = document_of(rows.compact(values))
+        if problems:
+            return desk.form(values, placed(problems, values), status=422)
+        return desk.text(as_yaml(document), values)
+    if do in SAVES:
+        return _saved(desk, _with_id(desk, rows.compact(values), do), do)
+    return desk.form(rows.changed(values, do))
+
+
+def shown(desk: Desk, values: Values, *, status: int) -> Response:
+    """Return the page again with all that was typed, as a form or as text."""
+    if "as_yaml" in values:
+        return desk.text(text_of(values, "as_yaml"), values, status=status)
+    return desk.form(values, status=status)
+
+
+def _saved(desk: Desk, values: Values, do: str) -> Response | Saved:
+    desk = replace(desk, definition_id=None) if do == "save-as-new" else desk
+    definition, document, found = judged(values, lambda given: _validated(desk, given))
+    if definition is not None:
+        found = placed(_not_permitted(desk, definition), values)
+    if definition is None or found:
+        return desk.form(values, found, status=422)
+    try:
+        export = _kept(desk, document)
+    except Edited as error:
+        return _met(desk, error, document).form(values, status=409)
+    except BadInput as error:
+        return desk.form(values, placed(error.problems, values), status=422)
+    return _done(desk, export, do)
+
+
+def _text(desk: Desk, values: Values, do: str) -> Response | Saved:
+    text = text_of(values, "as_yaml")
+    try:
+        document = parse_yaml(text, where="")
+        definition = _validated(desk, document)
+        _refuse(_not_permitted(desk, definition))
+        if do == "as-form":
+            return desk.form({**values_of(definition.document()), KEPT: [nonce(values)]})
+        return _done(desk, _kept(desk, definition.document()), do)
+    except Edited as error:
+        return _met(desk, error, document).text(text, values, status=409)
+    except BadInput as error:
+        if do == "as-form" and (form := _typed(text)) is not None:
+            return desk.form(form, placed(error.problems, form), status=422)
+        told = [(plain_path(problem.where), sentence(problem)) for problem in error.problems]
+        return desk.text(text, values, told, status=422)
+
+
+def _typed(text: str) -> Values | None:
+    """Return the form of a text that is a definition by itself, whatever else is wrong with it; None for another."""
+    try:
+        document = parse_yaml(text, where="")
+        return values_of(ExportDefinition.model_validate(document).document())
+    except (BadInput, ValueError):
+        return None
+
+
+def _validated(desk: Desk, document: Any) -> ExportDefinition:
+    return exports.validated(desk.context, document, but=desk.definition_id)
+
+
+def _kept(desk: Desk, document: dict[str, Any]) -> Export:
+    author = desk.reader.name
+    if desk.definition_id is None:
+        return exports.create(desk.context, document, author)
+    return exports.save(desk.context, desk.definition_id, document, author, based_on=desk.based_on or 0)
+
+
+def _done(desk: Desk, export: Export, do: str) -> Saved:
+    desk.request.app.state.announce(export.definition_id)
+    told = f"{export.name} is {'saved' if desk.definition_id else 'created'}."
+    runs = do == "save-and-run" and desk.reader.may(Right.RUN, desk.definition_id)
+    return Saved(export.definition_id, told, runs)
+
+
+def _with_id(desk: Desk, values: Values, do: str) -> Values:
+    """Return the texts with an id: one made of the name where none was typed, another one for a copy."""
+    if desk.definition_id is not None and do != "save-as-new":
+        return values | {"id": [desk.definition_id]}
+    typed, taken = text_of(values, "id"), desk.context.state.exports.ids()
+    if do == "save-as-new":
+        return values | {"id": [cloning.free_id(typed or "export", {*taken, typed})]}
+    return (
+        values if typed else values | {"id": [cloning.free_id(cloning.id_of(text_of(values, "name")), taken)]}
+    )
+
+
+def _met(desk: Desk, error: Edited, document: dict[str, Any]) -> Desk:
+    """Return the desk of who is told that somebody else saved, or deleted, the export meanwhile."""
+    theirs, edit = error.theirs, error.edit
+    began = desk.context.state.exports.edit(theirs.definition_id, desk.based_on or 0)
+    met = Met(
+        who=edit.author or f"The file {theirs.file}",
+        at=edit.at,
+        zone=theirs.timezone,
+        deleted=edit.deleted,
+        theirs=differences(began.document, theirs.document) if began and not edit.deleted else (),
+        mine=() if edit.deleted else differences(theirs.document, document),
+    )
+    return desk.met_by(met, theirs.number)
+
+
+def _not_permitted(desk: Desk, definition: ExportDefinition) -> Iterator[Problem]:
+    """Yield a problem for each personal column that leaves in clear, where that is not theirs to decide."""
+    if desk.reader.may(Right.PERSONAL, desk.definition_id):
+        return
+    for number, part in enumerate(definition.parts):
+        start = f"exports[{number}]." if definition.exports else ""
+        for name in plain_fields(definition, part):
+            right = (
+                "is personal, and you have no right to export it in clear: leave it out, protect it under Privacy, or "
+                "ask an administrator for the right"
+            )
+            yield Problem(f"{start}{_place_of(part, name)}", name, right, "personal_not_permitted")
+
+
+def _place_of(part: Any, name: str) -> str:
+    for key in ("fields", "aggregation"):
+        for row, chosen in enumerate(getattr(part, key) or ()):
+            if chosen.field == name:
+                return f"{key}[{row}].field"
+    return "layout" if part.layout else "columns"
+
+
+def _refuse(problems: Iterator[Problem]) -> None:
+    found = list(problems)
+    if found:
+        raise BadInput(found)
