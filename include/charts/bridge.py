@@ -77,10 +77,13 @@ class Bridge:
     def _axis(self, canvas: Canvas, across: Scale, steps: list[Decimal]) -> None:
         canvas.text(0, TEXT, self.unit)
         shown = steps[:: 2 if canvas.width < NARROW else 1]
-        for step in shown:
+        # Where the scale begins far from zero, what tells its values apart may be lost in short numbers.
+        labels = [short(step) for step in shown]
+        if len({*labels}) < len(labels):
+            labels = [exact(step) for step in shown]
+        for step, label in zip(shown, labels, strict=True):
             at = across(step)
             canvas.stroke(polyline([(at, _HEAD - 4), (at, canvas.height - _FOOT)]), "grid", 1)
-            label = short(step)
             if at - width(label, TEXT) / 2 > width(self.unit, TEXT) + 8:
                 canvas.text(at, TEXT, label, anchor="middle", size=11)
 

@@ -38,6 +38,12 @@ def exact(value: Number) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def money(value: Number) -> str:
+    """Return an amount in full, never with one decimal alone: `1,752.10`, `80`."""
+    text = exact(value)
+    return f"{text}0" if text[-2:-1] == "." else text
+
+
 def signed(value: Number) -> str:
     """Return a number in full with its sign: `+58,685.49`, `0`."""
     return f"+{exact(value)}" if value > 0 else f"{MINUS}{exact(-value)}" if value < 0 else "0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -93,6 +93,9 @@ class Part(Content):
     """Tells it apart within the pack; `{export}` in file names."""
     model: Kind
     """What is exported: a report, or a relation of the ledger."""
+    if_missing: Literal["fail", "leave_out"] = "fail"
+    """Where the ledger lacks a relation that the model needs: the run fails, or makes the other files of the pack, and
+    its manifest says what was left out."""
 
     def named(self, template: str, **file: str) -> Part:
         """Return it with a file name, its own template or else this one, and with other keys of `file`."""

@@ -14,6 +14,8 @@ from include.definitions.document import parse_yaml
 from include.errors import BadInput
 
 _LINE = 110
+# What says what a definition is; people look for it at the top.
+_FIRST = ("id", "name", "description", "owner", "model", "exports", "options")
 
 
 class _Writer(yaml.SafeDumper):
@@ -25,7 +27,9 @@ class _Writer(yaml.SafeDumper):
 
 
 def as_yaml(document: Any) -> str:
-    """Return the text of a document of JSON values, keys in their order."""
+    """Return the text of a document of JSON values, keys in their order, but those first that say what it is."""
+    if isinstance(document, dict):
+        document = {key: document[key] for key in _FIRST if key in document} | document
     text: str = yaml.dump(document, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=_LINE)
     return text
 

@@ -92,7 +92,8 @@ class Prepared:
                 parts = split(rows, protect.columns, self.split, self.file, self.folder)
                 return [self._written(self.path(label), protect.columns, some) for label, some in parts]
 
-        return Job(self.model, self.asked, sink)
+        spared = self.part.id if self.part.if_missing == "leave_out" else ""
+        return Job(self.model, self.asked, sink, spared)
 
     def _written(self, path: Path, columns: Sequence[Column], rows: Iterator[pa.RecordBatch]) -> Written:
         made = artefact.write(path, columns, rows, self.file, self.secrets)

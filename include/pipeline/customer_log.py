@@ -137,9 +137,9 @@ def _written(taken: Excerpt, wanted: Log, folder: Path, progress: Progress) -> A
     """Write the log of an excerpt into its folder."""
     part = _part(wanted)
     model, options = model_of(part)
-    end = wanted.before
-    as_of = taken.read_at if end is None else end
-    start = wanted.since
+    # Days to come have no rows yet: what would expire in them is a projection, and no log.
+    as_of = taken.read_at if wanted.before is None else min(wanted.before, taken.read_at)
+    start = None if wanted.since is None else min(wanted.since, as_of)
     shape = Shape(
         part,
         model.columns(options),

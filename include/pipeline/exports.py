@@ -85,6 +85,18 @@ def validated(
     return definition
 
 
+def unsound(export: Export) -> list[Problem]:
+    """Return why an export made in the pages has no DAG any more; empty where it is sound.
+
+    A version of this program may know a model, a kind of target or an option no more that an earlier one did.
+    """
+    try:
+        from_document(export.document, where=_HERE, check=check)
+    except BadInput as error:
+        return [_renamed(each, "") for each in error.problems]
+    return []
+
+
 def create(context: Context, document: Any, author: str) -> Export:
     """Add an export made in the pages; BadInput with all problems, named by fields."""
     refresh(context)
@@ -113,6 +125,9 @@ def clone(context: Context, definition_id: str) -> dict[str, Any]:
     if export is None:
         raise BadInput([Problem("export", definition_id, "is the id of no export", "unknown_export")])
     taken = context.state.exports.ids()
+    if not isinstance(export.document, dict):
+        right = "cannot be read any more, so there is nothing to clone"
+        raise BadInput([Problem("export", definition_id, right, "unreadable_export")])
     free = next(each for each in _copies(definition_id) if each not in taken)
     name = f"Copy of {export.name}"[:_LONGEST_NAME].rstrip()
     return {**export.document, "id": free, "name": name}

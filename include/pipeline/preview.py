@@ -7,7 +7,7 @@ that is large, in a process of its own that may take so long and no longer. Noth
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +16,12 @@ from include.definitions.fields import resolve
 from include.definitions.filters import fields_of
 from include.definitions.model import ExportDefinition, version
 from include.definitions.occasion import as_of_for, interval_for
+from include.definitions.order import keys
 from include.definitions.periods import Interval
 from include.definitions.schedule import Once
 from include.definitions.zones import zone
 from include.errors import BadInput, LoyaltyError, Problem, Transient
+from include.ledger.columns import Column
 from include.pipeline import process
 from include.pipeline.checks import model_of
 from include.pipeline.context import Context, settle_delay, silent
@@ -38,6 +40,8 @@ SECONDS = 30
 ROWS_SHOWN = 10
 ROWS_AT_ONCE = 5_000_000
 """So many rows of a snapshot are read while somebody waits, to gather a sample: a few seconds."""
+_KEEPS = "is personal: to preview what such a filter keeps needs the right to see personal data"
+_ORDERS = "is personal: to preview rows in its order needs the right to see personal data"
 _free = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -122,18 +126,26 @@ def preview(context: Context, definition: ExportDefinition, *, personal: bool) -
 
 
 def _refuse_looking_for_people(definition: ExportDefinition) -> None:
-    """Raise BadInput for filters by personal fields: rows that are there, or not, tell what hidden cells do not."""
+    """Raise BadInput for filters and orders by personal fields: which rows there are, and where, tells of them."""
     problems = []
     for part in definition.parts:
         module, options = model_of(part)
         columns = module.columns(options)
-        asked = fields_of(part.filters, columns) if part.filters is not None else ()
-        personal = sorted(name for name in asked if (found := resolve(columns, name)) and found.pii)
-        if personal:
-            right = "is personal: to preview what such a filter keeps needs the right to see personal data"
-            problems += [Problem("filters", name, right, "personal_filter") for name in personal]
+        filtered = fields_of(part.filters, columns) if part.filters is not None else frozenset()
+        problems += [
+            Problem("filters", name, _KEEPS, "personal_filter") for name in _personal(columns, filtered)
+        ]
+        of_header = {each.title: each.field for each in part.aggregation or ()}
+        ordered = frozenset(of_header.get(name, name) for name, _ in keys(part.order or ()))
+        problems += [
+            Problem("order", name, _ORDERS, "personal_order") for name in _personal(columns, ordered)
+        ]
     if problems:
         raise BadInput(problems)
+
+
+def _personal(columns: Sequence[Column], names: frozenset[str]) -> list[str]:
+    return sorted(name for name in names if (found := resolve(columns, name)) and found.pii)
 
 
 def rows_to_gather(context: Context, definition: ExportDefinition, read: SnapshotManifest) -> int:

@@ -71,10 +71,11 @@ def drawn(
     with working_folder(settings.scratch, "preview") as scratch:
         read = registry.load(context.store, context.state, run.snapshot_id or "")
         held = _held(context, definition, run, read, secrets, scratch)
-        whole, prepared = _rendered(definition, run, held.whole, secrets, scratch / "whole", progress)
+        how = secrets, personal, progress
+        whole, prepared = _rendered(definition, run, held.whole, scratch / "whole", *how)
         half = None
         if held.sample is not None and held.half is not None:
-            half = _rendered(definition, run, held.half, secrets, scratch / "half", progress)[0]
+            half = _rendered(definition, run, held.half, scratch / "half", *how)[0]
         files = tuple(
             _shown(each, seen, half[index] if half else None, held.sample, personal)
             for index, (each, seen) in enumerate(zip(prepared, whole, strict=True))
@@ -140,23 +141,29 @@ def _rendered(
     definition: ExportDefinition,
     run: RunRecord,
     snapshot: LocalSnapshot,
-    secrets: Secrets,
     scratch: Path,
+    secrets: Secrets,
+    personal: bool,
     progress: Progress,
 ) -> tuple[list[_Seen], list[Prepared]]:
     """Return what every file of a run holds, made by the code of real runs."""
     scratch.mkdir()
     prepared = prepare(definition, run, scratch, secrets)
-    jobs = [Job(each.model, each.asked, _sink(each)) for each in prepared]
+    jobs = [Job(each.model, each.asked, _sink(each, personal)) for each in prepared]
     return render_jobs(jobs, snapshot, scratch, progress=progress), prepared
 
 
-def _sink(prepared: Prepared) -> Callable[[Iterator[pa.RecordBatch]], _Seen]:
+def _sink(prepared: Prepared, personal: bool) -> Callable[[Iterator[pa.RecordBatch]], _Seen]:
+    hidden = _hidden(prepared, personal)
+    columns = _as_shown(prepared, hidden)
+
     def sink(batches: Iterator[pa.RecordBatch]) -> _Seen:
         first: list[pa.RecordBatch] = []
-        rows = map(prepared.protect, prepared.shape.apply(prepared.tally.watch(batches)))
+        whole = map(prepared.protect, prepared.shape.apply(prepared.tally.watch(batches)))
+        # Before the file is made: its size, and what cannot be written into it, would tell of the values.
+        rows = (_without(batch, hidden) for batch in whole)
         path = prepared.folder / f"file{prepared.file.extension}"
-        made = artefact.write(path, prepared.protect.columns, _noted(rows, first), prepared.file)
+        made = artefact.write(path, columns, _noted(rows, first), prepared.file)
         path.unlink()
         return _Seen(made, tuple(first))
 
@@ -176,10 +183,8 @@ def _noted(batches: Iterator[pa.RecordBatch], first: list[pa.RecordBatch]) -> It
 def _shown(
     prepared: Prepared, seen: _Seen, half: _Seen | None, of: Sample | None, personal: bool
 ) -> ShownFile:
-    columns = prepared.protect.columns
-    hidden = [column.pii and not personal for column in columns]
-    names = [Column(x.name, FieldType.TEXT) if hide else x for x, hide in zip(columns, hidden, strict=True)]
-    rows, beginning = _cells(prepared, names, [_without(batch, hidden) for batch in seen.first])
+    columns, hidden = prepared.protect.columns, _hidden(prepared, personal)
+    rows, beginning = _cells(prepared, _as_shown(prepared, hidden), seen.first)
     count, size = _estimate(seen.made, half.made if half else None, of, prepared.part.limit)
     return ShownFile(
         prepared.export,
@@ -195,6 +200,17 @@ def _shown(
         size,
         exact=half is None,
     )
+
+
+def _hidden(prepared: Prepared, personal: bool) -> list[bool]:
+    """Return for each column whether the reader may not see it."""
+    return [column.pii and not personal for column in prepared.protect.columns]
+
+
+def _as_shown(prepared: Prepared, hidden: Sequence[bool]) -> list[Column]:
+    """Return the columns, those that are hidden as texts."""
+    columns = prepared.protect.columns
+    return [Column(x.name, FieldType.TEXT) if hide else x for x, hide in zip(columns, hidden, strict=True)]
 
 
 def _without(batch: pa.RecordBatch, hidden: Sequence[bool]) -> pa.RecordBatch:

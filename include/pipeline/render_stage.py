@@ -51,6 +51,7 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
         notes = Notes()
         jobs = [each.job() for each in prepared]
         parts = render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes)
+        prepared = [each for each in prepared if each.part.id not in notes.left_out]
         if different := disagreements([each.tally for each in prepared]):
             raise LedgerViolation(
                 f"{run.definition_id}: exports of one run disagree: " + "; ".join(different)
@@ -156,6 +157,10 @@ def _origin(run: RunRecord, read: SnapshotManifest, seen: Notes) -> Origin:
     ]
     if not read.has_recorded_at:
         notes.append("the ledger has no recorded_at: what was known is what was read")
+    notes += [
+        f"left out, since the ledger does not have {', '.join(missing)}: {name}"
+        for name, missing in seen.left_out.items()
+    ]
     notes += [f"reported and booked: {count} rows {name}" for name, count in sorted(seen.problems.items())]
     return Origin(
         export_id=run.definition_id,

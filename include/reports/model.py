@@ -76,6 +76,10 @@ class Asked:
         return Cut(self.as_of, self.known_at)
 
 
+MISSING = frozenset({"missing_relation", "missing_column"})
+"""The codes of problems that say what the ledger lacks."""
+
+
 @dataclass(frozen=True)
 class LocalSnapshot:
     """A snapshot's files on this machine, by relation, and the columns that the ledger really has."""

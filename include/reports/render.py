@@ -22,10 +22,10 @@ from typing import Generic, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from include.errors import LoyaltyError, Permanent
+from include.errors import BadInput, LoyaltyError, Permanent
 from include.ledger.booking import RowProblem
 from include.reports import files
-from include.reports.model import Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
+from include.reports.model import MISSING, Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
 from include.reports.partitions import BOOKING_COLUMNS, ROW_LIMIT, Partition, Partitions, partition
 from include.reports.replay import BookedPartition, book_at, load
 from include.reports.room import Room, give_back
@@ -38,20 +38,29 @@ _QUEUED = 3
 
 @dataclass(frozen=True)
 class Job(Generic[R]):
-    """A report to render: its module, what is asked, and the sink that its batches go to."""
+    """A report to render: its module, what is asked, and the sink that its batches go to.
+
+    spared: the name under which `Notes.left_out` tells that it was left out, where the ledger lacks a relation or a
+    column that it needs; empty: that stops the run.
+    """
 
     report: ReportModule
     asked: Asked
     sink: Sink[R]
+    spared: str = ""
 
 
 @dataclass
 class Notes:
-    """What was seen on the way, for the run's record: rows and accounts of the largest cut, reported problems."""
+    """What was seen on the way, for the run's record: rows and accounts of the largest cut, reported problems.
+
+    left_out: by name of the job, what the ledger lacks of what it needs.
+    """
 
     rows: int = 0
     accounts: int = 0
     problems: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class RenderStopped(LoyaltyError):
@@ -70,6 +79,7 @@ def render(
 ) -> list[R]:
     """Render all jobs from one pass over the snapshot's transactions; return what their sinks returned.
 
+    Jobs that were left out return nothing; when all are, the BadInput of the last is raised.
     `progress` gets ("partition" or "book", rows done, rows in all). Scratch is left as it was found. When a
     job or a sink fails, every other sink's iterator raises RenderStopped, and the first error is raised.
     """
@@ -92,7 +102,7 @@ class _Rendering(Generic[R]):
         progress: Progress | None,
         notes: Notes,
     ) -> None:
-        self.jobs = jobs
+        self.jobs: list[Job[R]] = []
         self.snapshot = snapshot
         self.scratch = scratch
         self._folder = scratch / "partitions"
@@ -101,11 +111,21 @@ class _Rendering(Generic[R]):
         self.reports: list[Report] = []
         for index, job in enumerate(jobs):
             (scratch / f"report-{index}").mkdir()
-            self.reports.append(job.report.report(job.asked, snapshot, scratch / f"report-{index}"))
+            try:
+                report = job.report.report(job.asked, snapshot, scratch / f"report-{index}")
+            except BadInput as error:
+                if not (job.spared and all(each.code in MISSING for each in error.problems)):
+                    raise
+                notes.left_out[job.spared] = tuple(f"{each.value}" for each in error.problems)
+                if len(notes.left_out) == len(jobs):
+                    raise
+                continue
+            self.jobs.append(job)
+            self.reports.append(report)
         self.cuts = _distinct(cut for report in self.reports for cut in report.cuts)
         self.wanted = {
             name
-            for job, report in zip(jobs, self.reports, strict=True)
+            for job, report in zip(self.jobs, self.reports, strict=True)
             if report.cuts
             for name in job.report.needs(job.asked.options).get("transactions", ())
             if name not in BOOKING_COLUMNS or name == "recorded_at"

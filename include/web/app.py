@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from logging import getLogger
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -73,11 +74,12 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _login(request: Request, back: str | None) -> str:
     """Return the address of the login. back: the page that it leads back to, this one when None."""
-    if back is None:
-        there = quote(request.scope["path"])
-    else:
-        parts = urlsplit(back)
-        there = "/" + parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
+    there = quote(request.scope["path"])
+    if back is not None:
+        with suppress(ValueError):  # what a browser never sends
+            parts = urlsplit(back)
+            # Browsers take a backslash for a slash, and two of these for another site.
+            there = "/" + parts.path.lstrip("/\\") + (f"?{parts.query}" if parts.query else "")
     return f"{request.scope.get('app_root_path', '')}{LOGIN}?{urlencode({'next': there})}"
 
 

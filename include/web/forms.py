@@ -8,7 +8,7 @@ import hmac
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from include.web import pages
@@ -36,7 +36,12 @@ async def posted(request: Request, reader: Asking) -> FormData:
     own = is_own_form(request, context_of(request).settings.public_url)
     if not own or not is_form_token(request, reader.name, str(brought)):
         raise HTTPException(403, FOREIGN)
-    return form
+    # PostgreSQL takes no text with NUL, which no browser lets anybody type.
+    return FormData([(name, _shown(value)) for name, value in form.multi_items()])
+
+
+def _shown(value: UploadFile | str) -> UploadFile | str:
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 Posted = Annotated[FormData, Depends(posted)]

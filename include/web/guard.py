@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _EVERYWHERE = {
@@ -36,6 +37,7 @@ LINKS = _EVERYWHERE | {
     "Referrer-Policy": "no-referrer",
 }
 COOKIE = "loyalty_page"
+NOTHING = "There is nothing at this address."
 _TOKEN_IN_PATH = re.compile(r"(?<=/d/).+", re.DOTALL | re.IGNORECASE)
 _NAME_IN_PATH = re.compile(r"(?<=/customers/).+", re.DOTALL)
 _VISIT = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -63,6 +65,10 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
+        if "\0" in scope["path"]:
+            # No id and no name has it, and PostgreSQL takes no text with it.
+            await PlainTextResponse(NOTHING, 404)(scope, receive, guarded)
+            return
         inner = dict(scope)
         # Airflow's access log reads the path when the request is over.
         scope["path"] = _TOKEN_IN_PATH.sub("***", scope["path"])

@@ -154,8 +154,16 @@ def root(request: Request) -> str:
     """
     mount = request.scope.get("root_path", "")
     below = request.scope["path"].removeprefix(mount)
-    shown = urlsplit(request.headers.get("hx-current-url", "")).path
+    shown = _path(request.headers.get("hx-current-url", ""))
     name = f"/{mount.rpartition('/')[2]}/"
     if request.headers.get("hx-request") and name in shown:
         below = "/" + shown.partition(name)[2]
     return "/".join([".."] * (below.count("/") - 1)) or "."
+
+
+def _path(address: str) -> str:
+    """Return the path of an address, empty where it is none."""
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return ""

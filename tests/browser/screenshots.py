@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 
+from playwright.sync_api import sync_playwright
+
+from include.orchestration.services import free_port
 from include.pipeline import Context
 from include.pipeline.links import with_code
-from include.settings import Settings
+from include.settings import ROOT, Settings
 from tests.browser import mail, pages
 from tests.orchestration.airflow_server import started
 
 
 def main(folder: Path) -> None:
-    """Write mail, dag-list, grid, grid-failed, trigger-form, backfill-dialog and download-link, each as .png."""
+    """Write mail, dag-list, grid, grid-failed, trigger-form, backfill-dialog, download-link and our pages, as .png."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="loyalty-") as home, mail.opened(Path(home)) as page:
         page.screenshot(path=folder / "mail.png", full_page=True)
@@ -50,5 +56,48 @@ def main(folder: Path) -> None:
             pages.shot(page, folder, "download-link")
 
 
+def our_pages(folder: Path) -> None:
+    """Write exports, new-export, export, dashboards and customer: every shipped export on a sample ledger."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="loyalty-") as home, sync_playwright() as playwright:
+        command = [sys.executable, "-m", "tests.web.serve", "--port", str(port), "--home", f"{home}/pages"]
+        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        browser = playwright.chromium.launch(executable_path=pages.CHROMIUM, args=pages.QUIET)
+        try:
+            page = browser.new_page(viewport={"width": 1440, "height": 900}, timezone_id="Europe/London")
+            page.set_default_timeout(pages.PATIENCE)
+            answers(url)
+            page.goto(f"{url}/loyalty-login?user=admin&next=/plugin/loyalty")
+            page.frame_locator("iframe").get_by_role("link", name="Daily balances").wait_for()
+            pages.shot(page, folder, "exports")
+            page.goto(f"{url}/loyalty/exports/new/balance")
+            page.locator("[name='name']").fill("Balances for the shops")
+            page.get_by_role("button", name="Show the first 10 rows").click()
+            page.locator("#preview-rows table").wait_for(timeout=120_000)
+            page.locator("#preview-rows").scroll_into_view_if_needed()
+            pages.shot(page, folder, "new-export")
+            page.goto(f"{url}/loyalty/exports/daily-balances")
+            pages.shot(page, folder, "export")
+            page.goto(f"{url}/loyalty/dashboards?frame=last_3_months")
+            pages.shot(page, folder, "dashboards")
+        finally:
+            browser.close()
+            server.terminate()
+            server.wait()
+
+
+def answers(url: str, seconds: float = 600) -> None:
+    """Wait until a server does."""
+    until = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{url}/api/v2/version", timeout=5).close()
+            return
+        assert time.monotonic() < until, url
+        time.sleep(1)
+
+
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    our_pages(Path(sys.argv[1]))

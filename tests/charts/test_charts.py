@@ -196,6 +196,25 @@ def test_short_numbers(value: float, shown: str, even: str):
     assert (words.short(number), words.short(number, even=True)) == (shown, even)
 
 
+def test_values_on_the_axis_of_a_cut_bridge_are_told_apart():
+    # 328,377.67 +175.72 -226.58: in short, every line of the scale would be of 328k.
+    bridge = Bridge(
+        "points", Step("Opening", Decimal("328377.67")),
+        (Step("Earned", Decimal("175.72")), Step("Expired", Decimal("-226.58"))), Step("Closing", Decimal("328326.81")),
+    )  # fmt: skip
+    for width in (picture.HALF, picture.WIDE, picture.PHONE):
+        text = picture.svg(bridge, name="b", title="t", description="d", width=width)
+        labels = re.findall(r">(32[89](?:k|,[0-9]{3}))<", text)
+        assert labels
+        assert len({*labels}) == len(labels)
+
+
+def test_money_is_never_shown_with_one_decimal():
+    assert [words.money(Decimal(x)) for x in ("60.8", "1752.12", "80", "-0.5", "1234567.00")] == [
+        "60.80", "1,752.12", "80", "-0.50", "1,234,567",
+    ]  # fmt: skip
+
+
 def test_exact_numbers_and_shares():
     assert words.exact(Decimal("58685.490")) == "58,685.49"
     assert words.exact(Decimal("1E+3")) == "1,000"

@@ -86,3 +86,16 @@ def test_every_shipped_export_is_read_back(path: Path) -> None:
     document = load(path).document()
     assert parse_yaml(as_yaml(document), where="") == document
     assert "&" not in as_yaml(document)
+
+
+def test_what_an_export_is_stands_at_the_top_and_the_rest_in_its_order():
+    document = {"fields": [], "targets": [], "model": "balance", "as_of": "now", "name": "A", "id": "a"}
+    assert list(parse_yaml(as_yaml(document), where="")) == [
+        "id",
+        "name",
+        "model",
+        "fields",
+        "targets",
+        "as_of",
+    ]
+    assert as_yaml(["b", "a"]) == "- b\n- a\n"

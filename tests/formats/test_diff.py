@@ -93,7 +93,8 @@ def test_what_tells_rows_apart_is_found_where_no_key_is_given(tmp_path):
 
 def test_rows_that_nothing_tells_apart_are_paired_in_their_order(tmp_path):
     before, after = (
-        side(tmp_path / name, [("a", points, "x"), ("a", 2, "x")]) for name, points in (("then", 1), ("now", 5))
+        side(tmp_path / name, [("a", points, "x"), ("a", 2, "x")])
+        for name, points in (("then", 1), ("now", 5))
     )
     with Difference(before, after, (), tmp_path) as difference:
         assert (difference.added, difference.removed, difference.changed) == (0, 0, 1)

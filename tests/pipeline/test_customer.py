@@ -360,6 +360,16 @@ def test_a_log_of_a_period_in_the_layout_and_the_dates_of_another_system(
         assert re.fullmatch(r"2025-\d\d-\d\d \d\d:\d\d:\d\d", row[11])
 
 
+def test_days_to_come_are_not_in_a_log(context: Context, busy: Holder) -> None:
+    next_year, far = (
+        microseconds(datetime(year, 1, 1, tzinfo=UTC)) for year in (datetime.now(UTC).year + 1, 2190)
+    )
+    # Points that will expire are there: a projection would have rows of them.
+    projected = seen(context, busy, at=far).figures.entries_total
+    assert len(shown(context, busy, Log(before=far))) == len(shown(context, busy, Log())) < projected + 1
+    assert len(shown(context, busy, Log(since=next_year, before=far))) == 1
+
+
 def test_taking_a_log_is_told_with_the_hash_of_the_file(context: Context, busy: Holder) -> None:
     import hashlib
 

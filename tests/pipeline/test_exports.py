@@ -11,10 +11,11 @@ import pytest
 from include.definitions.load import load_all
 from include.errors import BadInput
 from include.pipeline import Context, digest, watch
-from include.pipeline.exports import clone, create, delete, known, made, refresh, save, validated
+from include.pipeline.exports import clone, create, delete, known, made, refresh, save, unsound, validated
 from include.pipeline.snapshot_stage import needs
 from include.settings import ROOT
 from include.state.exports import Edited, Query
+from include.state.tables import EXPORT_EDITS
 
 FOLDER = [{"kind": "folder", "options": {"folder": "out"}}]
 
@@ -152,6 +153,28 @@ def test_a_clone_has_a_free_id_and_says_that_it_is_one(context):
     create(context, first, "bob")
     assert clone(context, "x" * 64)["id"] == "x" * 57 + "-copy-2"
     assert problems(lambda: clone(context, "nowhere")) == [("export", "unknown_export")]
+
+
+def rewritten(context, id_, document):
+    """The document of an export, as an earlier version of the program, or somebody's own hand, left it."""
+    with context.state.database.write() as connection:
+        mine = EXPORT_EDITS.c.definition_id == id_
+        connection.execute(EXPORT_EDITS.update().where(mine).values(document=document))
+    return context.state.exports.get(id_)
+
+
+def test_what_an_export_was_made_of_may_be_known_no_more(context):
+    create(context, document("gone"), "anna")
+    assert unsound(context.state.exports.get("gone")) == []
+    pigeon = [{"kind": "carrier_pigeon", "options": {}}]
+    found = unsound(rewritten(context, "gone", document("gone", model="balances", targets=pigeon)))
+    assert {("model", "unknown_model"), ("targets[0].kind", "unknown_kind")} & {
+        (x.where, x.code) for x in found
+    }
+    assert [(x.where, x.code) for x in unsound(rewritten(context, "gone", ["no", "mapping"]))] == [
+        ("", "not_a_mapping")
+    ]
+    assert problems(lambda: clone(context, "gone")) == [("export", "unreadable_export")]
 
 
 def test_a_clone_of_a_file_can_be_edited(context):

@@ -135,6 +135,55 @@ def test_a_filter_by_personal_data_tells_nothing_to_who_may_not_see_it(context, 
     assert drawn(definition, True).files
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"model": "customers", "order": ["-email"]},
+        {"model": "customers", "aggregation": [{"field": "email", "function": "group"}], "order": ["email"]},
+        {
+            "model": "customers",
+            "aggregation": [
+                {"field": "customer_id", "function": "group"},
+                {"field": "email", "function": "min", "header": "x"},
+            ],
+            "order": ["x"],
+        },
+    ],
+)
+def test_an_order_by_personal_data_is_refused_too(context, define, drawn, keys):
+    definition = define(**keys)
+    with_snapshot(context, definition)
+    with pytest.raises(BadInput) as refused:
+        drawn(definition, False)
+    assert [problem.code for problem in refused.value.problems] == ["personal_order"]
+    assert drawn(definition, True).files
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"quoting": "none", "delimiter": "@"}, {"encoding": "latin-1"}],
+)
+def test_what_cannot_be_written_is_not_told_to_who_may_not_see_it(context, define, drawn, options):
+    definition = define(model="customers", fields=["customer_id", "email", "name"], file={"options": options})
+    with_snapshot(context, definition)
+    assert drawn(definition, False).files
+
+
+def test_the_size_of_a_file_says_nothing_of_what_is_hidden(context, define, drawn):
+    """Of one row the size would be the length of the address, and packed, whether a guess in a header is right."""
+    definition = define(model="customers", fields=["customer_id", "email"])
+    with_snapshot(context, definition)
+    [clear] = drawn(definition).files
+    one = define(
+        model="customers",
+        fields=["email"],
+        filters=[{"field": "customer_id", "is": clear.rows[0][0]}],
+        file={"compression": "none"},
+    )
+    [shown] = drawn(one, False).files
+    assert (shown.rows, shown.bytes_count) == ((("hidden",),), len("email\nhidden\n"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "factor"),

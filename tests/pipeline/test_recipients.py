@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import sqlalchemy as sa
 
 from include import connections
@@ -14,6 +15,8 @@ from include.definitions.model import ExportDefinition
 from include.pipeline import Context, erase
 from include.settings import Settings
 from tests.pipeline.people import CLEAR, make, rows
+
+pytestmark = pytest.mark.slow  # a whole ledger, or hundreds of small transactions
 
 
 def test_two_definitions_that_differ_in_their_key(

@@ -16,6 +16,8 @@ from include.reports import models
 from include.reports.model import LocalSnapshot
 from tests.reports.liability_ledger import at, program, rendered, row, snapshot
 
+pytestmark = pytest.mark.slow  # a whole ledger, or hundreds of small transactions
+
 (FLOWS, MONTHS, EXPIRY, TIERS, MOVES, REWARDS, COHORTS, FRAMES) = (
     models.load(name, where="test")
     for name in (

@@ -23,6 +23,8 @@ from include.snapshots.reading import Which
 from include.snapshots.source import Source, open_read
 from tests.pipeline.people import MAIL, WHO, fill
 
+pytestmark = pytest.mark.slow  # a whole ledger, or hundreds of small transactions
+
 NEEDS = {
     "transactions": BOOKING_COLUMNS,
     "customers": ("customer_id", "email"),

@@ -15,6 +15,8 @@ from include.state.audit import Action
 from include.state.keys import LONGEST, Scope, TooManyRequests, key_hash
 from include.state.tables import API_KEYS, MICROSECOND
 
+pytestmark = pytest.mark.slow  # a whole ledger, or hundreds of small transactions
+
 ABOUT = {"name": "warehouse", "scopes": ["runs:read", "files:read"], "by": "ann"}
 
 

@@ -21,6 +21,8 @@ from tests.web.exports.conftest import dag_runs, known  # noqa: F401 - a fixture
 from tests.web.posting import post, read, text_of
 from tests.web.runs import stored
 
+pytestmark = pytest.mark.slow  # a whole ledger, or hundreds of small transactions
+
 PAGE = "/loyalty/attention"
 EVERYTHING = Visible()
 LEASE = timedelta(minutes=5)

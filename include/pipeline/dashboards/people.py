@@ -129,7 +129,7 @@ def top_earners(asked: Asked) -> Chart:
         Bar(_who(row, named=named), points(row, "points_earned"), exact(points(row, "points_earned")))
         for row in rows[:_MOST_BARS]
     )
-    says = "Nobody earned points."
+    says = "The file names nobody who earned points in these days."
     if rows:
         together = sum((points(row, "points_earned") for row in rows), Decimal(0))
         says = f"The first {len(rows)} earned {exact(together)} points together."
@@ -139,8 +139,8 @@ def top_earners(asked: Asked) -> Chart:
         )
     return Chart(
         "top-earners", "Top 100 earners", says, str(asked.frame.days), asked.figures.source("top-earners"),
-        Table(tuple(columns), tuple(lines)), Bars("points earned", bars) if bars else None, note=_first(len(rows)),
-        holds_names=named,
+        Table(tuple(columns), tuple(lines)), Bars("points earned", bars) if bars else None,
+        note=f"Points earned, less those taken back in the same days. {_first(len(rows))}".strip(), holds_names=named,
     )  # fmt: skip
 
 

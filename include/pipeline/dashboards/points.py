@@ -14,6 +14,10 @@ from include.pipeline.dashboards.stretches import note_of, point_labels, summed
 from include.pipeline.dashboards.table import Column, Kind, Table
 
 _REST = " The lighter column is the rest of a month."
+_BY_HAND = (
+    "By hand: rows that name no rule, and that somebody entered or imported; all others are by rules. Adjustments up "
+    "count as earned, those down as redeemed; what was taken or given back later is not subtracted."
+)
 _HELD = {"active": "Active", "pending": "Pending", "expired": "Expired so far"}
 _MOVED = {
     "earned": ("Earned", 1),
@@ -96,7 +100,7 @@ def earned_redeemed(asked: Asked) -> Chart:
         "earned-redeemed", f"Earned against redeemed by {'month' if found.by_month else 'day'}",
         f"{exact(given)} points earned, {exact(taken)} redeemed; adjustments are with them.", str(asked.frame.days),
         asked.figures.source("earned-redeemed"), table, Columns("points", found.labels, parts, found.cut),
-        note=note_of(found),
+        note=f"{_BY_HAND} {note_of(found)}".strip(),
     )  # fmt: skip
 
 

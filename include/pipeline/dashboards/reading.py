@@ -104,7 +104,8 @@ class Figures:
             if each.get("export") == part:
                 return each
         raise Unreadable(
-            f"the run has no file of {part}: the export {DASHBOARD} of this installation does without"
+            f"the run has no file of {part}: the ledger lacks what it needs, as the manifest of the run then says, or "
+            f"the export {DASHBOARD} of this installation does without it"
         )
 
 

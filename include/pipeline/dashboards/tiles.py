@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from include.charts.words import exact, full_day, signed
+from include.charts.words import exact, full_day, money, signed
 from include.definitions.zones import last_day_before
 from include.pipeline.dashboards.chart import Asked, points
 from include.pipeline.dashboards.frames import Days
@@ -24,11 +24,12 @@ class Tile:
     when: str
     before_when: str = ""
     chart: str = ""
+    is_money: bool = False
 
     @property
     def shown(self) -> str:
         """The figure in full."""
-        return exact(self.value)
+        return money(self.value) if self.is_money else exact(self.value)
 
     @property
     def share(self) -> str:
@@ -72,13 +73,11 @@ def _new_members(asked: Asked) -> Tile | None:
 
 
 def _earned(asked: Asked) -> Tile | None:
-    return _over(asked, "Earned", "earned-redeemed", ("earned_rules", "earned_manual"), "earned-redeemed")
+    return _over(asked, "Earned", "rollforward", ("earned",), "bridge")
 
 
 def _redeemed(asked: Asked) -> Tile | None:
-    return _over(
-        asked, "Redeemed", "earned-redeemed", ("redeemed_rules", "redeemed_manual"), "earned-redeemed"
-    )
+    return _over(asked, "Redeemed", "rollforward", ("redeemed",), "bridge")
 
 
 def _expired(asked: Asked) -> Tile | None:
@@ -98,7 +97,7 @@ def _liability(asked: Asked) -> Tile | None:
     return Tile(
         "Liability", points(row, "liability_closing"), str(row["currency"] or ""),
         None if before is None else points(before[1], "liability_closing"), f"on {full_day(day)}",
-        "" if before is None else full_day(before[0]), "liability",
+        "" if before is None else full_day(before[0]), "liability", is_money=True,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from include.charts.bars import Bar, Bars
 from include.charts.columns import Columns, Part
 from include.charts.heat import Heat
 from include.charts.heat import Row as HeatRow
-from include.charts.words import exact, full_day, percent
+from include.charts.words import exact, full_day, money, percent
 from include.definitions.zones import last_day_before
 from include.pipeline.dashboards.chart import Asked, Chart, points
 from include.pipeline.dashboards.reading import Row
@@ -41,7 +41,7 @@ def liability(asked: Asked) -> Chart:
     )
     says = _NOTHING
     if rows:
-        says = f"{exact(values[-1])} {currency} on {full_day(_end(asked, rows[-1]))}, by {_method(rows[-1])}."
+        says = f"{money(values[-1])} {currency} on {full_day(_end(asked, rows[-1]))}, by {_method(rows[-1])}."
     return Chart(
         "liability", "Liability at the end of each month", says, _span(asked, rows), asked.figures.source("liability"),
         table, _columns(asked, rows, currency, "Liability", "s1", values), note=_note(asked, rows),
@@ -88,11 +88,14 @@ def rewards(asked: Asked) -> Chart:
         for (_, name), (count, cost, back) in lines[:_MOST_BARS]
     )
     total, count = (sum((line[1][index] for line in lines), Decimal(0)) for index in (1, 0))
-    note = "The lighter part of a bar was given back since." if any(line[1][2] for line in lines) else ""
+    times = "1 redemption" if count == 1 else f"{exact(count)} redemptions"
+    note = "Beside each bar: the points, and in how many redemptions." if lines else ""
+    if any(line[1][2] for line in lines):
+        note += " The lighter part was given back since."
     if len(lines) > _MOST_BARS:
         note = f"The first {_MOST_BARS} are drawn; the table has all {len(lines)}. {note}".strip()
     return Chart(
-        "rewards", "Redeemed by reward", f"{exact(total)} points redeemed in {exact(count)} redemptions.",
+        "rewards", "Redeemed by reward", f"{exact(total)} points redeemed in {times}.",
         str(asked.frame.days), asked.figures.source("rewards"), table, Bars("points", bars) if bars else None, note,
     )  # fmt: skip
 
@@ -129,8 +132,9 @@ def cohorts(asked: Asked) -> Chart:
     return Chart(
         "cohorts", "Percent redeemed by issue month and age", says, f"until {full_day(asked.figures.last_day)}",
         asked.figures.source("cohorts"), table, heat if by_month else None, keeps_width=True,
-        note="Refunds are subtracted, so a share can fall. The last cell of each row is of a month that goes on."
-        if by_month else "",
+        note="Points earned in the month, and adjusted upwards, less what was taken back; months are those of the "
+        "program's time zone. Refunds are subtracted, so a share can fall. The last cell of each row is until "
+        f"{full_day(asked.figures.last_day)}." if by_month else "",
     )  # fmt: skip
 
 

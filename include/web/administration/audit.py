@@ -36,7 +36,9 @@ router = APIRouter(prefix=HERE)
 @router.get("")
 def listing(request: Request, reader: Administrator, before: int | None = None) -> Response:
     """Show the entries that are searched for, the newest first."""
-    typed = {name: request.query_params.get(name, "").strip()[:LONGEST_FIELD] for name in FIELDS}
+    given = {name: request.query_params.get(name, "") for name in FIELDS}
+    # PostgreSQL takes no text with NUL.
+    typed = {name: value.replace("\0", "\ufffd").strip()[:LONGEST_FIELD] for name, value in given.items()}
     return _shown(request, reader, typed, before)
 
 

@@ -77,7 +77,10 @@ def clone(request: Request, reader: Asking, definition_id: str) -> Response:
     export = context.state.exports.get(definition_id)
     if export is None:
         raise HTTPException(404, f"There is no export {definition_id}.")
-    document = exports.clone(context, definition_id)
+    try:
+        document = exports.clone(context, definition_id)
+    except BadInput as error:
+        raise HTTPException(409, f"{definition_id} {error.problems[0].right}.") from None
     desk = _new_desk(request, reader, str(document.get("model") or choose.PACK), of=export)
     try:
         if context.state.exports.problems(from_document(document, where=""), new=True):
@@ -156,7 +159,8 @@ def _export(request: Request, reader: Reader, definition_id: str, *, deleted: bo
     context = context_of(request)
     exports.refresh(context)
     export = context.state.exports.get(definition_id, deleted=True)
-    reader.require(Right.SEE if export and export.source == "yaml" else Right.EDIT, definition_id)
+    to_read = export is not None and export.source == "yaml" and export.deleted_at is None
+    reader.require(Right.SEE if to_read else Right.EDIT, definition_id)
     if export is None:
         raise HTTPException(404, f"There is no export {definition_id}.")
     if export.deleted_at is not None and not deleted:

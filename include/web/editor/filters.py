@@ -14,6 +14,7 @@ from include.errors import Problem
 from include.ledger.columns import Column
 from include.ledger.fields import FieldType
 from include.web.editor.fields import of_model
+from include.web.editor.problems import SAID
 
 WHERE = "filters"
 
@@ -35,5 +36,5 @@ def wrong(document: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _shown(problem: Problem) -> dict[str, str]:
     path = problem.where.removeprefix(WHERE).lstrip(":. ")
-    right = problem.right
+    right = SAID.get(problem.code, problem.right)
     return {"path": path, "right": right[:1].upper() + right[1:] + ("" if right.endswith(".") else ".")}

@@ -14,10 +14,11 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
-from include.definitions.document import parse_yaml
+from include.definitions.document import MAX_DEPTH, parse_yaml
 from include.definitions.writing import as_yaml
 from include.errors import BadInput, Problem
 from include.web.editor import shape
+from include.web.editor.bounds import is_deep, refuse_unbounded
 from include.web.editor.shape import ABSENT, ByKind, Group, Keyed, Leaf, Node, Options, Rows
 from include.web.editor.switching import WAS, settled
 
@@ -32,11 +33,16 @@ _EXACT = frozenset({"delimiter", "enclosure", "null_text"})
 # Characters that no page can show and not every database takes become the one that stands for them.
 _UNSEEN = dict.fromkeys({*range(32)} - {9, 10}, "\ufffd")
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
+_ROW = re.compile(r"([a-z_.]*)\.(\d{1,5})\.", re.ASCII)
+# Lists with a row for each column; what others may hold (targets, alerts, rules) is refused by the model much earlier.
+_OF_COLUMNS = frozenset({"fields", "aggregation", "privacy.fields"})
+MOST_ROWS, MOST_OTHER_ROWS = 2000, 100
 _ROW = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
 
 
 def posted(form: FormData) -> Values:
-    """Return what a browser sent, without the spaces and line ends that nobody meant."""
+    """Return what a browser sent, without the spaces and line ends that nobody meant; BadInput for too much of it."""
+    refuse_unbounded(form.keys())
     found: Values = {}
     for name, value in form.multi_items():
         if isinstance(value, str):
@@ -334,9 +340,13 @@ def _pairs(text: str) -> dict[str, str]:
 def _parsed(text: str) -> Any:
     """Return a value written as JSON, or as YAML as definitions are read."""
     try:
-        return json.loads(text, parse_constant=_no_number, object_pairs_hook=_once)
+        found = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         return parse_yaml(text, where="")
+    if is_deep(found):
+        right = f"must be at most {MAX_DEPTH} levels deep"
+        raise BadInput([Problem("", "", right, "too_deep")])
+    return found
 
 
 def _no_number(text: str) -> Any:
@@ -354,9 +364,11 @@ def _kept(texts: Iterable[str]) -> Iterable[tuple[str, Any]]:
     for text in texts:
         name, _, value = text.partition("=")
         try:
-            yield name, json.loads(value, parse_constant=_no_number)
+            found = json.loads(value, parse_constant=_no_number)
         except (ValueError, RecursionError):
             continue
+        if not is_deep(found):
+            yield name, found
 
 
 def _line_of(problem: Problem) -> str:

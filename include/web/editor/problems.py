@@ -35,7 +35,7 @@ _LEADING = re.compile(
 )
 # What is said where nothing is chosen, and instead of what the library says that checks types.
 _NOTHING = {"columns": "Choose at least one column.", "targets": "Add at least one destination."}
-_SAID = {
+SAID = {
     "missing_key": "This is needed.",
     "missing": "This is needed.",
     "too_short": "Give at least one.",
@@ -44,6 +44,7 @@ _SAID = {
     "int_type": "Must be a whole number.",
     "bool_parsing": "Must be yes or no.",
     "decimal_parsing": "Must be a number such as 12.5.",
+    "null_value": "A value is needed; “is empty” finds rows without one.",
     "string_pattern_mismatch": "Has characters, or a form, that cannot stand here.",
 }
 MOST_SHOWN = 200
@@ -149,8 +150,8 @@ def _sentence(problem: Problem, name: str, values: Values) -> str:
 def sentence(problem: Problem, *, about: bool = True) -> str:
     """Return what is wrong in a sentence. about: with the value that is wrong in front."""
     right = problem.right
-    if problem.code in _SAID:
-        right = _SAID[problem.code]
+    if problem.code in SAID:
+        right = SAID[problem.code]
     elif about and problem.value and problem.value[0] not in "{[":
         value = problem.value
         right = f"“{value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + '…'}” {right}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from include.web.editor.bounds import MOST_ROWS
 from include.web.editor.form import GIVEN, Values
 from include.web.editor.switching import WAS
 
@@ -19,7 +20,6 @@ TELLING: Mapping[str, tuple[str, ...]] = {
 }
 _NESTED = re.compile(r"targets\.\d{1,5}\.options\.create\.share_with")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
-MOST_ROWS = 2000
 
 
 def numbers(values: Values, prefix: str) -> list[int]:

@@ -14,13 +14,13 @@ from include.definitions.model import ExportDefinition
 from include.definitions.writing import as_yaml
 from include.errors import BadInput, Problem
 from include.pipeline import exports
-from include.pipeline.checks import plain_fields
 from include.state.exports import Edited, Export
 from include.web import forms
 from include.web.editor import cloning, rows
 from include.web.editor.desk import KEPT, Desk, Met, nonce
 from include.web.editor.form import Values, document_of, text_of, values_of
 from include.web.editor.problems import judged, placed, plain_path, sentence
+from include.web.personal import not_permitted
 from include.web.reader import Right
 
 
@@ -61,10 +61,12 @@ def shown(desk: Desk, values: Values, *, status: int) -> Response:
 
 
 def _saved(desk: Desk, values: Values, do: str) -> Response | Saved:
-    desk = replace(desk, definition_id=None) if do == "save-as-new" else desk
+    if do == "save-as-new":
+        desk.reader.require(Right.EDIT)  # who may change one export makes no other of it
+        desk = replace(desk, definition_id=None)
     definition, document, found = judged(values, lambda given: _validated(desk, given))
     if definition is not None:
-        found = placed(_not_permitted(desk, definition), values)
+        found = placed(not_permitted(desk.reader, definition, desk.definition_id), values)
     if definition is None or found:
         return desk.form(values, found, status=422)
     try:
@@ -81,7 +83,7 @@ def _text(desk: Desk, values: Values, do: str) -> Response | Saved:
     try:
         document = parse_yaml(text, where="")
         definition = _validated(desk, document)
-        _refuse(_not_permitted(desk, definition))
+        _refuse(not_permitted(desk.reader, definition, desk.definition_id))
         if do == "as-form":
             return desk.form({**values_of(definition.document()), KEPT: [nonce(values)]})
         return _done(desk, _kept(desk, definition.document()), do)
@@ -146,28 +148,6 @@ def _met(desk: Desk, error: Edited, document: dict[str, Any]) -> Desk:
         mine=() if edit.deleted else differences(theirs.document, document),
     )
     return desk.met_by(met, theirs.number)
-
-
-def _not_permitted(desk: Desk, definition: ExportDefinition) -> Iterator[Problem]:
-    """Yield a problem for each personal column that leaves in clear, where that is not theirs to decide."""
-    if desk.reader.may(Right.PERSONAL, desk.definition_id):
-        return
-    for number, part in enumerate(definition.parts):
-        start = f"exports[{number}]." if definition.exports else ""
-        for name in plain_fields(definition, part):
-            right = (
-                "is personal, and you have no right to export it in clear: leave it out, protect it under Privacy, or "
-                "ask an administrator for the right"
-            )
-            yield Problem(f"{start}{_place_of(part, name)}", name, right, "personal_not_permitted")
-
-
-def _place_of(part: Any, name: str) -> str:
-    for key in ("fields", "aggregation"):
-        for row, chosen in enumerate(getattr(part, key) or ()):
-            if chosen.field == name:
-                return f"{key}[{row}].field"
-    return "layout" if part.layout else "columns"
 
 
 def _refuse(problems: Iterator[Problem]) -> None:

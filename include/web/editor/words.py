@@ -177,6 +177,7 @@ HINTS: Mapping[str, str] = {
     "says.",
     "restate.last": "What is late for a period that was delivered is sent as a correction. 0: never.",
     "schedule.end": "The first day without a run. Left empty, it never stops.",
+    "schedule.time": "Such as 06:00, with 24 hours a day.",
     "schedule.day": "1 is the first business day of the month, -1 the last.",
     "schedule.months": "None ticked: every month.",
     "targets.name": "Only needed when there are two of the same kind.",

@@ -12,6 +12,7 @@ from include.definitions.sentence import sentence
 from include.definitions.writing import as_yaml
 from include.notices.installation import Installation
 from include.pipeline import Context
+from include.pipeline import exports as catalogue
 from include.pipeline.figures import Series, series
 from include.pipeline.personal import personal_files
 from include.state.deliveries import Delivery
@@ -59,6 +60,7 @@ def page(request: Request, reader: Asking, found: ToSee, page: PageNumber = 1) -
         "exports/page.html",
         **about(context, reader, found),
         **_runs(context, reader, found, page),
+        unsound=catalogue.unsound(found.export) if found.export.source == "ui" else [],
         figures=_figures(context, found),
         width=WIDTH,
         height=HEIGHT,

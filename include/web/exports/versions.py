@@ -15,6 +15,7 @@ from starlette.responses import Response
 from include.definitions.differences import differences, yaml_lines
 from include.definitions.sentence import sentence
 from include.definitions.writing import as_yaml
+from include.errors import BadInput
 from include.pipeline import Context
 from include.pipeline import exports as catalogue
 from include.state.exports import Edited
@@ -23,6 +24,7 @@ from include.web.exports.actions import in_words, number_of, refuse_yaml
 from include.web.exports.page import about
 from include.web.exports.permitted import Permitted, ToEdit, ToSee, readable, run_of
 from include.web.forms import Posted, see_other
+from include.web.personal import not_permitted
 from include.web.reader import Asking, context_of
 
 SHOWN_VERSIONS = 200
@@ -86,6 +88,9 @@ def take_back(request: Request, reader: Asking, found: ToEdit, form: Posted) -> 
     context = context_of(request)
     version = _named(_versions(context, found), str(form.get("version") or ""))
     document = {**version.document, "id": found.id}
+    earlier = readable(document, found.id)
+    if problems := list(not_permitted(reader, earlier, found.id)) if earlier else []:
+        raise BadInput(problems)
     try:
         catalogue.save(context, found.id, document, reader.name, based_on=number_of(form))
     except Edited as edited:

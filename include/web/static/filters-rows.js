@@ -30,7 +30,7 @@ export function conditions(catalogue, element) {
     if (operator.takes === "days") return new Exact("30");
     if (operator.takes === "count") return new Exact("1");
     if (column?.type === "boolean") return true;
-    return "";
+    return null; // nothing typed yet: refused until there is something
   }
 
   function test(column) {
@@ -141,7 +141,7 @@ export function conditions(catalogue, element) {
     if (operator.most > 1) {
       made.append(element("button", {
         type: "button", class: "quiet small",
-        on: { click: () => { one.value = many ? one.value[0] ?? "" : [one.value]; redraw(); } },
+        on: { click: () => { one.value = many ? one.value[0] ?? null : one.value === null ? [] : [one.value]; redraw(); } },
       }, many ? "One value" : "Several values"));
     }
     return made;
@@ -152,7 +152,7 @@ export function conditions(catalogue, element) {
     const day = TIMES.includes(column?.type) && operator.takes !== "days" && (value === "" || /^\d{4}-\d{2}-\d{2}$/.test(value));
     const whole = ["days", "count"].includes(operator.takes);
     const attributes = day ? { type: "date" } : whole ? { inputmode: "numeric", size: 6 } : NUMBERS.includes(column?.type) ? { inputmode: "decimal", size: 12 } : {};
-    return input("Value", value, attributes, (typed) => { one.value = meant(typed, operator, column, one.value); keep(); });
+    return input("Value", value, attributes, (typed) => { one.value = typed === "" ? null : meant(typed, operator, column, one.value); keep(); });
   }
 
   /** Return a field of several lines, one value each; a value that holds a line end is not shown in it. */
@@ -178,7 +178,7 @@ export function conditions(catalogue, element) {
   }
 
   function boxes(one, list, keep) {
-    const given = () => (Array.isArray(one.value) ? one.value : one.value === "" ? [] : [one.value]);
+    const given = () => (Array.isArray(one.value) ? one.value : one.value === null ? [] : [one.value]);
     const all = [...list, ...given().map(text).filter((value) => !list.includes(value))];
     const box = (value) => {
       const made = element("input", {

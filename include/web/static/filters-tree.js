@@ -101,7 +101,7 @@ export function read(value) {
     }
   }
   if (keys.length === 1 && keys[0] === "segment") return segment(value.get("segment")) ?? { kind: "other", value };
-  const simple = (one) => one === true || one === false || typeof one === "string" || one instanceof Exact;
+  const simple = (one) => one === null || one === true || one === false || typeof one === "string" || one instanceof Exact;
   const flat = keys.every((key) => {
     const one = value.get(key);
     return simple(one) || (Array.isArray(one) && one.every(simple));

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from include.charts.words import full_day
 from include.pipeline import Context
 from include.pipeline.dashboards import Asked, Figures
 from include.pipeline.dashboards.board import CHARTS
@@ -206,14 +207,39 @@ def test_names_are_there_only_for_who_may_see_them(asked: Callable[..., Asked], 
         assert chart.holds_names is personal
 
 
+def test_a_chart_says_what_its_figures_count(wanted: Asked):
+    by_day, cohorts, earners, rewards = (
+        CHARTS[name](wanted) for name in ("earned-redeemed", "cohorts", "top-earners", "rewards")
+    )
+    assert "name no rule" in by_day.note
+    assert "Adjustments up count as earned" in by_day.note
+    assert "less what was taken back" in cohorts.note
+    assert f"until {full_day(wanted.figures.last_day)}" in cohorts.note  # which may be the last of a month
+    assert "less those taken back" in earners.note
+    assert "in how many redemptions" in rewards.note
+
+
+def test_one_redemption_is_one(asked: Callable[..., Asked], file: Callable[..., Any]):
+    counts: dict[str, int] = {}
+    for row in file("rewards"):
+        counts[row["date"]] = counts.get(row["date"], 0) + int(row["redemptions"])
+    day = next(day for day, count in counts.items() if count == 1)
+    assert CHARTS["rewards"](asked("custom", day, day)).says.endswith(" redeemed in 1 redemption.")
+
+
 def test_tiles_are_the_figures_of_the_file(wanted: Asked, file: Callable[..., Any]):
     from include.pipeline.dashboards.tiles import tiles
 
     found = {tile.title: tile for tile in tiles(wanted)}
     last = file("points", wanted)[-1]
     assert found["Outstanding points"].value == last["active"] + last["pending"]
-    given = file("earned-redeemed", wanted)
-    assert found["Earned"].value == sum(row["earned_rules"] + row["earned_manual"] for row in given)
+    # As the bridge and the redemptions by reward have them, not with the adjustments of the chart by day.
+    moved = file("rollforward", wanted)
+    assert found["Earned"].value == sum(row["earned"] for row in moved)
+    assert found["Redeemed"].value == sum(row["redeemed"] for row in moved)
+    assert (
+        sum(Decimal(row["Redeemed (points)"]) for row in as_csv("rewards", wanted)) == found["Redeemed"].value
+    )
     before = wanted.frame.before
     assert before is not None
     rows = [row for row in file("rollforward") if f"{before.first}" <= row["date"] <= f"{before.last}"]

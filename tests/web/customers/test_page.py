@@ -263,6 +263,19 @@ class TestPage:
         target = html.unescape(link[1])
         assert {"text=visit", "zone=UTC", "page=2"} <= set(target.partition("?")[2].split("&"))
 
+    def test_days_of_the_filter_are_those_of_the_zone_that_is_shown(self, admin: Any) -> None:
+        page = admin.get(PAGE).text
+        shown = re.search(r"<option selected>([^<]+)</option>", page.partition('id="zone"')[2])
+        assert shown is not None
+        form = page.partition('class="card filters"')[2].partition("</form>")[0]
+        assert f'<input type="hidden" name="zone" value="{shown[1]}">' in form
+        again = (
+            admin.get(f"{PAGE}?zone={shown[1]}")
+            .text.partition('class="card filters"')[2]
+            .partition("</form>")[0]
+        )
+        assert again.count('name="zone"') == 1
+
     def test_filters(self, admin: Any) -> None:
         redeemed = _ids(admin.get(f"{PAGE}?type=redeemed").text)
         assert redeemed == ["t7", "t3"]

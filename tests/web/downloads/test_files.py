@@ -163,7 +163,7 @@ def test_a_file_that_is_not_what_was_rendered_never_arrives(browser, installatio
     place.write_bytes(CONTENT[:-1])
     short = client.get(path)
     assert short.status_code == 500
-    assert "cannot be sent now" in short.text
+    assert "cannot be done now" in short.text
 
 
 def test_a_file_that_is_kept_no_more_says_so(browser, installation, path):

@@ -55,6 +55,39 @@ def test_an_operator_makes_an_export_without_a_word_of_yaml(opened, context):
     }  # fmt: skip
 
 
+def test_the_fields_of_a_row_stand_at_one_height(opened):
+    page = opened("olga", "ADMIN")
+    show(page, f"{NEW}/balance")
+    page.check("[name=columns][value=groups]")
+    page.click("text=Add a column")
+    fields = page.locator("#at-aggregation .row .field :is(input, select)")
+    expect(fields).to_have_count(3)
+    assert len({round(each.bounding_box()["y"]) for each in fields.all()}) == 1
+
+
+def test_a_condition_without_a_value_is_told_in_its_row(opened, context):
+    page = opened("olga", "ADMIN")
+    show(page, f"{NEW}/balance")
+    page.fill("#at-name", "Half a filter")
+    page.select_option("[name='targets.0.kind']", "folder")
+    page.fill("[name='targets.0.options.folder']", "half")
+    page.get_by_role("button", name="Add a condition").click()
+    expect(page.locator(".filter-condition ~ .row-problems, [data-node] .problem").first).to_contain_text(
+        "A value is needed"
+    )
+    value = page.get_by_label("Value", exact=True)
+    value.fill("club")
+    value.fill("")  # nothing again
+    assert "null" in page.input_value("textarea[name=filters]")
+    value.fill("club")
+    page.click("button[value=save]")
+    page.wait_for_url("**/exports/half-a-filter")
+    assert context.state.exports.get("half-a-filter").document["filters"] == {
+        "field": "program_id",
+        "is": "club",
+    }
+
+
 def test_what_is_typed_outlives_the_login_and_is_forgotten_when_it_is_saved(opened, context):
     page = opened("olga", "ADMIN")
     form = f"{NEW}/balance"

@@ -104,6 +104,18 @@ def test_all_problems_stand_beside_their_fields_and_what_is_typed_stays(anna, co
     assert context.state.exports.ids() <= {path.stem for path in EXAMPLES}
 
 
+def test_a_condition_without_a_value_is_told_and_saves_nothing(anna, context):
+    filters = '{"all": [{"field": "program_id", "is": null}]}'
+    answer = press(anna, NEW, form_of(anna), **RIGHT, filters=filters)
+    assert answer.status_code == 422
+    assert [each for each in summary(answer) if "A value is needed" in each]
+    assert context.state.exports.get("ete-balances") is None
+
+
+def test_no_hint_says_the_label_again(anna):
+    assert anna.get(NEW).text.count("Compare each file with the one delivered last") == 1
+
+
 def test_a_field_that_the_form_does_not_have_is_an_error(anna):
     answer = press(anna, NEW, [*form_of(anna), ("enable", "1")], **RIGHT)
     assert answer.status_code == 422

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,39 @@ def test_the_worst_values_where_fields_decide_on_others_do_neither(anna, context
         unbroken(answer)
         assert answer.status_code == 422
     assert context.state.exports.ids() <= {path.stem for path in EXAMPLES}
+
+
+@pytest.mark.parametrize("depth", [200, 450, 900])
+@pytest.mark.parametrize("button", ["save", "show", "as-yaml"])
+def test_what_is_deeper_than_a_definition_may_be_is_told(anna, depth, button):
+    pairs = form_of(anna)
+    deep = '{"all":[' * depth + '{"field":"points","is":1}' + "]}" * depth
+    for name, text in (
+        ("filters", deep),
+        ("exports", "[" * depth + "]" * depth),
+        ("given", f"filters={deep}"),
+    ):
+        unbroken(press(anna, NEW, [*(pair for pair in pairs if pair[0] != name), (name, text)], button))
+
+
+@pytest.mark.parametrize(
+    "row", ["targets.{}.kind", "notify.rules.{}.kind", "conditions.alerts.{}.column", "fields.{}.field",
+            "targets.0.options.create.share_with.{}.address"],
+)  # fmt: skip
+@pytest.mark.parametrize("button", ["save", "show", "add:targets"])
+def test_more_rows_than_a_page_can_show_are_refused_before_anything_is_done(anna, row, button):
+    many = [(row.format(number), "sftp") for number in range(12_000)]
+    began = time.process_time()
+    answer = press(anna, NEW, [*form_of(anna), *many], button)
+    assert answer.status_code == 422
+    assert "must be at most" in answer.text
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("name", ["a." * 200_000, "1." * 200_000, "targets.0." * 40_000])
+def test_a_name_of_a_field_without_end_takes_neither_time_nor_memory(anna, name):
+    began = time.process_time()
+    answer = press(anna, NEW, [*form_of(anna), (name, "x")])
+    assert answer.status_code == 422
+    assert "is no field of this form" in answer.text
+    assert time.process_time() - began < 5

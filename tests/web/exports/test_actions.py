@@ -168,6 +168,7 @@ def test_deleting_asks_keeps_history_and_ends_what_can_be_done(admin, context, d
 
     shown = admin.get(PAGE)
     assert "Deleted on" in shown.text
+    assert "by hand only" not in shown.text
     assert f"/files/{made.run_key}/" in shown.text
     assert "Run now" not in shown.text
     # A definition deleted while running: the run is seen to its end.

@@ -11,6 +11,7 @@ import pytest
 from include.state.deliveries import DeliveryState
 from include.state.identity import delivery_key
 from include.state.runs import RunStatus
+from include.state.tables import EXPORT_EDITS
 from tests.pipeline.made_runs import finished
 from tests.web.exports.conftest import press, told
 from tests.web.exports.made import export, run
@@ -133,6 +134,26 @@ def test_long_messages_names_in_every_script_and_markup_stay_texts(admin, contex
         assert "<img src=x" not in answer.text
         assert "<i>o</i>" not in answer.text
         assert "{{ 7*7 }}" in html.unescape(answer.text) or path.startswith("/runs")
+
+
+def test_an_export_that_is_known_no_more_says_why_and_breaks_no_page(admin, context):
+    export(context, "odd")
+    sound = admin.get("/loyalty/exports/odd").text
+    for document, why in (
+        ({**context.state.exports.get("odd").document, "model": "balances"}, "balances"),
+        (["no", "mapping"], "mapping"),
+    ):
+        with context.state.database.write() as connection:
+            mine = EXPORT_EDITS.c.definition_id == "odd"
+            connection.execute(EXPORT_EDITS.update().where(mine).values(document=document))
+        page = " ".join(text(admin.get("/loyalty/exports/odd")).split())
+        assert "This export cannot run as it is: edit it" in page
+        assert why in page.partition("This export cannot run")[2]
+        for path in ("", "/edit", "/versions", "/yaml", "/delete", "/compare"):
+            assert admin.get(f"/loyalty/exports/odd{path}").status_code == 200, path
+        assert admin.get("/loyalty/exports/odd/clone").status_code in (404, 409)
+        assert admin.get("/loyalty/exports").status_code == 200
+    assert "cannot run as it is" not in sound
 
 
 def test_files_that_are_gone_have_no_link_and_say_why(admin, context, daily):

@@ -1,0 +1,38 @@
+"""Who decides that personal data leaves in clear: one rule for every page that saves a definition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from include.definitions.model import ExportDefinition
+from include.errors import Problem
+from include.pipeline.checks import plain_fields
+from include.web.reader import Reader, Right
+
+
+def not_permitted(
+    reader: Reader, definition: ExportDefinition, definition_id: str | None
+) -> Iterator[Problem]:
+    """Yield a problem for each personal column that leaves in clear, where that is not the reader's to decide.
+
+    definition_id: the export that is changed, None for a new one.
+    """
+    if reader.may(Right.PERSONAL, definition_id):
+        return
+    for number, part in enumerate(definition.parts):
+        start = f"exports[{number}]." if definition.exports else ""
+        for name in plain_fields(definition, part):
+            right = (
+                "is personal, and you have no right to export it in clear: leave it out, protect it under Privacy, or "
+                "ask an administrator for the right"
+            )
+            yield Problem(f"{start}{_place_of(part, name)}", name, right, "personal_not_permitted")
+
+
+def _place_of(part: Any, name: str) -> str:
+    for key in ("fields", "aggregation"):
+        for row, chosen in enumerate(getattr(part, key) or ()):
+            if chosen.field == name:
+                return f"{key}[{row}].field"
+    return "layout" if part.layout else "columns"
