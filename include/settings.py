@@ -49,6 +49,8 @@ class Settings:
     """The variables that say who is told what; `include.notices.installation` reads them."""
     public_url: str = ""
     """Where people reach Airflow's API server, without a slash at the end; empty where download links are off."""
+    page_folders: tuple[str, ...] = ()
+    """Folders, and URLs of buckets, below which exports made on the pages may deliver."""
 
     @property
     def mail_connection(self) -> str:
@@ -76,6 +78,7 @@ class Settings:
             audit_anchors=tuple(environment.get("LOYALTY_AUDIT_ANCHORS", "").split()),
             notify={name: environment[name] for name in NOTIFY if environment.get(name)},
             public_url=_public_url(environment),
+            page_folders=tuple(environment.get("LOYALTY_PAGE_FOLDERS", "").split()) or (str(home),),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from include.definitions.load import Check, from_document, scan
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Problem
+from include.pipeline import places
 from include.pipeline.checks import check
 from include.pipeline.context import Context
 from include.pipeline.privacy import secrets_of
@@ -72,6 +73,8 @@ def validated(
             problems.append(Problem("id", definition.id, right, "id_changed"))
         else:
             problems += context.state.exports.problems(definition, new=but is None)
+        for number, target in enumerate(definition.targets):
+            problems += places.problems(context.settings, target, f"targets[{number}]")
         try:
             secrets_of(context, definition)
         except BadInput as error:

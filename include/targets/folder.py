@@ -88,7 +88,7 @@ def connections(options: Options) -> tuple[str, ...]:  # noqa: ARG001
 def deliver(options: Options, parcel: Parcel, secrets: Secrets, progress: Progress) -> Receipt:  # noqa: ARG001
     """Bring the files there, in order (see `protocol.Target`)."""
     check_names(parcel)
-    folder = _folder(options)
+    folder = local_folder(options)
     if folder is None:
         accepted = _deliver_to_store(Store(options.folder), options, parcel, progress)
     else:
@@ -100,7 +100,7 @@ def deliver(options: Options, parcel: Parcel, secrets: Secrets, progress: Progre
 def look(options: Options, parcel: Parcel, secrets: Secrets) -> Seen:  # noqa: ARG001
     """Say what is there under the parcel's names (see `protocol.Target`)."""
     check_names(parcel)
-    folder = _folder(options)
+    folder = local_folder(options)
     if folder is None:
         store = Store(options.folder)
         found = [_seen_in_store(store, file) for file in parcel.files]
@@ -113,7 +113,7 @@ def look(options: Options, parcel: Parcel, secrets: Secrets) -> Seen:  # noqa: A
 def test(options: Options, secrets: Secrets) -> list[Problem]:  # noqa: ARG001
     """Write, name and remove a probe; say what is missing (see `protocol.Target`)."""
     name = f"{PART_PREFIX}probe-{tokens.token_hex(8)}"
-    folder = _folder(options)
+    folder = local_folder(options)
     try:
         if folder is None:
             store, key = Store(options.folder), name.removeprefix(".")
@@ -143,7 +143,7 @@ def clean(
     kept: Kept = NOTHING_KEPT,
 ) -> list[str]:
     """Remove what killed deliveries left in a local folder (see `protocol.Target`); a store clears its own parts."""
-    folder = _folder(options)
+    folder = local_folder(options)
     before = time.time() - older_than.total_seconds()
     if folder is None:
         count = Store(options.folder).clear_parts(datetime.now(UTC) - older_than)
@@ -158,7 +158,7 @@ def clean(
     return removed
 
 
-def _folder(options: Options) -> Path | None:
+def local_folder(options: Options) -> Path | None:
     """Return the local folder, or None when the place is a bucket."""
     if "://" not in options.folder:
         from include.settings import ROOT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from include import sample
 from include.definitions.load import from_document
 from include.definitions.model import ExportDefinition
 from include.pipeline import Context
-from include.settings import Settings
+from include.settings import ROOT, Settings
 
 PLAN = sample.Plan(customers=300, transactions=6_000)
 
@@ -42,6 +43,7 @@ def settings_for(tmp_path: Path) -> Callable[..., Settings]:
             exports=folder / "exports",
             keys=folder / "keys",
             settle_delay=settle_delay,
+            page_folders=(os.environ.get("LOYALTY_HOME", str(ROOT / "var")), str(tmp_path)),
         )
 
     return make

@@ -15,7 +15,7 @@ from include import kinds, targets
 from include.definitions.model import Target
 from include.definitions.problems import problems_of
 from include.errors import Problem
-from include.pipeline import Context
+from include.pipeline import Context, places
 from include.pipeline.probing import probe_target
 
 SECONDS = 20
@@ -41,6 +41,8 @@ def tried(context: Context, document: Mapping[str, Any]) -> Tried:
         target = Target.model_validate(document)
     except ValidationError as error:
         return Tried("", "", tuple(problems_of(error, Target, where="target")))
+    if refused := places.problems(context.settings, target, "target"):
+        return Tried(target.label, _meaning(target.kind), tuple(refused))
     # Whose name the audit chain takes is known in this context alone.
     trial = _pool.submit(contextvars.copy_context().run, probe_target, context, target)
     try:

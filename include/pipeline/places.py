@@ -1,0 +1,64 @@
+"""Where exports made on the pages may deliver to: their authors need not have a login on this machine.
+
+A definition in a file may name any folder; who writes it there has the machine's rights already.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from include.definitions.model import Target
+from include.errors import Problem
+from include.settings import Settings
+from include.targets import folder
+
+
+def problems(settings: Settings, target: Target, where: str) -> list[Problem]:
+    """Return what is wrong with the place of a target of kind folder; where: the target, such as `targets[0]`.
+
+    It must be below one of `settings.page_folders`, and not where the installation keeps its own.
+    """
+    given = target.options.get("folder")
+    if target.kind != folder.KIND or not isinstance(given, str):
+        return []
+    try:
+        place = folder.local_folder(folder.Options.model_validate(target.options))
+    except ValueError:  # it is told of with the other options
+        return []
+    allowed = _in_bucket(settings, given) if place is None else _on_disk(settings, place.resolve())
+    if allowed:
+        return []
+    shown = ", ".join(settings.page_folders) or "none"
+    right = (
+        f"an export made here may deliver to folders below {shown} that hold nothing of the installation's own; "
+        "an administrator can allow others by LOYALTY_PAGE_FOLDERS"
+    )
+    return [Problem(f"{where}.options.folder", given, right, "folder_not_allowed")]
+
+
+def _on_disk(settings: Settings, place: Path) -> bool:
+    roots = [found for each in settings.page_folders if (found := _local(each)) is not None]
+    own = [_local(each) for each in (settings.store_url, *settings.audit_anchors)]
+    own += [settings.scratch, settings.keys, settings.exports, *(root / "airflow" for root in roots)]
+    kept = [each.resolve() for each in own if each is not None]
+    inside = any(place != root and place.is_relative_to(root) for root in roots)
+    return inside and not any(place.is_relative_to(each) or each.is_relative_to(place) for each in kept)
+
+
+def _in_bucket(settings: Settings, url: str) -> bool:
+    """Say whether the URL is below one that is allowed, and no part of the store."""
+
+    def below(other: str) -> bool:
+        return f"{url.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
+
+    own = (settings.store_url, *settings.audit_anchors)
+    return any(below(each) for each in settings.page_folders if "://" in each) and not any(map(below, own))
+
+
+def _local(place: str) -> Path | None:
+    """Return the folder that a path or a file:// URL names, None for a bucket."""
+    if "://" not in place:
+        return Path(place).resolve()
+    parts = urlsplit(place)
+    return Path(unquote(parts.path)).resolve() if parts.scheme == "file" else None
