@@ -70,7 +70,7 @@ def _url(tmp_path: Path, _: pytest.MonkeyPatch) -> Place:
 
 def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """The way to buckets, over the store that is a folder."""
-    monkeypatch.setattr(folder, "_folder", lambda _options: None)
+    monkeypatch.setattr(folder, "local_folder", lambda _options: None)
     return _folder(tmp_path / "there", f"file://{tmp_path}/there")
 
 
