@@ -35,6 +35,8 @@ def drawn(context, monkeypatch):
         return preview_stage.drawn(settings, run, secrets, personal, progress=progress)
 
     monkeypatch.setattr(process, "in_process", here)
+    # It would end the tests' own process after a while.
+    monkeypatch.setattr(preview_stage, "_limit", lambda: None)
     return lambda definition, personal=True: preview(context, definition, personal=personal)
 
 
