@@ -9,9 +9,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Two workers for two cores, a third where many tests wait for servers. What shares the running Airflow runs in one.
+# Two workers. What shares the running Airflow runs in one of them.
 FAST := -m "not slow and not servers" -n 2
-SLOW := -m "slow or servers" -n 3 --dist loadfile
+SLOW := -m "slow or servers" -n 2 --dist loadfile
 
 .PHONY: help setup demo up test fast lint format requirements bench screenshots clean
 
