@@ -25,6 +25,7 @@ NOTIFY = (
     "LOYALTY_TIMEZONE",
 )
 WEB_PREFIX = "/loyalty"  # of our pages, under Airflow's API server
+LONGEST_RUN = timedelta(days=10)  # of an export in Airflow: then it fails
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 

@@ -7,7 +7,21 @@ import sys
 import typer
 
 from include.acting import acting
-from include.cli import audit, deliveries, erase, export, files, ledger, links, notices, restate, send, target
+from include.cli import (
+    audit,
+    deliveries,
+    erase,
+    export,
+    files,
+    grants,
+    keys,
+    ledger,
+    links,
+    notices,
+    restate,
+    send,
+    target,
+)
 from include.cli.shown import fail, user
 from include.errors import LoyaltyError
 
@@ -25,6 +39,8 @@ app.add_typer(target.app, name="target")
 export.app.command("send")(send.send)
 export.app.command("restate")(restate.command)
 app.add_typer(links.app, name="links")
+app.add_typer(keys.app, name="key")
+app.add_typer(grants.app, name="grant")
 app.add_typer(notices.app, name="notices")
 app.command("watch")(notices.watch)
 app.command("digest")(notices.digest)

@@ -144,13 +144,12 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def show(name: Name) -> None:
     """Print a definition as YAML, with its version."""
-    import yaml
-
     from include.definitions.model import version
+    from include.definitions.writing import as_yaml
 
     definition = find(name)
     typer.echo(f"# version {version(definition)}")
-    typer.echo(yaml.safe_dump(definition.document(), sort_keys=False, allow_unicode=True), nl=False)
+    typer.echo(as_yaml(definition.document()), nl=False)
 
 
 @app.command()

@@ -40,6 +40,11 @@ def show_time(value: time) -> str:
     return value.isoformat("seconds" if value.second else "minutes")
 
 
+def show_day(day: date) -> str:
+    """Return `2 March 2026`."""
+    return f"{day.day} {day:%B %Y}"
+
+
 def _date(value: object) -> date:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value

@@ -49,6 +49,11 @@ def load_all(folder: Path, *, check: Check | None = None) -> dict[str, ExportDef
     return {definition.id: definition for definition in found.values()}
 
 
+def files(folder: Path) -> list[Path]:
+    """Return the files of definitions in a folder, by name; none where there is no folder."""
+    return sorted(folder.glob("[!.]*.y*ml")) if folder.is_dir() else []
+
+
 def scan(folder: Path, *, check: Check | None = None) -> tuple[dict[str, ExportDefinition], list[Problem]]:
     """Return the sound definitions of a folder by file name, and the problems of the others.
 
@@ -57,7 +62,7 @@ def scan(folder: Path, *, check: Check | None = None) -> tuple[dict[str, ExportD
     found: dict[str, ExportDefinition] = {}
     problems: list[Problem] = []
     taken = Taken()
-    for path in sorted(folder.glob("[!.]*.y*ml")):
+    for path in files(folder):
         try:
             definition = load(path, check=check)
         except BadInput as error:

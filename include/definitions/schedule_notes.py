@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from include.definitions.base import show_time
+from include.definitions.base import show_day, show_time
 from include.definitions.model import ExportDefinition
 from include.definitions.occasion import as_of_for, interval_for
 from include.definitions.periods import Interval
@@ -72,24 +72,25 @@ def _clock_notes(recurrence: Recurrence, occurrence: datetime) -> Iterator[str]:
     shown = local(occurrence, where)
     wall = datetime.combine(day, recurrence.schedule.time)
     if not day_exists(day, where):
-        yield f"{_day(day)} does not exist in {recurrence.timezone}: runs when the next day begins"
+        yield f"{show_day(day)} does not exist in {recurrence.timezone}: runs when the next day begins"
     elif shown != wall:
         yield (
-            f"clocks go forward on {_day(day)}: {clock} does not exist, runs at {show_time(shown.time())}"
-            + (f" on {_day(shown.date())}" if shown.date() != day else "")
+            f"clocks go forward on {show_day(day)}: {clock} does not exist, runs at {show_time(shown.time())}"
+            + (f" on {show_day(shown.date())}" if shown.date() != day else "")
         )
     elif _comes_twice(wall, where):
-        yield f"clocks go back on {_day(day)}: {clock} comes twice, runs the first time"
+        yield f"clocks go back on {show_day(day)}: {clock} comes twice, runs the first time"
     else:
         before = recurrence.previous_before(occurrence, bounded=False)
         if before is not None and (change := _change(before, occurrence, where)) is not None:
             way = "forward" if _offset(occurrence, where) > _offset(before, where) else "back"
             now, was = occurrence.astimezone(UTC), _as_before(occurrence, before, where)
             if f"{now:%H:%M}" == f"{was:%H:%M}":  # by whole days: a zone has changed sides of the date line
-                yield f"the calendar of {recurrence.timezone} skips {_day(change + timedelta(days=1))}: no run for it"
+                skipped = show_day(change + timedelta(days=1))
+                yield f"the calendar of {recurrence.timezone} skips {skipped}: no run for it"
                 return
             yield (
-                f"clocks {'go' if change == day else 'went'} {way} on {_day(change)}: {clock} is "
+                f"clocks {'go' if change == day else 'went'} {way} on {show_day(change)}: {clock} is "
                 f"{now:%H:%M} UTC, where it was {was:%H:%M} UTC before"
             )
 
@@ -155,7 +156,3 @@ def _gap(schedule: Schedule, month: date) -> str | None:
 def _cut(schedule: BusinessDay, first: date, last: date) -> bool:
     """Say whether the schedule's own bounds leave out a part of a month."""
     return bool((schedule.start and schedule.start > first) or (schedule.end and schedule.end <= last))
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
-from include.definitions.base import show_time
+from include.definitions.base import show_day, show_time
 from include.definitions.content import Part
 from include.definitions.model import ExportDefinition, Target
 from include.definitions.periods import Period
@@ -65,14 +65,14 @@ def when(definition: ExportDefinition) -> str:
     if schedule is None:
         return "by hand"
     text = f"{_days(schedule)} at {show_time(schedule.time)} {definition.timezone}"
-    text += f", from {_day(schedule.start)}" if schedule.start else ""
-    return text + (f", until {_day(schedule.end - ONE_DAY)}" if schedule.end else "")
+    text += f", from {show_day(schedule.start)}" if schedule.start else ""
+    return text + (f", until {show_day(schedule.end - ONE_DAY)}" if schedule.end else "")
 
 
 def _days(schedule: Schedule) -> str:
     match schedule:
         case Once():
-            return f"once, on {_day(schedule.date)}"
+            return f"once, on {show_day(schedule.date)}"
         case Daily():
             return "every day"
         case Weekly():
@@ -124,7 +124,7 @@ def _about(definition: ExportDefinition) -> str:
         return _period(definition.period)
     if isinstance(definition.as_of, datetime):
         there = definition.as_of.astimezone(zone(definition.timezone))
-        return f"as of {_day(there.date())} {there:%H:%M}"
+        return f"as of {show_day(there.date())} {there:%H:%M}"
     word = definition.as_of or "occurrence"
     if word != "occurrence":
         words = word.replace("end_of_previous", "the end of the previous").replace(
@@ -139,7 +139,7 @@ def _period(period: Period) -> str:
     if kind == "custom":
         assert period.start is not None
         assert period.end is not None
-        return f"from {_day(period.start)} to {_day(period.end - ONE_DAY)}"
+        return f"from {show_day(period.start)} to {show_day(period.end - ONE_DAY)}"
     text = _PERIODS.get(kind)
     if text is None:
         unit, word = kind.removesuffix("_to_date"), kind.rpartition("_")[2]
@@ -230,7 +230,3 @@ def listed(words: Iterable[str]) -> str:
 def counted(number: int, word: str) -> str:
     """Return `1 recipient`, `2 recipients`."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"

@@ -247,4 +247,9 @@ _FORMULA = re.compile(
 
 def restore(text: str) -> str:
     """Return the text as it was before neutralising."""
-    return text[1:] if text[:1] == "'" and _FORMULA.match(text[1:]) else text
+    return text[1:] if text[:1] == "'" and is_formula(text[1:]) else text
+
+
+def is_formula(text: str) -> bool:
+    """Say whether a spreadsheet may take a text for a formula, by the rule of this file."""
+    return _FORMULA.match(text) is not None

@@ -76,7 +76,9 @@ def done(
             position, number = int(target["position"]), int(target["sending"])
             return pipeline.deliver(context, run_key, position, progress, sending=number)
         if target[DO] == TEST:
-            return trial.send_test(context, context.state.runs.get(run_key), str(target["to"]), progress)
+            run, to = context.state.runs.get(run_key), str(target["to"])
+            trial.require_allowed(context, run, to, who)
+            return trial.send_test(context, run, to, progress)
         (tried,) = probing.probe(context, definition, [str(target["name"])])
     if tried.problems:
         raise BadInput(tried.problems)

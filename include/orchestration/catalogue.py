@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from include.definitions.collisions import Taken
-from include.definitions.load import from_document, load, scan
+from include.definitions.load import files, from_document, load, scan
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Problem
 from include.settings import Settings
@@ -79,8 +79,8 @@ def entry(settings: Settings, definition_id: str) -> Entry | None:
             return Entry(definition, row.source, row.winds_down)
     except Exception as error:  # noqa: BLE001 - the files may have it
         trouble = error
-    files = scan(settings.exports, check=known_kinds)[0].values()
-    found = next((Entry(each, "yaml") for each in files if each.id == definition_id), None)
+    sound = scan(settings.exports, check=known_kinds)[0].values()
+    found = next((Entry(each, "yaml") for each in sound if each.id == definition_id), None)
     if found is None and trouble is not None:
         raise trouble
     return found
@@ -89,23 +89,28 @@ def entry(settings: Settings, definition_id: str) -> Entry | None:
 def _beside(
     settings: Settings, sound: Mapping[str, ExportDefinition]
 ) -> tuple[dict[str, Entry], list[Problem]]:
-    """Return what has a DAG beside the sound definitions of files, and what is wrong with others."""
+    """Return what has a DAG beside the sound definitions of files, and what is wrong with others, which is kept."""
     exports, taken = _catalogue(settings), Taken()
-    exports.sync(sound, _files(settings.exports) - set(sound))
+    exports.sync(sound, {path.name for path in files(settings.exports)} - set(sound))
     for file, definition in sound.items():
         taken.add(definition, file)
     found: dict[str, Entry] = {}
     problems: list[Problem] = []
+    broken: set[str] = set()
     for row in exports.for_dags():
         try:
             definition = from_document(row.document, where=_named(row.definition_id), check=known_kinds)
         except BadInput as error:
             problems += error.problems
+            broken |= set() if row.winds_down else {row.definition_id}
             continue
         clashes = [] if row.winds_down else taken.add(definition, _named(row.definition_id))
         problems += clashes
-        if not clashes:
+        if clashes:
+            broken.add(row.definition_id)
+        else:
             found[row.definition_id] = Entry(definition, row.source, row.winds_down)
+    exports.mark_broken(broken)
     return found, problems
 
 
@@ -117,10 +122,6 @@ def _catalogue(settings: Settings) -> Exports:
     database = Database(settings.state_url)
     database.upgrade()
     return Exports(database)
-
-
-def _files(folder: Path) -> set[str]:
-    return {path.name for path in folder.glob("[!.]*.y*ml")}
 
 
 def _sound(path: Path) -> ExportDefinition | None:

@@ -6,7 +6,7 @@ pin -> snapshot -> render -> deliver [one mapped task per target] -> settle
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from airflow.sdk import DAG, get_parsing_context, task
@@ -17,7 +17,7 @@ from include.orchestration.catalogue import entries, entry, saved_lately
 from include.orchestration.outcome import ATTEMPTS
 from include.orchestration.parameters import parameters
 from include.orchestration.timetable import LoyaltyTimetable
-from include.settings import Settings
+from include.settings import LONGEST_RUN, Settings
 
 TAG = "export"
 WINDING_DOWN = "deleted"
@@ -65,7 +65,7 @@ def build(
         max_active_runs=1 if definition.looks_back else RUNS_AT_ONCE,
         tags=[*tags(definition), source, *([WINDING_DOWN] if winds_down else [])],
         default_args={"owner": definition.owner, **ATTEMPTS},
-        dagrun_timeout=timedelta(days=10),
+        dagrun_timeout=LONGEST_RUN,
         render_template_as_native_obj=False,
     ) as dag:
 

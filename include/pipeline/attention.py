@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from include.definitions.load import scan
+from include.definitions.load import files, scan
 from include.errors import Problem
 from include.notices.reasons import LEDGER
-from include.pipeline import health
+from include.pipeline import exports, health
 from include.pipeline.checks import check
 from include.pipeline.context import Context
 from include.pipeline.kept import Kept
@@ -116,6 +116,7 @@ def collect(context: Context, visible: Visible, now: datetime | None = None) -> 
     moment = now or datetime.now(UTC)
     found = list(_of_exports(context, visible))
     found += [item for item in (*_late(context), *_definitions(context)) if visible.shows(item.definition_id)]
+    found += _of_pages(context, visible)
     if visible.installation:
         found += [*_connections(context), *_upkeep(context, moment), *_keys(context, moment)]
     order = list(Group)
@@ -126,6 +127,7 @@ def counted(context: Context, visible: Visible) -> int:
     """Return about how many there are, quickly: what the state knows, and what was found when somebody last looked."""
     counts = troubles.counts(context.state.database)
     known = sum(count for definition_id, count in counts.items() if visible.shows(definition_id))
+    known += sum(map(visible.shows, context.state.exports.broken()))
     key, folder = context.settings.state_url, str(context.settings.exports)
     found = [*(_LATE.known(key) or []), *_BROKEN.get(folder, (None, []))[1]]
     if visible.installation:
@@ -141,7 +143,7 @@ def concerned(context: Context, *, waiting: bool) -> frozenset[str]:
     """
     late = _late(context) if waiting else _LATE.known(context.settings.state_url) or []
     found = [*troubles.counts(context.state.database), *(item.definition_id for item in late)]
-    return frozenset(each for each in found if each is not None)
+    return context.state.exports.broken().union(each for each in found if each is not None)
 
 
 def forget() -> None:
@@ -261,8 +263,7 @@ _BROKEN: dict[str, tuple[object, list[Item]]] = {}
 def _definitions(context: Context) -> list[Item]:
     """Return the YAML files with problems; they are read again when one of them changes."""
     folder = context.settings.exports
-    paths = sorted(folder.glob("[!.]*.y*ml")) if folder.is_dir() else []
-    stamps = {path.name: path.stat() for path in paths}
+    stamps = {path.name: path.stat() for path in files(folder)}
     seen = tuple((name, each.st_mtime_ns, each.st_size) for name, each in stamps.items())
     kept = _BROKEN.get(str(folder))
     if kept is None or kept[0] != seen:
@@ -280,6 +281,24 @@ def _broken(folder: Path, changed: dict[str, float]) -> Iterator[Item]:
         since = datetime.fromtimestamp(changed.get(name, 0), UTC)
         what = "Correct the file where it is kept; loyalty export validate says the same."
         yield Item(Group.DEFINITION, None, name, name, "\n".join(lines), what, since)
+
+
+def _of_pages(context: Context, visible: Visible) -> Iterator[Item]:
+    """Yield the exports made in the pages that have no DAG, with what is wrong with each of them now."""
+    for definition_id in sorted(filter(visible.shows, context.state.exports.broken())):
+        export = context.state.exports.get(definition_id)
+        problems = exports.unsound(context, export) if export is not None else []
+        if export is not None and problems:
+            yield Item(
+                Group.DEFINITION,
+                definition_id,
+                definition_id,
+                definition_id,
+                "\n".join(map(str, problems)),
+                "Edit it: as it is, it has no DAG and cannot run.",
+                export.edited_at,
+                (Deed.EDIT,),
+            )
 
 
 def _upkeep(context: Context, now: datetime) -> Iterator[Item]:

@@ -5,7 +5,7 @@ The definition model lies below reports, formats and targets, and cannot know th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,11 @@ from pydantic import BaseModel, ValidationError
 from include import kinds, targets
 from include.definitions import privacy
 from include.definitions.content import Part
+from include.definitions.fields import resolve
+from include.definitions.filters import fields_of
 from include.definitions.load import load, load_all
 from include.definitions.model import ExportDefinition
+from include.definitions.order import keys
 from include.definitions.problems import problems_of
 from include.definitions.split import Split
 from include.errors import BadInput, Problem
@@ -146,6 +149,24 @@ def plain_fields(definition: ExportDefinition, part: Part) -> tuple[str, ...]:
     layout, given = layout_of(part), module.columns(options)
     shape = Shape(part, given, at=_ANY, zone=definition.timezone, scratch=Path(), layout=layout)
     return privacy.plain(part.privacy, *_personal_choice(part, shape, given, layout))
+
+
+def personal_uses(part: Part) -> dict[str, list[str]]:
+    """Return the personal fields by which a part's rows are kept (`filters`) and sorted (`order`).
+
+    Both go by values as they are in the ledger, however the file protects them, so which rows there are, and where,
+    tells of them.
+    """
+    module, options = model_of(part)
+    columns = module.columns(options)
+    filtered = fields_of(part.filters, columns) if part.filters is not None else frozenset()
+    of_header = {each.title: each.field for each in part.aggregation or ()}
+    sorted_by = frozenset(of_header.get(name, name) for name, _ in keys(part.order or ()))
+    return {"filters": _personal(columns, filtered), "order": _personal(columns, sorted_by)}
+
+
+def _personal(columns: Sequence[Column], names: frozenset[str]) -> list[str]:
+    return sorted(name for name in names if (found := resolve(columns, name)) and found.pii)
 
 
 def _personal_choice(

@@ -27,7 +27,7 @@ class Filter:
     """
 
     program: str = ""
-    purse: str | None = None
+    subledger: str | None = None
     types: tuple[str, ...] = ()
     since: int | None = None
     before: int | None = None
@@ -62,8 +62,8 @@ def _fulfils(batch: pa.RecordBatch, shown: Filter) -> np.ndarray[Any, np.dtype[n
     mask = np.ones(len(batch), np.bool_)
     if shown.program:
         mask &= _flags(pc.equal(batch.column("program_id"), shown.program))
-    if shown.purse is not None:
-        mask &= _flags(pc.equal(batch.column("subledger_id"), shown.purse))
+    if shown.subledger is not None:
+        mask &= _flags(pc.equal(batch.column("subledger_id"), shown.subledger))
     if shown.types:
         mask &= _flags(pc.is_in(batch.column("type"), value_set=pa.array(shown.types)))
     created = _micros(batch, "created_at")

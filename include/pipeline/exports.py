@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from include.definitions.load import Check, from_document, scan
+from include.definitions.load import Check, files, from_document, scan
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Problem
 from include.pipeline import places
@@ -26,8 +26,8 @@ _seen: dict[tuple[str, str], tuple[tuple[str, int, int], ...]] = {}
 def refresh(context: Context) -> None:
     """Bring the catalogue up to date with the YAML files; reads nothing where no file has changed."""
     folder = context.settings.exports
-    found = [(path.name, path.stat()) for path in folder.glob("[!.]*.y*ml")] if folder.is_dir() else []
-    seen = tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))
+    found = [(path.name, path.stat()) for path in files(folder)]
+    seen = tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
     key = (context.settings.state_url, str(folder))
     if _seen.get(key) == seen:
         return
@@ -38,9 +38,8 @@ def refresh(context: Context) -> None:
 
 def known(context: Context, *, check: Check | None = None) -> dict[str, ExportDefinition]:
     """Return the sound definitions of files and pages by id, also disabled ones."""
-    folder = context.settings.exports
-    files = scan(folder, check=check)[0].values() if folder.is_dir() else ()
-    return made(context, check=check)[0] | {definition.id: definition for definition in files}
+    of_files = scan(context.settings.exports, check=check)[0].values()
+    return made(context, check=check)[0] | {definition.id: definition for definition in of_files}
 
 
 def made(
@@ -88,16 +87,25 @@ def validated(
     return definition
 
 
-def unsound(export: Export) -> list[Problem]:
+def unknown(context: Context, ids: Iterable[str], where: str) -> list[Problem]:
+    """Return a problem, known as `where`, for each id that no export has."""
+    refresh(context)
+    there = context.state.exports.ids()
+    right = "the id of an export; nothing for all"
+    return [Problem(where, each, right, "unknown_export") for each in ids if each not in there]
+
+
+def unsound(context: Context, export: Export) -> list[Problem]:
     """Return why an export made in the pages has no DAG any more; empty where it is sound.
 
-    A version of this program may know a model, a kind of target or an option no more that an earlier one did.
+    A version of this program may know a model, a kind of target or an option no more that an earlier one did, and a
+    YAML file may have taken the names of its files.
     """
     try:
-        from_document(export.document, where=_HERE, check=check)
+        definition = from_document(export.document, where=_HERE, check=check)
     except BadInput as error:
         return [_renamed(each, "") for each in error.problems]
-    return []
+    return context.state.exports.problems(definition, new=False)
 
 
 def create(context: Context, document: Any, author: str) -> Export:

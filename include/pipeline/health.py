@@ -149,7 +149,7 @@ def test_ledger(context: Context) -> Probed:
     try:
         with open_read(Source.from_settings(context.settings), values=False) as reading:
             if not reading.has("transactions"):
-                right = "the ledger has no transactions: see docs/ledger-mapping.md"
+                right = "must be a relation: give its SQL query in a mapping file, as docs/user-guide.md says"
                 problems = (Problem(LEDGER, "transactions", right, "no_transactions"),)
     except BadInput as error:
         problems = error.problems

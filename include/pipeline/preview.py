@@ -7,23 +7,19 @@ that is large, in a process of its own that may take so long and no longer. Noth
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.definitions.fields import resolve
-from include.definitions.filters import fields_of
 from include.definitions.model import ExportDefinition, version
 from include.definitions.occasion import as_of_for, interval_for
-from include.definitions.order import keys
 from include.definitions.periods import Interval
 from include.definitions.schedule import Once
 from include.definitions.zones import zone
 from include.errors import BadInput, LoyaltyError, Problem, Transient
-from include.ledger.columns import Column
 from include.pipeline import process
-from include.pipeline.checks import model_of
+from include.pipeline.checks import model_of, personal_uses
 from include.pipeline.context import Context, settle_delay, silent
 from include.pipeline.privacy import secrets_of
 from include.pipeline.snapshot_stage import read_by
@@ -40,8 +36,16 @@ SECONDS = 30
 ROWS_SHOWN = 10
 ROWS_AT_ONCE = 5_000_000
 """So many rows of a snapshot are read while somebody waits, to gather a sample: a few seconds."""
-_KEEPS = "is personal: to preview what such a filter keeps needs the right to see personal data"
-_ORDERS = "is personal: to preview rows in its order needs the right to see personal data"
+_REFUSED = {
+    "filters": (
+        "is personal: to preview what such a filter keeps needs the right to see personal data",
+        "personal_filter",
+    ),
+    "order": (
+        "is personal: to preview rows in its order needs the right to see personal data",
+        "personal_order",
+    ),
+}
 _free = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -127,25 +131,15 @@ def preview(context: Context, definition: ExportDefinition, *, personal: bool) -
 
 def _refuse_looking_for_people(definition: ExportDefinition) -> None:
     """Raise BadInput for filters and orders by personal fields: which rows there are, and where, tells of them."""
-    problems = []
-    for part in definition.parts:
-        module, options = model_of(part)
-        columns = module.columns(options)
-        filtered = fields_of(part.filters, columns) if part.filters is not None else frozenset()
-        problems += [
-            Problem("filters", name, _KEEPS, "personal_filter") for name in _personal(columns, filtered)
-        ]
-        of_header = {each.title: each.field for each in part.aggregation or ()}
-        ordered = frozenset(of_header.get(name, name) for name, _ in keys(part.order or ()))
-        problems += [
-            Problem("order", name, _ORDERS, "personal_order") for name in _personal(columns, ordered)
-        ]
+    problems = [
+        Problem(key, name, right, code)
+        for part in definition.parts
+        for key, names in personal_uses(part).items()
+        for name in names
+        for right, code in [_REFUSED[key]]
+    ]
     if problems:
         raise BadInput(problems)
-
-
-def _personal(columns: Sequence[Column], names: frozenset[str]) -> list[str]:
-    return sorted(name for name in names if (found := resolve(columns, name)) and found.pii)
 
 
 def rows_to_gather(context: Context, definition: ExportDefinition, read: SnapshotManifest) -> int:

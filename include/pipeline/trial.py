@@ -1,7 +1,8 @@
 """A test send: the files of a run to whoever wants to see them, marked as a test. It is no delivery of the run.
 
 Nothing of it is recorded as delivered, and no schedule, chain or comparison moves. What may leave in clear may do so no
-more than in earnest: the export is checked as if this were its target.
+more than in earnest: the export is checked as if this were its target. Whether who asks may see personal data only the
+pages know: they write it into the audit chain (`allow`), and a test that Airflow runs looks there (`require_allowed`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import secrets as tokens
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from include import kinds, targets
@@ -21,6 +23,7 @@ from include.notices.installation import Installation
 from include.pipeline.checks import check
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.deliver import packed, send
+from include.pipeline.personal import personal_files
 from include.settings import Settings
 from include.state.audit import Action
 from include.state.runs import RunRecord
@@ -28,6 +31,33 @@ from include.targets.protocol import Parcel
 
 TEST = "TEST_"
 LABEL = "test"
+# How long a test that was asked for in the pages may wait for Airflow to run it.
+ALLOWED_FOR = timedelta(days=1)
+
+
+def allow(context: Context, definition_id: str, to: str, who: str) -> None:
+    """Write down that `who`, who may see the export's personal data, has it sent to an address as a test."""
+    context.state.audit.write(who, Action.TEST_ALLOWED, definition_id, {"to": to})
+
+
+def require_allowed(context: Context, run: RunRecord, to: str, who: str | None) -> None:
+    """Raise BadInput where personal data that can be read would go to an address without the word of the pages.
+
+    Folders for tests are the installation's own, and need no word.
+    """
+    if not is_address(to) or not (personal := personal_files(run)):
+        return
+    since = datetime.now(UTC) - ALLOWED_FOR
+    said = context.state.audit.newest(
+        action=Action.TEST_ALLOWED, subject=run.definition_id, actor=who or "", since=since
+    )
+    if any(each.subject == run.definition_id and each.detail["to"] == to for each in said):
+        return
+    right = (
+        f"would get personal data that can be read ({', '.join(sorted(personal))}), and nobody has looked whether you "
+        f"may see it: use Send to me on the page of {run.definition_id} in Loyalty > Exports, which does"
+    )
+    raise BadInput([Problem("test_to", to, right, "personal_test")])
 
 
 def send_test(context: Context, run: RunRecord, to: str, progress: Progress = silent) -> dict[str, Any]:

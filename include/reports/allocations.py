@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from include.ledger.booking import ALLOCATED_AS_EXPIRY, ALLOCATED_AT_DEBIT, NEVER, TransactionType
 from include.ledger.catalog import FieldType
@@ -45,13 +44,7 @@ _DERIVED = 3
 _WORDS = pa.array([kind.word for kind in TransactionType])
 _AT_ONCE = 200_000  # allocations, or expiries, of one account: some 150 bytes each
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:  # noqa: ARG001

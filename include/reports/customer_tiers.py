@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from include.ledger.columns import Column
 from include.reports import glossary, programs
@@ -53,13 +52,7 @@ WHERE held.last.tier_id IS NOT NULL AND ($programs IS NULL OR list_contains($pro
 ORDER BY held.program_id, held.subledger_id, held.customer_id
 """
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:  # noqa: ARG001

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
@@ -35,13 +34,7 @@ _COLUMNS = glossary.columns(
 _OF_TRANSACTIONS = ("program_id", "type", "points", "created_at", "source", "admin_user", "rule_name")
 _BY_PEOPLE = pa.array(["web-ui", "import"])
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:  # noqa: ARG001

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from include.ledger.columns import Column
 from include.reports import glossary, owners, programs
@@ -52,13 +51,7 @@ WHERE nullif(customer_id, '') IS NOT NULL AND ($programs IS NULL OR list_contain
 GROUP BY ALL ORDER BY program_id, customer_id
 """
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:  # noqa: ARG001

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
 
 from include.ledger.columns import Column
 from include.ledger.hashing import text_hashes
@@ -31,13 +30,7 @@ PERIOD: Period = "required"
 _COLUMNS = glossary.columns(KIND, ("program_id", "date", "new_members", "total_members"))
 _AT_ONCE = 250_000
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:  # noqa: ARG001

@@ -23,6 +23,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*kinds.names(reports), *RELATIONS}))
 
 
+def title(name: str) -> str:
+    """Return what people call the model of that name; the name itself where there is no such model any more."""
+    return load(name, where="model").TITLE if name in names() else name
+
+
 def problem(name: str, *, where: str) -> Problem:
     """Return the problem of a name that no model has."""
     return Problem(where, name, f"known models are {', '.join(names())}", "unknown_model")

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from include.definitions.zones import zone
 from include.errors import LedgerViolation
 from include.ledger.columns import Column
-from include.reports import glossary, liability
+from include.reports import glossary, liability, programs
 from include.reports.derived import Derived, Rows
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
 
@@ -45,13 +44,7 @@ _COLUMNS = glossary.columns(
 # By hand, by transfer, between issue months and tiers: each net over the period.
 _OTHERS = (("adjusted", 1), ("transferred_in", 1), ("transferred_out", -1), ("reclassified", 1))
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs
@@ -24,13 +23,7 @@ PERIOD: Period = "required"
 
 _COLUMNS = glossary.columns(KIND, ("program_id", "date", "active", "pending", "expired"))
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""Keeping only some programs of a report, and refusing the names of programs that do not exist."""
+"""Keeping only some programs of a report: the option that asks for it, and refusing programs that do not exist."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from include.errors import BadInput, Problem
 from include.reports import files
 from include.reports.model import LocalSnapshot
 
 COLUMNS = ("program_id", "name", "currency", "time_zone")
+
+
+class Options(BaseModel):
+    """`programs` keeps only these."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    programs: tuple[str, ...] = ()
 
 
 def check(snapshot: LocalSnapshot, report: str, asked: Sequence[str]) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
 
 from include.ledger.booking import RELATED_NOT_FOUND, TransactionType
 from include.ledger.catalog import FieldType
@@ -99,13 +98,7 @@ _ELSEWHERE = "refunded_elsewhere"
 _REFUNDS = pa.schema([("transaction_id", pa.string()), (_ELSEWHERE, pa.int64())])
 _STATUS = pa.array(["used", "expired", "unused"])
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:  # noqa: ARG001

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from include.ledger.columns import Column
 from include.ledger.rows import Ints
-from include.reports import daily, glossary, redemption
+from include.reports import daily, glossary, programs, redemption
 from include.reports.derived import Derived, Rows
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
 
@@ -28,13 +27,7 @@ _FIGURES = ("redemptions", "points_cost", "points_refunded")
 _COLUMNS = glossary.columns(KIND, ("program_id", "date", "reward_id", "reward_name", *_FIGURES))
 _Key = tuple[str, int, str | None, str | None]
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:

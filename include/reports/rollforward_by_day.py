@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from include.errors import LedgerViolation
 from include.ledger.columns import Column
@@ -39,13 +38,7 @@ _MOVEMENTS = {
 }
 _COLUMNS = glossary.columns(KIND, ("program_id", "date", "opening", *_MOVEMENTS, "closing"))
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:  # noqa: ARG001

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs, tier_moves
@@ -50,13 +49,7 @@ WHERE date IS NOT NULL
 ORDER BY running.program_id, subledger_id, date, tier.rank, running.tier_id
 """
 
-
-class Options(BaseModel):
-    """`programs` keeps only these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    programs: tuple[str, ...] = ()
+Options = programs.Options
 
 
 def needs(options: Options) -> Needs:  # noqa: ARG001

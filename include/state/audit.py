@@ -38,6 +38,7 @@ class Action(StrEnum):
     EXPORT_EDITED = "export_edited"
     EXPORT_DELETED = "export_deleted"
     EXPORT_TAKEN_OVER = "export_taken_over"  # a YAML file came with its id
+    TEST_ALLOWED = "test_allowed"  # the definition's id
     PINNED = "pinned"  # the run's key, as for the next two
     SNAPSHOT_BOUND = "snapshot_bound"
     RENDERED = "rendered"

@@ -57,7 +57,8 @@ class Export:
     """One export. `created_by` is empty and `file` is the file's name where it comes from YAML.
 
     targets: label and kind of each. recurring: it has a schedule other than a date. broken: its YAML file is there
-    and has problems; the row shows how it was before. number: of its newest edit, 1 for the first.
+    and has problems, and the row shows how it was before; or it was made in the pages and has no
+    DAG. number: of its newest edit, 1 for the first.
     """
 
     definition_id: str

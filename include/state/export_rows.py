@@ -17,6 +17,10 @@ from include.state.export_records import Edit, Export, LastDelivery, LastRun, St
 from include.state.last_run import word
 from include.state.tables import EXPORT_EDITS, EXPORTS, LAST_DELIVERIES, RUNS
 
+WITH_NEWEST_EDIT = EXPORTS.join(
+    EXPORT_EDITS,
+    and_(EXPORT_EDITS.c.definition_id == EXPORTS.c.definition_id, EXPORT_EDITS.c.number == EXPORTS.c.number),
+)
 _OF_RUN = ("run_key", "status", "stage", "stage_at", "rows_done", "rows_total", "created_at", "updated_at")
 
 
@@ -67,10 +71,7 @@ def between_bars(words: Iterable[str]) -> str:
 
 def read(connection: Connection, ids: Sequence[str]) -> list[Export]:
     """Return the exports of these ids in this order, with all that is shown of them; also deleted ones."""
-    newest = and_(
-        EXPORT_EDITS.c.definition_id == EXPORTS.c.definition_id, EXPORT_EDITS.c.number == EXPORTS.c.number
-    )
-    joined = EXPORTS.join(EXPORT_EDITS, newest).outerjoin(RUNS, RUNS.c.run_key == EXPORTS.c.run_key)
+    joined = WITH_NEWEST_EDIT.outerjoin(RUNS, RUNS.c.run_key == EXPORTS.c.run_key)
     of_run = [RUNS.c[name].label(f"last_{name}") for name in _OF_RUN]
     columns = select(EXPORTS, EXPORT_EDITS.c.document, word().label("word"), *of_run)
     rows = connection.execute(columns.select_from(joined).where(EXPORTS.c.definition_id.in_(ids)))

@@ -50,6 +50,8 @@ __all__ = [
     "Status",
 ]
 
+_BROKEN_HERE = EXPORTS.c.source == "ui", EXPORTS.c.broken, EXPORTS.c.deleted_at.is_(None)
+
 
 class Exports:
     """The exports of one state database. Problems name fields of the definition, such as `file.name`."""
@@ -109,7 +111,7 @@ class Exports:
             if document == before.document:
                 return _one(connection, definition.id)
             export_names.take(connection, definition)
-            values = {"number": row.number + 1, "edited_by": author, "edited_at": Now()}
+            values = {"number": row.number + 1, "edited_by": author, "edited_at": Now(), "broken": False}
             connection.execute(_of(definition.id).values({**export_rows.described(definition), **values}))
             _keep(connection, definition.id, row.number + 1, document, author)
             changed = changed_keys(before.document, document)
@@ -142,6 +144,21 @@ class Exports:
         they were. What is in neither is gone from the list. A file takes over an id that was made in the pages.
         """
         return export_sync.sync(self._database, definitions, frozenset(broken))
+
+    def broken(self) -> frozenset[str]:
+        """Return the ids of those made in the pages that had no DAG when DAGs were last parsed: `mark_broken`."""
+        with self._database.read() as connection:
+            return frozenset(connection.scalars(select(EXPORTS.c.definition_id).where(*_BROKEN_HERE)))
+
+    def mark_broken(self, ids: Collection[str]) -> None:
+        """Keep which exports made in the pages have no DAG, because of what is wrong with them. Cheap without news."""
+        known = self.broken()
+        if known == frozenset(ids):
+            return
+        with self._database.write() as connection:
+            for wrong, changed in ((True, frozenset(ids) - known), (False, known - frozenset(ids))):
+                which = EXPORTS.c.source == "ui", EXPORTS.c.definition_id.in_(changed)
+                connection.execute(update(EXPORTS).where(*which).values(broken=wrong))
 
     def problems(self, definition: ExportDefinition, *, new: bool) -> list[Problem]:
         """Return what collides with other exports: the id (of a new one), and the names of its files in targets."""
@@ -177,8 +194,7 @@ class Exports:
 
     def made(self) -> dict[str, dict[str, Any]]:
         """Return the documents of the exports made in the pages, by id."""
-        newest = EXPORT_EDITS.c.definition_id == EXPORTS.c.definition_id
-        both = EXPORTS.join(EXPORT_EDITS, newest & (EXPORT_EDITS.c.number == EXPORTS.c.number))
+        both = export_rows.WITH_NEWEST_EDIT
         wanted = select(EXPORTS.c.definition_id, EXPORT_EDITS.c.document).select_from(both)
         live = EXPORTS.c.deleted_at.is_(None), EXPORTS.c.source == "ui"
         with self._database.read() as connection:

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 
 from include.state.database import Database
+from include.state.export_dags import is_open
 from include.state.runs import RunRecord, RunStatus
 from include.state.tables import RUNS
-
-AT_WORK = (RunStatus.PINNED.value, RunStatus.RUNNING.value, RunStatus.RENDERED.value)
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class Ran:
 
     version: str
     first_at: datetime
-    last_at: datetime
     runs: int
 
 
@@ -82,13 +80,12 @@ class History:
 
     def versions(self, definition_id: str) -> tuple[Ran, ...]:
         """Return every version that ran, the newest first."""
-        newest = func.max(RUNS.c.created_at)
-        times = func.min(RUNS.c.created_at), newest, func.count()
+        times = func.min(RUNS.c.created_at), func.count()
         wanted = (
             select(RUNS.c.definition_version, *times)
             .where(RUNS.c.definition_id == definition_id)
             .group_by(RUNS.c.definition_version)
-            .order_by(newest.desc())
+            .order_by(func.max(RUNS.c.created_at).desc())
         )
         with self._database.read() as connection:
             return tuple(Ran(*row) for row in connection.execute(wanted))
@@ -102,8 +99,8 @@ class History:
         return self._one(RUNS.c.definition_id == definition_id)
 
     def is_at_work(self, definition_id: str) -> bool:
-        """Say whether a run of the export is neither done nor failed."""
-        return self._one(RUNS.c.definition_id == definition_id, RUNS.c.status.in_(AT_WORK)) is not None
+        """Say whether a run of the export is open: until that is over its DAG stays, whatever becomes of it."""
+        return self._one(RUNS.c.definition_id == definition_id, is_open()) is not None
 
     def _one(self, *where: ColumnElement[bool]) -> RunRecord | None:
         wanted = select(RUNS).where(*where).order_by(RUNS.c.created_at.desc(), RUNS.c.run_key).limit(1)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, Connection, and_, case, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from include.state.export_records import Status
 from include.state.tables import DELIVERIES, EXPORTS, LAST_DELIVERIES, RUNS, Now
 
 if TYPE_CHECKING:
     from include.state.runs import RunRecord
 
-PENDING, PROCESSING, FINISHED, FAILED = "Pending", "Processing", "Finished", "Failed"
 NOTHING: dict[str, Any] = {
     "run_key": None,
     "run_status": None,
@@ -107,8 +107,8 @@ def word() -> ColumnElement[str]:
         and_(EXPORTS.c.run_delivers, moved_at > Now() - _UNTIL_SETTLED),
     )
     return case(
-        (status.is_(None), PENDING),
-        (status == "failed", FAILED),
-        (or_(status.in_(WORKING), and_(status == "rendered", rendered_lately)), PROCESSING),
-        else_=FINISHED,
+        (status.is_(None), Status.PENDING.value),
+        (status == "failed", Status.FAILED.value),
+        (or_(status.in_(WORKING), and_(status == "rendered", rendered_lately)), Status.PROCESSING.value),
+        else_=Status.FINISHED.value,
     )

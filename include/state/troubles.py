@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, sel
 
 from include.state.database import Database
 from include.state.deliveries import WAITING, Delivery, DeliveryState
+from include.state.last_run import WORKING
 from include.state.notices import NoticeState, StoredNotice
 from include.state.runs import RunRecord, RunStatus
 from include.state.tables import DELIVERIES, MICROSECOND, NOTICES, RUNS, Now, instant
@@ -152,8 +153,7 @@ def _runs(wanted: Select[Any]) -> Select[Any]:
         delivery.c.run_key == RUNS.c.run_key, delivery.c.state != DeliveryState.CONFIRMED.value
     )
     failed = and_(RUNS.c.status == RunStatus.FAILED.value, RUNS.c.updated_at >= _ago(LOOKED_BACK), ~told)
-    working = RUNS.c.status.in_([RunStatus.PINNED.value, RunStatus.RUNNING.value])
-    hangs = and_(working, RUNS.c.updated_at.between(_ago(LOOKED_BACK), _ago(STUCK)))
+    hangs = and_(RUNS.c.status.in_(WORKING), RUNS.c.updated_at.between(_ago(LOOKED_BACK), _ago(STUCK)))
     return wanted.select_from(RUNS).where(or_(failed, hangs), ~RUNS.c.dry_run, ~better)
 
 

@@ -34,6 +34,8 @@ def listing(request: Request, reader: Asking) -> Response:
     """Show everything that needs somebody, of the exports that the reader may see."""
     found = collect(context_of(request), _visible(request, reader, waiting=True))
     may_run = {each: reader.may(Right.RUN, each) for each in {item.definition_id for item in found} if each}
+    edited = {item.definition_id for item in found if Deed.EDIT in item.deeds}
+    may_edit = {each for each in edited if reader.may(Right.EDIT, each)}
     groups = [(HEADINGS[group], list(items)) for group, items in groupby(found, lambda item: item.group)]
     return pages.show(
         request,
@@ -42,6 +44,7 @@ def listing(request: Request, reader: Asking) -> Response:
         groups=groups,
         total=len(found),
         may_run=may_run,
+        may_edit=may_edit,
         administers=reader.may(Right.ADMINISTER),
         zones=_zones(request, found),
     )

@@ -1,4 +1,4 @@
-"""Who decides that personal data leaves in clear: one rule for every page that saves a definition."""
+"""Who may let personal data leave in clear, or choose and sort rows by it: one rule for every page that saves."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from typing import Any
 
 from include.definitions.model import ExportDefinition
 from include.errors import Problem
-from include.pipeline.checks import plain_fields
+from include.pipeline.checks import personal_uses, plain_fields
 from include.web.reader import Reader, Right
+
+_USES = {
+    "filters": "is personal, and which rows such a filter keeps tells of it: filter by another field, or ask an "
+    "administrator for the right to personal data",
+    "order": "is personal, and the order of the rows tells of it: sort by another field, or ask an administrator for "
+    "the right to personal data",
+}
 
 
 def not_permitted(
     reader: Reader, definition: ExportDefinition, definition_id: str | None
 ) -> Iterator[Problem]:
-    """Yield a problem for each personal column that leaves in clear, where that is not the reader's to decide.
+    """Yield a problem for each personal field that leaves in clear, or by which rows are chosen or sorted.
+
+    None where the reader has the right to personal data. Files are split by their own columns alone, as these leave.
 
     definition_id: the export that is changed, None for a new one.
     """
@@ -28,6 +37,9 @@ def not_permitted(
                 "ask an administrator for the right"
             )
             yield Problem(f"{start}{_place_of(part, name)}", name, right, "personal_not_permitted")
+        for key, names in personal_uses(part).items():
+            for name in names:
+                yield Problem(f"{start}{key}", name, _USES[key], "personal_not_permitted")
 
 
 def _place_of(part: Any, name: str) -> str:

@@ -96,6 +96,9 @@ def test_an_export_of_the_pages_that_became_wrong_is_told_and_the_others_load(se
         "gone",
         "unknown_model",
     )
+    assert remembered.exports.broken() == {"stale"}
+    remembered.exports.save(definition("stale", name="Whole again"), "ann", based_on=1)
+    assert remembered.exports.broken() == frozenset()
 
 
 def test_a_file_that_came_later_wins_a_name_and_an_id(settings, remembered):
@@ -112,6 +115,10 @@ def test_a_file_that_came_later_wins_a_name_and_an_id(settings, remembered):
     assert [(each.where, each.code) for each in wrong] == [
         ("the export by-name: file.name", "file_name_twice")
     ]
+    assert remembered.exports.broken() == {"by-name"}
+    (settings.exports / "later.yaml").unlink()
+    entries(settings)
+    assert remembered.exports.broken() == frozenset()
 
 
 @pytest.mark.parametrize("source", ["ui", "yaml"])

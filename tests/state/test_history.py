@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from include import state as states
 from include.state.runs import RunRecord, RunStatus
+from include.state.tables import RUNS
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -70,8 +72,7 @@ def test_versions_that_ran(state):
     again = ran(state, 3, version="a")
     found = state.history.versions("daily")
     assert [(each.version[0], each.runs) for each in found] == [("a", 2), ("b", 1)]
-    runs = {key: state.runs.get(key) for key in (first, second, again)}
-    assert (found[0].first_at, found[0].last_at) == (runs[first].created_at, runs[again].created_at)
+    assert [each.first_at for each in found] == [state.runs.get(key).created_at for key in (first, second)]
     newest = state.history.of_version("daily", "a" * 64)
     assert newest is not None
     assert newest.run_key == again
@@ -85,3 +86,13 @@ def test_whether_one_is_at_work(state):
     ran(state, 2, done=False)
     assert state.history.is_at_work("daily")
     assert not state.history.is_at_work("another")
+
+
+@pytest.mark.parametrize(("minutes", "open_"), [(59, True), (61, False)])
+def test_files_that_were_never_sent_are_no_work_for_ever(state, minutes, open_):
+    key = ran(state, 1, rows=1, done=False)
+    made = datetime.now(UTC) - timedelta(minutes=minutes)
+    with state.database.write() as connection:
+        assert connection.execute(update(RUNS).where(RUNS.c.run_key == key).values(updated_at=made)).rowcount
+    assert state.runs.get(key).status is RunStatus.RENDERED
+    assert state.history.is_at_work("daily") is open_

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, type_coerce, update
 
+from include.definitions.load import from_document
+from include.orchestration.catalogue import entries
 from include.pipeline import attention, resolving
 from include.pipeline.attention import Group, Visible, collect, counted
 from include.state.audit import Action
@@ -16,8 +18,9 @@ from include.state.deliveries import DeliveryState
 from include.state.identity import delivery_key
 from include.state.notices import Address
 from include.state.runs import RunRecord, RunStatus
-from include.state.tables import API_KEYS, AUDIT, DELIVERIES, MICROSECOND, NOTICES, RUNS
+from include.state.tables import API_KEYS, AUDIT, DELIVERIES, EXPORT_EDITS, MICROSECOND, NOTICES, RUNS
 from tests.web.exports.conftest import dag_runs, known  # noqa: F401 - a fixture
+from tests.web.exports.made import export
 from tests.web.posting import post, read, text_of
 from tests.web.runs import stored
 
@@ -164,6 +167,27 @@ def test_a_broken_file_is_told_of_to_administrators_until_it_is_put_right(admin,
         "id: broken\nname: Whole\nmodel: balance\ntargets: [{kind: folder, options: {folder: x}}]\n"
     )
     assert "Nothing needs you" in text_of(admin.get(PAGE))
+
+
+def test_an_export_that_lost_its_dag_is_told_of_to_who_may_see_it(admin, browser, context):
+    export(context, "gone")
+    with context.state.database.write() as connection:
+        document = {**context.state.exports.get("gone").document, "model": "balnce"}
+        connection.execute(update(EXPORT_EDITS).values(document=document))
+    assert groups(context) == []
+    entries(context.settings)
+    assert groups(context) == [("definition", "gone")]
+    assert counted(context, EVERYTHING) == 1
+    page = admin.get(PAGE)
+    assert "balnce" in text_of(page)
+    [edit] = read(page).xpath("//main//a[text()='Edit']/@href")
+    assert admin.get(f"/loyalty/{edit.removeprefix('./')}").status_code == 200
+    seen = browser("vera").get(PAGE)
+    assert "balnce" in text_of(seen)
+    assert read(seen).xpath("//main//a[text()='Edit']") == []
+    right = from_document({**document, "model": "balance"}, where="")
+    context.state.exports.save(right, "admin", based_on=1)
+    assert groups(context) == []
 
 
 def test_a_late_run_is_told_of_and_looking_changes_nothing(context, tmp_path):

@@ -38,10 +38,11 @@ def style(sheet: str) -> str:
 
 
 def colours(sheet: str, theme: str) -> dict[str, str]:
-    light, *dark = re.findall(r":root[^ ]* \{(.*?)\}", style(sheet), re.DOTALL)
-    found = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", each)) for each in (light, *dark)]
-    assert all(each == found[1] for each in found[1:])  # chosen, or what the system prefers
-    return found[theme == "dark"]
+    (root,) = re.findall(r":root \{(.*?)\}", style(sheet), re.DOTALL)
+    hexadecimal = r"(#[0-9a-f]{6})"
+    both = re.findall(rf"--([a-z-]+): light-dark\({hexadecimal}, {hexadecimal}\);", root)
+    same = re.findall(rf"--([a-z-]+): {hexadecimal};", root)
+    return dict(same) | {name: dark if theme == "dark" else light for name, light, dark in both}
 
 
 def luminance(colour: str) -> float:
@@ -62,6 +63,16 @@ def test_contrast(sheet, theme, above, below, least):
 
 
 @pytest.mark.parametrize("sheet", ["app.css", "downloads.css"])
-def test_both_themes_name_the_same_colours_and_nothing_comes_from_elsewhere(sheet):
-    assert colours(sheet, "light").keys() == colours(sheet, "dark").keys()
+def test_every_colour_is_one_of_its_theme_and_nothing_comes_from_elsewhere(sheet):
+    root, _, rest = style(sheet).partition("}")
+    assert len(re.findall(r"#[0-9a-f]{3,8}", root)) == sum(
+        len({colours(sheet, "light")[name], colours(sheet, "dark")[name]}) for name in colours(sheet, "light")
+    )
+    assert not re.findall(r"(?<!-)color: #|background: #", rest)
+    assert "color-scheme: light dark;" in root
     assert "//" not in re.sub(r"/\*.*?\*/", "", style(sheet), flags=re.DOTALL)
+
+
+def test_the_theme_of_airflow_wins_over_that_of_the_system():
+    for theme in ("light", "dark"):
+        assert f':root[data-theme="{theme}"] {{ color-scheme: {theme}; }}' in style("app.css")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -52,6 +53,17 @@ class Chart:
 
 
 Make = Callable[[Asked], Chart]
+MOST_BARS = 20
+
+
+def not_all(count: int) -> str:
+    """Return what must be said where there are more bars than are drawn, else nothing."""
+    return f"The first {MOST_BARS} are drawn; the table has all {count}." if count > MOST_BARS else ""
+
+
+def first_day(month: str) -> date:
+    """Return the first day of a month that a file names: `2026-05`."""
+    return date.fromisoformat(f"{month}-01")
 
 
 def points(row: Row, name: str) -> Decimal:

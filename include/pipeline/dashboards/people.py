@@ -10,13 +10,12 @@ from include.charts.bars import Bar, Bars
 from include.charts.columns import Columns, Part
 from include.charts.lines import Line, Lines
 from include.charts.words import exact, full_day, signed
-from include.pipeline.dashboards.chart import Asked, Chart, points
+from include.pipeline.dashboards.chart import MOST_BARS, Asked, Chart, not_all, points
 from include.pipeline.dashboards.frames import CUSTOM, WORDS, Days
 from include.pipeline.dashboards.reading import Row
 from include.pipeline.dashboards.stretches import note_of, point_labels, summed
 from include.pipeline.dashboards.table import Column, Kind, Table, Value
 
-_MOST_BARS = 20
 _NOBODY = "No tier"
 
 
@@ -62,10 +61,10 @@ def tiers(asked: Asked) -> Chart:
     since = max(asked.frame.days.first - timedelta(days=1), asked.figures.first_day)
     days = Days(since, asked.frame.days.last)
     rows = asked.rows("tiers")
-    purses = _purses(rows)
+    subledgers = _subledgers(rows)
     started, held = (
         {
-            f"{purses[row['subledger_id']]}{row['tier']}": row["customers"]
+            f"{subledgers[row['subledger_id']]}{row['tier']}": row["customers"]
             for row in rows
             if row["date"] == f"{day}"
         }
@@ -92,24 +91,22 @@ def tiers(asked: Asked) -> Chart:
 def tier_moves(asked: Asked) -> Chart:
     """Return how many customers went from which tier to which."""
     moved: defaultdict[tuple[str, str], int] = defaultdict(int)
-    purses = _purses(asked.rows("tier-moves"))
+    subledgers = _subledgers(asked.rows("tier-moves"))
     for row in asked.days("tier-moves"):
-        moved[f"{purses[row['subledger_id']]}{row['from_tier'] or _NOBODY}", row["to_tier"] or _NOBODY] += (
-            row["customers"]
-        )
+        moved[
+            f"{subledgers[row['subledger_id']]}{row['from_tier'] or _NOBODY}", row["to_tier"] or _NOBODY
+        ] += row["customers"]
     lines = sorted(moved.items(), key=lambda item: (-item[1], item[0]))
     table = Table(
         (Column("From", Kind.TEXT), Column("To", Kind.TEXT), Column("Moves", unit="customers")),
         tuple((*ends, count) for ends, count in lines),
     )
-    bars = tuple(
-        Bar(f"{old} to {new}", count, exact(count), "s4") for (old, new), count in lines[:_MOST_BARS]
-    )
+    bars = tuple(Bar(f"{old} to {new}", count, exact(count), "s4") for (old, new), count in lines[:MOST_BARS])
     total = sum(moved.values())
     return Chart(
         "tier-moves", "Moves between tiers",
         f"{exact(total)} moves." if total else "Nobody moved from one tier to another.", str(asked.frame.days),
-        asked.figures.source("tier-moves"), table, Bars("moves", bars) if bars else None, note=_first(len(lines)),
+        asked.figures.source("tier-moves"), table, Bars("moves", bars) if bars else None, note=not_all(len(lines)),
     )  # fmt: skip
 
 
@@ -127,7 +124,7 @@ def top_earners(asked: Asked) -> Chart:
         lines = [(*line[:2], row["customer_name"], *line[2:]) for line, row in zip(lines, rows, strict=True)]
     bars = tuple(
         Bar(_who(row, named=named), points(row, "points_earned"), exact(points(row, "points_earned")))
-        for row in rows[:_MOST_BARS]
+        for row in rows[:MOST_BARS]
     )
     says = "The file names nobody who earned points in these days."
     if rows:
@@ -140,11 +137,11 @@ def top_earners(asked: Asked) -> Chart:
     return Chart(
         "top-earners", "Top 100 earners", says, str(asked.frame.days), asked.figures.source("top-earners"),
         Table(tuple(columns), tuple(lines)), Bars("points earned", bars) if bars else None,
-        note=f"Points earned, less those taken back in the same days. {_first(len(rows))}".strip(), holds_names=named,
+        note=f"Points earned, less those taken back in the same days. {not_all(len(rows))}".strip(), holds_names=named,
     )  # fmt: skip
 
 
-def _purses(rows: list[Row]) -> dict[str, str]:
+def _subledgers(rows: list[Row]) -> dict[str, str]:
     """Return what stands before a tier, by subledger: its name where the program has several."""
     found = {str(row["subledger_id"]) for row in rows}
     return {each: f"{each}: " if each and len(found) > 1 else "" for each in found}
@@ -152,7 +149,3 @@ def _purses(rows: list[Row]) -> dict[str, str]:
 
 def _who(row: Row, *, named: bool) -> str:
     return f"{row['rank']}. {row['customer_name'] if named and row['customer_name'] else row['holder_id']}"
-
-
-def _first(count: int) -> str:
-    return f"The first {_MOST_BARS} are drawn; the table has all {count}." if count > _MOST_BARS else ""

@@ -9,7 +9,7 @@ from include.charts.bridge import Bridge, Step
 from include.charts.columns import Columns, Part
 from include.charts.lines import Line, Lines
 from include.charts.words import exact, full_day
-from include.pipeline.dashboards.chart import Asked, Chart, points
+from include.pipeline.dashboards.chart import Asked, Chart, first_day, points
 from include.pipeline.dashboards.stretches import note_of, point_labels, summed
 from include.pipeline.dashboards.table import Column, Kind, Table
 
@@ -68,13 +68,11 @@ def bridge(asked: Asked) -> Chart:
     }
     steps = tuple(Step(title, value) for title, value in sums.items() if value)
     first, last = Step("Opening", opening), Step("Closing", closing)
+    # The picture leaves out what did not move; so that each of its rows has one of the table, so does the table.
     table = Table(
         (Column("Movement", Kind.TEXT), Column("Points")),
-        (("Opening", opening), *sums.items(), ("Closing", closing)),
+        tuple((step.name, Decimal(step.value)) for step in (first, *steps, last)),
     )
-    shown = (*(step.name for step in steps),)
-    # The picture leaves out what did not move; so that each of its rows has one of the table, so does the table.
-    table = Table(table.columns, tuple(row for row in table.rows if row[0] in (*shown, "Opening", "Closing")))
     says = f"From {exact(opening)} to {exact(closing)} points: {_difference(closing - opening)}."
     return Chart(
         "bridge", "What moved the points", says, str(asked.frame.days), asked.figures.source("rollforward"), table,
@@ -116,25 +114,21 @@ def expiry(asked: Asked) -> Chart:
         ),
         tuple((row["month"], row["points_expiring"], row["closing"]) for row in rows),
     )
-    begun = asked.figures.last_day.month == _month(rows[0]["month"]).month if rows else False
+    begun = asked.figures.last_day.month == first_day(rows[0]["month"]).month if rows else False
     largest = max(rows, key=lambda row: points(row, "points_expiring"), default=None)
     says = "Nothing is in the file."
     if largest is not None:
         says = (
             f"{exact(sum(values, Decimal(0)))} points will expire, most of them "
-            f"({exact(points(largest, 'points_expiring'))}) in {_month(largest['month']):%B %Y}."
+            f"({exact(points(largest, 'points_expiring'))}) in {first_day(largest['month']):%B %Y}."
         )
-    labels = tuple(f"{_month(row['month']):%b %y}" for row in rows)
+    labels = tuple(f"{first_day(row['month']):%b %y}" for row in rows)
     return Chart(
         "expiry", "Points that will expire", says, f"after {full_day(asked.figures.last_day)}",
         asked.figures.source("expiry"), table,
         Columns("points", labels, (Part("Expiring", "s2", values),), frozenset({0} if begun else ())) if rows else None,
         note=f"If nothing is earned or used from now on.{_REST if begun else ''}",
     )  # fmt: skip
-
-
-def _month(text: str) -> date:
-    return date.fromisoformat(f"{text}-01")
 
 
 def _difference(points_count: Decimal) -> str:

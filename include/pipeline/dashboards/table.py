@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,10 +11,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 from include.charts.words import DASH, MINUS, full_day, percent
+from include.formats.csv import is_formula
 
 Value = str | int | Decimal | date | None
-# What a spreadsheet takes for a formula (include/formats/csv.py has the rule in words).
-_FORMULA = re.compile("[ ']*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 class Kind(StrEnum):
@@ -93,7 +91,7 @@ def _plain(value: Value) -> str:
         return format(value, "f")
     if isinstance(value, date):
         return value.isoformat()
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else str(value)
+    return f"'{value}" if isinstance(value, str) and is_formula(value) else str(value)
 
 
 def _shown(value: Value, kind: Kind, places: int) -> str:

@@ -12,12 +12,11 @@ from include.charts.heat import Heat
 from include.charts.heat import Row as HeatRow
 from include.charts.words import exact, full_day, money, percent
 from include.definitions.zones import last_day_before
-from include.pipeline.dashboards.chart import Asked, Chart, points
+from include.pipeline.dashboards.chart import MOST_BARS, Asked, Chart, first_day, not_all, points
 from include.pipeline.dashboards.reading import Row
 from include.pipeline.dashboards.table import Column, Kind, Table
 
 _MONTHS = 13  # that are drawn
-_MOST_BARS = 20
 _NOTHING = "The file holds no month that ended by then."
 _NO_REWARD = "Without a reward"
 
@@ -85,15 +84,14 @@ def rewards(asked: Asked) -> Chart:
     )  # fmt: skip
     bars = tuple(
         Bar(name, cost, f"{exact(cost)} in {exact(count)}", "s2", lighter=min(back, cost))
-        for (_, name), (count, cost, back) in lines[:_MOST_BARS]
+        for (_, name), (count, cost, back) in lines[:MOST_BARS]
     )
     total, count = (sum((line[1][index] for line in lines), Decimal(0)) for index in (1, 0))
     times = "1 redemption" if count == 1 else f"{exact(count)} redemptions"
     note = "Beside each bar: the points, and in how many redemptions." if lines else ""
     if any(line[1][2] for line in lines):
         note += " The lighter part was given back since."
-    if len(lines) > _MOST_BARS:
-        note = f"The first {_MOST_BARS} are drawn; the table has all {len(lines)}. {note}".strip()
+    note = f"{not_all(len(lines))} {note}".strip()
     return Chart(
         "rewards", "Redeemed by reward", f"{exact(total)} points redeemed in {times}.",
         str(asked.frame.days), asked.figures.source("rewards"), table, Bars("points", bars) if bars else None, note,
@@ -118,7 +116,7 @@ def cohorts(asked: Asked) -> Chart:
     heat = Heat(
         "Months since the issue month",
         tuple(
-            HeatRow(f"{_first(month):%b %Y}", tuple(_share(row) for row in rows))
+            HeatRow(f"{first_day(month):%b %Y}", tuple(_share(row) for row in rows))
             for month, rows in by_month.items()
         ),
     )
@@ -128,7 +126,8 @@ def cohorts(asked: Asked) -> Chart:
     ]
     if shares:
         share, row = max(shares, key=lambda each: each[0])
-        says = f"Up to {percent(share)} of a month's points are redeemed so far ({_first(row['issue_month']):%B %Y})."
+        month = first_day(row["issue_month"])
+        says = f"Up to {percent(share)} of a month's points are redeemed so far ({month:%B %Y})."
     return Chart(
         "cohorts", "Percent redeemed by issue month and age", says, f"until {full_day(asked.figures.last_day)}",
         asked.figures.source("cohorts"), table, heat if by_month else None, keeps_width=True,
@@ -152,7 +151,7 @@ def _columns(
 ) -> Columns | None:
     if not rows:
         return None
-    labels = tuple(f"{_first(row['month']):%b %y}" for row in rows)
+    labels = tuple(f"{first_day(row['month']):%b %y}" for row in rows)
     faint = {len(rows) - 1} if _goes_on(asked, rows) else ()
     return Columns(unit, labels, (Part(title, tone, values),), frozenset(faint))
 
@@ -166,7 +165,7 @@ def _note(asked: Asked, rows: list[Row]) -> str:
 def _goes_on(asked: Asked, rows: list[Row]) -> bool:
     if not rows:
         return False
-    month = _first(rows[-1]["month"])
+    month = first_day(rows[-1]["month"])
     # The first day after the period lies in the same month.
     return datetime.fromisoformat(rows[-1]["period_end"]).astimezone(asked.figures.where).month == month.month
 
@@ -182,10 +181,6 @@ def _end(asked: Asked, row: Row) -> date:
 
 def _method(row: Row) -> str:
     return {"cost": "cost", "deferred_revenue": "deferred revenue"}.get(row["method"], str(row["method"]))
-
-
-def _first(month: str) -> date:
-    return date.fromisoformat(f"{month}-01")
 
 
 def _share(row: Row) -> Decimal | None:

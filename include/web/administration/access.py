@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from include.errors import Problem
+from include.pipeline import exports as catalogue
 from include.state.grants import ADMIN, EVERY, Grant, Grantable, grant_problems
 from include.web import pages
 from include.web.administration.permitted import Administrator, text
@@ -38,9 +39,7 @@ def grant(request: Request, reader: Administrator, form: Posted) -> Response:
     """Grant a right to a role, for one export or for all."""
     role, right, export = (text(form, name) for name in ("role", "right", "export"))
     context = context_of(request)
-    problems: list[Problem] = []
-    if export not in {"", EVERY} and export not in context.state.exports.ids():
-        problems.append(Problem("export", export, "the id of an export; empty for all", "unknown_export"))
+    problems = catalogue.unknown(context, {export} - {"", EVERY}, "export")
     problems += grant_problems(role, right, export or EVERY)
     if problems:
         typed = {"role": role, "right": right, "export": export}

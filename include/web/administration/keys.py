@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from include.errors import Problem
+from include.pipeline import exports as catalogue
 from include.state.keys import LIFETIME, LONGEST, MEANINGS, MOST_PER_MINUTE, PER_MINUTE, NewKey, key_problems
 from include.web import pages
 from include.web.administration.permitted import OWN_FORM, Administrator, text
@@ -40,12 +41,8 @@ def make(request: Request, reader: Administrator, form: Posted) -> Response:
     typed: dict[str, Any] = {name: text(form, name) for name in ("name", "exports", "days", "per_minute")}
     typed["scopes"] = [str(each) for each in form.getlist("scopes")]
     context = context_of(request)
-    problems: list[Problem] = []
     exports = typed["exports"].replace(",", " ").split()
-    unknown = [each for each in exports if each not in context.state.exports.ids()] if exports else []
-    problems += [
-        Problem("exports", each, "ids of exports; empty for all", "unknown_export") for each in unknown
-    ]
+    problems = catalogue.unknown(context, exports, "exports")
     days = _number(typed["days"], "expires", f"days, from 1 to {LONGEST.days}", LONGEST.days, problems)
     right = f"requests a minute, from 1 to {MOST_PER_MINUTE}"
     limit = _number(typed["per_minute"], "per_minute", right, MOST_PER_MINUTE, problems)

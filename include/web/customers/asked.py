@@ -17,8 +17,8 @@ from include.state.tables import microseconds
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 MOST_PAGES = 1_000_000
 LONGEST_TEXT = 200
-# What forms of the page keep of each other. A purse has a = before it: one has an empty name.
-NAMES = ("at", "zone", "program", "purse", "type", "from", "until", "text", "lots")
+# What forms of the page keep of each other. A subledger has a = before it: the only one of a program has no name.
+NAMES = ("at", "zone", "program", "subledger", "type", "from", "until", "text", "lots")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def asked(query: QueryParams) -> Asked:
     where = reading.zone()
     shown = Filter(
         program=reading.one("program"),
-        purse=reading.one("purse")[1:] if reading.one("purse").startswith("=") else None,
+        subledger=reading.one("subledger")[1:] if reading.one("subledger").startswith("=") else None,
         types=tuple(kind for kind in texts.get("type", ()) if kind in TYPES),
         since=reading.day("from", where),
         before=reading.day("until", where, after=True),

@@ -105,7 +105,7 @@ def shown(
         traces=traces(seen.figures.traced),
         on_page={row["transaction_id"] for row in seen.figures.entries},
         lots_on_page={row["lot_id"] for row in seen.figures.lots},
-        entry=_address(holder, wanted, "program", "purse", "type", "from", "until", "text") + "text=",
+        entry=_address(holder, wanted, "program", "subledger", "type", "from", "until", "text") + "text=",
         totals=totals(seen),
         charts=_charts(seen),
         chart_size=(WIDTH, HEIGHT),

@@ -13,14 +13,14 @@ from include.pipeline import Context
 from include.pipeline import exports as catalogue
 from include.pipeline.dashboards import DASHBOARD, Asked, Figures, board, newest
 from include.pipeline.dashboards.frames import CUSTOM, is_current
-from include.state.runs import RunRecord, RunStatus
+from include.state.last_run import WORKING
+from include.state.runs import RunRecord
 from include.web import pages
 from include.web.dashboards.asked import Wish, Wished, asked, every_frame, usual
 from include.web.dashboards.drawn import drawn
 from include.web.reader import Asking, Reader, Right, context_of
 
 router = APIRouter()
-AT_WORK = (RunStatus.PINNED, RunStatus.RUNNING)
 SILENT = timedelta(minutes=10)
 
 
@@ -72,7 +72,7 @@ def _run(request: Request, reader: Reader) -> dict[str, Any]:
     """Return what the button needs that makes new figures."""
     context = context_of(request)
     newest_first = context.state.runs.list(definition_id=DASHBOARD, limit=1)
-    is_working = any(run.status in AT_WORK and _is_alive(run) for run in newest_first)
+    is_working = any(run.status.value in WORKING and _is_alive(run) for run in newest_first)
     return {"export": DASHBOARD, "may_run": reader.may(Right.RUN, DASHBOARD), "is_working": is_working}
 
 

@@ -8,15 +8,17 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 LONGEST_ID = 64
-_LATIN = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"})
+_LATIN = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"})
 
 
-def id_of(name: str) -> str:
-    """Return the id that a name suggests: `Balances, été` is `balances-ete`; `export` where nothing is left of it."""
-    plain = (
-        unicodedata.normalize("NFKD", name.casefold().translate(_LATIN)).encode("ascii", "ignore").decode()
-    )
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_ID].strip("-") or "export"
+def id_of(name: str, otherwise: str) -> str:
+    """Return the id that a name suggests: `Balances, été` is `balances-ete`; `otherwise` where nothing is left of it.
+
+    static/editor.js makes the same while the name is typed.
+    """
+    apart = unicodedata.normalize("NFKD", name.casefold().translate(_LATIN))
+    plain = re.sub("[\u0300-\u036f]", "", apart)
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_ID].strip("-") or otherwise
 
 
 def free_id(wanted: str, taken: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from include.definitions.differences import Difference
 from include.pipeline import Context
 from include.web import pages
-from include.web.editor import connections, view, words
+from include.web.editor import choices, connections, view
 from include.web.editor.form import Values, text_of
 from include.web.editor.problems import Found
 from include.web.reader import Reader, Right, context_of
@@ -72,9 +72,9 @@ class Desk:
             form=form,
             sections_of_form=sections,
             may_run=self.reader.may(Right.RUN, self.definition_id),
-            DELIMITERS=words.DELIMITERS,
-            DATES=words.DATES,
-            INSTANTS=words.INSTANTS,
+            DELIMITERS=choices.DELIMITERS,
+            DATES=choices.DATES,
+            INSTANTS=choices.INSTANTS,
         )
 
     def text(
@@ -105,6 +105,7 @@ class Desk:
             based_on=self.based_on,
             read_only=self.read_only,
             met=self.met,
+            may_make=self.reader.may(Right.EDIT),
             kept=nonce(values) or secrets.token_urlsafe(12),
             **told,
         )

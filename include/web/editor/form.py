@@ -33,10 +33,6 @@ _EXACT = frozenset({"delimiter", "enclosure", "null_text"})
 # Characters that no page can show and not every database takes become the one that stands for them.
 _UNSEEN = dict.fromkeys({*range(32)} - {9, 10}, "\ufffd")
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
-_ROW = re.compile(r"([a-z_.]*)\.(\d{1,5})\.", re.ASCII)
-# Lists with a row for each column; what others may hold (targets, alerts, rules) is refused by the model much earlier.
-_OF_COLUMNS = frozenset({"fields", "aggregation", "privacy.fields"})
-MOST_ROWS, MOST_OTHER_ROWS = 2000, 100
 _ROW = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
 
 

@@ -16,7 +16,7 @@ from include.errors import BadInput, Problem
 from include.pipeline import exports
 from include.state.exports import Edited, Export
 from include.web import forms
-from include.web.editor import cloning, rows
+from include.web.editor import choose, cloning, rows
 from include.web.editor.desk import KEPT, Desk, Met, nonce
 from include.web.editor.form import Values, document_of, text_of, values_of
 from include.web.editor.problems import judged, placed, plain_path, sentence
@@ -49,7 +49,7 @@ def answered(desk: Desk, values: Values) -> Response | Saved:
             return desk.form(values, placed(problems, values), status=422)
         return desk.text(as_yaml(document), values)
     if do in SAVES:
-        return _saved(desk, _with_id(desk, rows.compact(values), do), do)
+        return _saved(desk, rows.compact(values), do)
     return desk.form(rows.changed(values, do))
 
 
@@ -60,7 +60,8 @@ def shown(desk: Desk, values: Values, *, status: int) -> Response:
     return desk.form(values, status=status)
 
 
-def _saved(desk: Desk, values: Values, do: str) -> Response | Saved:
+def _saved(desk: Desk, typed: Values, do: str) -> Response | Saved:
+    values = _with_id(desk, typed, do)
     if do == "save-as-new":
         desk.reader.require(Right.EDIT)  # who may change one export makes no other of it
         desk = replace(desk, definition_id=None)
@@ -68,13 +69,13 @@ def _saved(desk: Desk, values: Values, do: str) -> Response | Saved:
     if definition is not None:
         found = placed(not_permitted(desk.reader, definition, desk.definition_id), values)
     if definition is None or found:
-        return desk.form(values, found, status=422)
+        return desk.form(typed, found, status=422)
     try:
         export = _kept(desk, document)
     except Edited as error:
-        return _met(desk, error, document).form(values, status=409)
+        return _met(desk, error, document).form(typed, status=409)
     except BadInput as error:
-        return desk.form(values, placed(error.problems, values), status=422)
+        return desk.form(typed, placed(error.problems, values), status=422)
     return _done(desk, export, do)
 
 
@@ -124,15 +125,16 @@ def _done(desk: Desk, export: Export, do: str) -> Saved:
 
 
 def _with_id(desk: Desk, values: Values, do: str) -> Values:
-    """Return the texts with an id: one made of the name where none was typed, another one for a copy."""
+    """Return the texts with an id: where none was typed, of the name or else the model; another one for a copy."""
     if desk.definition_id is not None and do != "save-as-new":
         return values | {"id": [desk.definition_id]}
     typed, taken = text_of(values, "id"), desk.context.state.exports.ids()
     if do == "save-as-new":
         return values | {"id": [cloning.free_id(typed or "export", {*taken, typed})]}
-    return (
-        values if typed else values | {"id": [cloning.free_id(cloning.id_of(text_of(values, "name")), taken)]}
-    )
+    if typed:
+        return values
+    made = cloning.id_of(text_of(values, "name"), otherwise=text_of(values, "model") or choose.PACK)
+    return values | {"id": [cloning.free_id(made, taken)]}
 
 
 def _met(desk: Desk, error: Edited, document: dict[str, Any]) -> Desk:

@@ -16,7 +16,7 @@ from include.definitions.naming import PLACEHOLDERS
 from include.definitions.periods import MEANINGS
 from include.layouts.layout import layouts
 from include.reports import models
-from include.web.editor import fields, lookup, rows, shape, switching, words
+from include.web.editor import choices, fields, lookup, rows, shape, switching, words
 from include.web.editor.form import COLUMNS, GIVEN, Values, document_of, text_of
 from include.web.editor.problems import Found
 from include.web.editor.shape import ByKind, Group, Leaf, Node, Options, Rows
@@ -311,7 +311,7 @@ class Form:
         return ["UTC", *sorted(places)]
 
     def _choices(self, key: str, leaf: Leaf, text: str) -> list[tuple[str, str]]:
-        named = words.CHOICES.get(key) or words.CHOICES.get(key.rpartition(".")[0] + ".*", {})
+        named = choices.CHOICES.get(key) or choices.CHOICES.get(key.rpartition(".")[0] + ".*", {})
         if not leaf.choices:
             return []
         values = list(leaf.choices)
@@ -323,7 +323,7 @@ class Form:
                 *(x for x in values if x not in named),
             ]
             values += [text] if text and text not in values else []
-        return [(value, words.choice(named, value)) for value in values]
+        return [(value, choices.choice(named, value)) for value in values]
 
     def _several(self, name: str, leaf: Leaf) -> list[str]:
         typed = self.texts(name)
@@ -345,7 +345,7 @@ class Form:
             return _NUMBERS.sub("", name)
         package, rest = self.package(match[1] + ".options"), _NUMBERS.sub("", match[2])
         own = f"{package}.{rest}"
-        known = any(own in table for table in (words.LABELS, words.HINTS, words.CHOICES))
+        known = any(own in table for table in (words.LABELS, words.HINTS, choices.CHOICES))
         return own if known else f"{package.partition('.')[0]}.{rest}"
 
     def package(self, name: str) -> str:

@@ -12,6 +12,7 @@ from include.definitions.load import from_document
 from include.definitions.model import ExportDefinition
 from include.errors import LoyaltyError
 from include.pipeline import exports as catalogue
+from include.pipeline import trial
 from include.pipeline.checks import personal_parts
 from include.state.exports import Edited
 from include.web import pages
@@ -21,7 +22,7 @@ from include.web.exports.permitted import Permitted, ToEdit, ToRun, run_of
 from include.web.exports.shown import ShownRun
 from include.web.forms import Posted, see_other
 from include.web.reader import Asking, Reader, Right, context_of
-from include.web.scheduler import Scheduler
+from include.web.scheduler import Refused, Scheduler
 
 READ_ONLY = (
     "This export is a YAML file, so it is changed there. Clone it to have one that can be changed here."
@@ -44,7 +45,7 @@ async def run(request: Request, reader: Asking, found: ToRun, form: Posted) -> R
 async def send(request: Request, reader: Asking, found: ToRun, form: Posted) -> Response:
     """Send the files of a run, or of a new one, to an address as a test."""
     to = asked.address(form)
-    chosen = await run_sync(_chosen, request, reader, found, asked.text(form, "run"))
+    chosen = await run_sync(_chosen, request, reader, found, asked.text(form, "run"), to)
     await Scheduler.of(request, reader).trigger(found.id, test_to=to, resend=chosen)
     return see_other(
         request, found.place(), f"A test to {to} is asked for. What becomes of it shows under In Airflow."
@@ -115,15 +116,32 @@ def ask_to_delete(request: Request, reader: Asking, found: ToEdit) -> Response:
 
 
 @router.post("/delete")
-def delete(request: Request, reader: Asking, found: ToEdit, form: Posted) -> Response:
-    """Delete an export made here; its runs, files, versions and audit entries stay."""
+async def delete(request: Request, reader: Asking, found: ToEdit, form: Posted) -> Response:
+    """Delete an export made here; its runs, files, versions and audit entries stay. What has not begun is ended."""
     refuse_yaml(found)
+    number = number_of(form)
+    await run_sync(_delete, request, reader, found, number)
+    ended = await _end_unpinned(Scheduler.of(request, reader), found.id)
+    await run_sync(request.app.state.announce, found.id)
+    told = f"{found.export.name} is deleted. Its runs and files are kept. {ended}".strip()
+    return see_other(request, "/exports", told)
+
+
+def _delete(request: Request, reader: Reader, found: Permitted, number: int) -> None:
     try:
-        catalogue.delete(context_of(request), found.id, reader.name, based_on=number_of(form))
+        catalogue.delete(context_of(request), found.id, reader.name, based_on=number)
     except Edited as edited:
         raise HTTPException(409, in_words(edited)) from None
-    request.app.state.announce(found.id)
-    return see_other(request, "/exports", f"{found.export.name} is deleted. Its runs and files are kept.")
+
+
+async def _end_unpinned(scheduler: Scheduler, definition_id: str) -> str:
+    """End what has not begun; return what became of it, empty where there was nothing."""
+    try:
+        return "Runs that had not begun are ended." if await scheduler.end_unpinned(definition_id) else ""
+    except Refused as refused:
+        if refused.status_code == 404:  # Airflow has never known it, so nothing of it waits
+            return ""
+        return f"Look in Airflow for runs that had not begun, and end them there. {refused.detail}"
 
 
 def refuse_yaml(found: Permitted) -> None:
@@ -145,14 +163,18 @@ def number_of(form: Any) -> int:
     return int(given)
 
 
-def _chosen(request: Request, reader: Reader, found: Permitted, run_key: str) -> str:
-    """Return the run whose files a test holds, empty for a new one; who may not see personal data is refused it."""
+def _chosen(request: Request, reader: Reader, found: Permitted, run_key: str, to: str) -> str:
+    """Return the run whose files a test holds, empty for a new one.
+
+    Who may not see personal data is refused it; that somebody may is written down for the run of the test.
+    """
     definition = found.definition
     if run_key:
         run = run_of(request, found, run_key)
         definition = from_document(run.definition, where=found.id)
     if definition is None or _is_personal(definition):
         reader.require(Right.PERSONAL, found.id)
+        trial.allow(context_of(request), found.id, to, reader.name)
     return run_key
 
 

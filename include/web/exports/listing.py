@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -12,12 +13,15 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.responses import RedirectResponse, Response
 
+from include import kinds, targets
 from include.pipeline import exports as catalogue
 from include.pipeline import pace
+from include.reports import models
 from include.state.deliveries import DeliveryState
-from include.state.exports import Export, LastRun, Sort, Status
+from include.state.exports import Choices, Export, LastRun, Sort, Status
 from include.state.exports import Query as Wanted
 from include.web import pages
+from include.web.editor import choices
 from include.web.reader import Asking, Reader, Right, context_of
 
 PER_PAGE = 50
@@ -62,6 +66,8 @@ DELIVERY_WORDS = {
     DeliveryState.CONFLICT: ("conflict", "bad"),
 }
 
+Menu = Mapping[str, list[tuple[str, str]]]
+"""What a filter offers, by heading: each with its value and its words."""
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 
 router = APIRouter()
@@ -148,6 +154,11 @@ class Row:
     deliveries: tuple[Delivered, ...]
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """What its models are called."""
+        return tuple(map(models.title, self.export.models))
+
+    @property
     def at_work(self) -> bool:
         """Whether a run is at work, so that the row changes by itself."""
         return self.export.status is Status.PROCESSING
@@ -202,10 +213,8 @@ def listing(request: Request, reader: Asking, asked: Annotated[Asked, Query()]) 
         ):  # typing leaves one entry in the history, a click on a link its own
             answer.headers["HX-Replace-Url"] = f"{pages.root(request)}/exports?{asked.address()}".rstrip("?")
     else:
-        choices = exports.choices(visible)
-        answer = pages.show(
-            request, reader, "exports/listing.html", choices=choices, statuses=tuple(Status), **values
-        )
+        menus = _menus(exports.choices(visible))
+        answer = pages.show(request, reader, "exports/listing.html", menus=menus, **values)
     answer.headers["Vary"] = "HX-Request"
     return answer
 
@@ -239,6 +248,21 @@ def shown(export: Export) -> Row:
         return Row(export, "", None, deliveries)
     share = min(run.rows_done / run.rows_total, 1) if run.rows_total else None
     return Row(export, _news(run, datetime.now(UTC)), share, deliveries)
+
+
+def _menus(there: Choices) -> dict[str, Menu]:
+    """Return the menus of the filters, with the words of the form in which exports are made."""
+    of_model = sorted(((each, models.title(each)) for each in there.models), key=itemgetter(1))
+    known = kinds.names(targets)
+    called = choices.CHOICES["targets.kind"]
+    of_kind = [(each, choices.choice(called, each)) for each in there.targets if each in known]
+    named = [(each, each) for each in there.targets if each not in known]
+    return {
+        "status": {"": [(each.value, each.value) for each in Status]},
+        "model": {"": of_model},
+        "target": {"Kind": of_kind, "Name": named},
+        "owner": {"": [(each, each) for each in there.owners]},
+    }
 
 
 def _delivered(export: Export, label: str) -> Delivered:

@@ -25,7 +25,6 @@ from include.web.reader import Asking, Reader, Right, context_of
 
 RUNS_PER_PAGE = 20
 RUNS_OF_FIGURES = 30
-FIGURES_SHOWN = 8
 # While a run tells of itself it is asked often, after that now and then.
 POLL_SECONDS, SLOW_POLL_SECONDS = 3, 20
 SILENT = timedelta(minutes=2)
@@ -60,7 +59,7 @@ def page(request: Request, reader: Asking, found: ToSee, page: PageNumber = 1) -
         "exports/page.html",
         **about(context, reader, found),
         **_runs(context, reader, found, page),
-        unsound=catalogue.unsound(found.export) if found.export.source == "ui" else [],
+        unsound=catalogue.unsound(context, found.export) if found.export.source == "ui" else [],
         figures=_figures(context, found),
         width=WIDTH,
         height=HEIGHT,

@@ -15,7 +15,7 @@ from include.pipeline.figures import totals
 from include.pipeline.telling import ToDo, happened, meaning, to_do
 from include.state.audit import Entry
 from include.state.deliveries import Delivery, DeliveryState
-from include.state.history import AT_WORK
+from include.state.last_run import WORKING
 from include.state.runs import RunRecord, RunStatus
 
 SHOWN_CHARACTERS = 12
@@ -74,7 +74,7 @@ class ShownRun:
         run = self.run
         if run.status is RunStatus.RENDERED:
             return not run.dry_run and self.silence < LEFT_ALONE
-        return run.status.value in AT_WORK
+        return run.status.value in WORKING
 
     @property
     def silence(self) -> timedelta:

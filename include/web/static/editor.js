@@ -3,6 +3,7 @@
 const form = document.getElementById("editor");
 const STORE = "loyalty-form:";
 const NEVER = new Set(["form_token", "do"]);
+const LATIN = { ß: "ss", æ: "ae", œ: "oe", ø: "o", ł: "l", đ: "d" };
 const MOST = 500_000; // characters that the browser is asked to keep
 
 if (form?.hasAttribute("data-keep")) keep(form);
@@ -83,22 +84,27 @@ async function bring(form, name, values) {
   document.querySelector(".editor, #editor").before(note);
 }
 
-/** An id that nobody has typed follows the name. */
+/** An id follows the name while it is empty, or what was made of the name: here before, or when the page was drawn. */
 function follow() {
   document.addEventListener("input", (event) => {
     const id = document.querySelector("input[data-follows]");
-    if (!id) return;
-    if (event.target === id) id.dataset.own = "";
-    if (event.target.id !== id.dataset.follows || id.dataset.own !== undefined || (id.value && id.value !== id.dataset.made)) return;
-    id.dataset.made = event.target.value
-      .toLowerCase()
-      .normalize("NFKD")
-      .replace(/[\u0300-\u036f]/g, "")
-      .replace(/[^a-z0-9]+/g, "-")
-      .slice(0, 64)
-      .replace(/^-+|-+$/g, "");
-    id.value = id.dataset.made;
+    if (!id || event.target.id !== id.dataset.follows) return;
+    const before = id.dataset.made ?? idOf(event.target.defaultValue);
+    id.dataset.made = idOf(event.target.value);
+    if (!id.value || id.value === before) id.value = id.dataset.made;
   });
+}
+
+function idOf(name) {
+  return name
+    .toLowerCase()
+    .replace(/[ßæœøłđ]/g, (letter) => LATIN[letter])
+    .normalize("NFKD")
+    .replace(/[\u0300-\u036f]/g, "")
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+/, "")
+    .slice(0, 64)
+    .replace(/-+$/, "");
 }
 
 /** Lead to a field from the summary of problems, out of what is folded; Enter in a text saves nothing by accident. */

@@ -17,20 +17,22 @@ from include.web.editor import cloning
     [
         ("Daily balances", "daily-balances"),
         ("Été & Größe: Straße", "ete-grosse-strasse"),
-        ("  --  ", "export"),
-        ("ポイント", "export"),
+        ("  --  ", "balance"),
+        ("ポイント", "balance"),
+        ("a—b", "a-b"),
+        ("Łódź, Ærø", "lodz-aero"),
         ("x" * 80, "x" * 64),
         ("a" * 63 + "-b", "a" * 63),
         ("2026: all", "2026-all"),
     ],
 )
 def test_an_id_is_made_of_the_name(name: str, found: str) -> None:
-    assert cloning.id_of(name) == found
+    assert cloning.id_of(name, otherwise="balance") == found
 
 
 @given(st.text(), st.sets(st.sampled_from(["export", "export-2", "export-3"])))
 def test_a_made_id_is_always_an_id_that_is_free(name: str, taken: set[str]) -> None:
-    found = cloning.free_id(cloning.id_of(name), taken)
+    found = cloning.free_id(cloning.id_of(name, otherwise="export"), taken)
     assert re.fullmatch(IDENTIFIER, found)
     assert found not in taken
     assert found != "new"

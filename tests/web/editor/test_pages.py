@@ -79,6 +79,19 @@ def test_the_same_name_again_gets_another_id(anna):
     assert made(anna, targets__0__options__folder="other") == "ete-balances-2"
 
 
+def test_the_id_follows_a_name_that_is_put_right_after_a_refusal(anna, context):
+    refused = press(anna, NEW, form_of(anna), **{**RIGHT, "name": "Balnces", "limit": "many"})
+    assert refused.status_code == 422
+    assert value(sent(refused.text), "id") == ""
+    saved = press(anna, NEW, sent(refused.text), name="Balances", limit="")
+    assert saved.headers["location"] == "../../exports/balances"
+
+
+def test_a_name_without_latin_letters_gets_the_id_of_its_model(anna):
+    assert made(anna, name="ポイント") == "balance"
+    assert made(anna, name="баллы", targets__0__options__folder="other") == "balance-2"
+
+
 def test_all_problems_stand_beside_their_fields_and_what_is_typed_stays(anna, context):
     typed = {
         "name": " x\ty",

@@ -55,6 +55,31 @@ def test_an_export_whose_file_is_gone_is_no_door_for_who_may_only_see_it(browser
     assert context.state.exports.ids() == before
 
 
+def test_only_who_may_make_exports_is_offered_a_new_one(uma, anna, context):
+    export(context, "mine")
+    mine, annas = form_of(uma, PAGE), form_of(anna, PAGE)
+    context.state.exports.delete("mine", "admin")
+    offered = {
+        client: press(client, PAGE, pairs, description="x").text
+        for client, pairs in ((uma, mine), (anna, annas))
+    }
+    assert "deleted this export" in offered[uma]
+    assert 'value="save-as-new"' not in offered[uma]
+    assert 'value="save-as-new"' in offered[anna]
+
+
+@pytest.mark.parametrize("do", ["save", "save-and-run"])
+@pytest.mark.parametrize("keys", [{"order": "email"}, {"filters": '{"field": "email", "starts_with": "a"}'}])
+def test_nobody_finds_people_by_data_that_they_may_not_see(uma, anna, context, do, keys):
+    export(context, "mine", model="customers")
+    refused = press(uma, PAGE, form_of(uma, PAGE), do, **keys)
+    assert refused.status_code == 422
+    assert "ask an administrator for the right to personal data" in refused.text
+    assert context.state.exports.get("mine").number == 1
+    assert press(anna, PAGE, form_of(anna, PAGE), **keys).status_code == 303
+    assert context.state.exports.get("mine").number == 2
+
+
 def test_a_version_with_personal_data_is_not_taken_back_by_who_may_see_none(uma, anna, context):
     open_ = {"model": "customers", "fields": ["customer_id", "email"]}
     made = export(context, "mine", **open_)

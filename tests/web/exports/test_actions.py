@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from include.pipeline import exports as catalogue
+from include.state.audit import Action
+from include.web.scheduler import Refused, Scheduler, in_words
 from tests.pipeline.made_runs import finished
 from tests.web.exports.conftest import OWN, dag_runs, press, token_of, told
 from tests.web.exports.made import export, run
@@ -75,6 +77,12 @@ def test_personal_data_is_sent_to_nobody_without_the_right(browser, context, kno
         assert refused.status_code == 403
         assert "personal data" in refused.text
     assert dag_runs("people") == []
+    assert context.state.audit.newest(action=Action.TEST_ALLOWED) == []
+    press(browser("olga", "ADMIN"), page, f"{page}/send", to="olga@shop.example", run=made.run_key)
+    [allowed] = context.state.audit.newest(action=Action.TEST_ALLOWED)
+    assert (allowed.subject, allowed.actor, allowed.detail) == ("people", "olga", {"to": "olga@shop.example"})
+    [asked] = dag_runs("people")
+    assert (asked.conf["test_to"], asked.triggering_user_name) == ("olga@shop.example", "olga")
 
 
 def test_files_are_sent_once_more_and_again_only_when_that_is_said(admin, context, daily):
@@ -181,6 +189,54 @@ def test_deleting_asks_keeps_history_and_ends_what_can_be_done(admin, context, d
     for path in ("/versions", "/yaml", f"/runs/{made.run_key}"):
         assert admin.get(f"{PAGE}{path}").status_code == 200
     assert admin.get(page).status_code == 410
+
+
+def test_deleting_ends_what_waits_and_lets_go_on_what_is_pinned(admin, daily):
+    from airflow.models import DagRun
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    for _ in range(3):
+        press(admin, PAGE, f"{PAGE}/run")
+    pinned, waits, queued = (each.run_id for each in dag_runs("daily"))
+    with create_session() as session:
+        for each in session.query(DagRun).filter(DagRun.run_id.in_([pinned, waits])):
+            each.state = "running"
+        XComModel.set(
+            key="run_key", value="a" * 64, dag_id="daily", task_id="pin", run_id=pinned, session=session
+        )
+    answer = press(admin, f"{PAGE}/delete", f"{PAGE}/delete", number="1")
+    assert told(admin, answer).endswith("Its runs and files are kept. Runs that had not begun are ended.")
+    states = {each.run_id: each.state for each in dag_runs("daily")}
+    assert states == {pinned: "running", waits: "failed", queued: "failed"}
+
+
+def test_deleting_ends_a_backfill(admin, context, daily):
+    days = {"first": "2026-01-01", "last": "2026-01-03", "again": "none", "do": "start", "count": "3"}
+    page = f"{PAGE}/backfill?first=2026-01-01&last=2026-01-03&again=none"
+    assert press(admin, page, f"{PAGE}/backfill", **days).status_code == 303
+    assert [each.state for each in dag_runs("daily")] == ["queued"] * 3
+    answer = press(admin, f"{PAGE}/delete", f"{PAGE}/delete", number="1")
+    assert "Runs that had not begun are ended." in told(admin, answer)
+    assert [each.state for each in dag_runs("daily")] == ["failed"] * 3
+
+
+def test_what_airflow_never_knew_is_deleted_and_a_refusal_of_airflow_is_told(
+    admin, context, daily, monkeypatch
+):
+    export(context, "unknown")
+    page = "/loyalty/exports/unknown/delete"
+    assert told(admin, press(admin, page, page, number="1")) == (
+        "Unknown is deleted. Its runs and files are kept."
+    )
+
+    async def refused(*_):
+        raise Refused(403, in_words(403, ""))
+
+    monkeypatch.setattr(Scheduler, "end_unpinned", refused)
+    answer = press(admin, f"{PAGE}/delete", f"{PAGE}/delete", number="1")
+    assert "Look in Airflow for runs that had not begun" in told(admin, answer)
+    assert context.state.exports.get("daily") is None
 
 
 def test_versions_say_who_changed_what_and_one_can_be_taken_back(admin, context, daily):

@@ -73,7 +73,15 @@ def test_a_row_says_everything(admin, installation):
     assert names(page) == ["Month end"]
     assert page.xpath("//tbody//th/a")[0].get("href") == "./exports/month-end"
     assert cell(page, "Status") == "Active Finished"
-    assert cell(page, "Model") == "history"
+    assert cell(page, "Model") == "History"
+    assert [text.strip() for text in page.xpath("//select[@id='model']/option/text()")] == [
+        "Any model",
+        "History",
+    ]
+    assert page.xpath("//select[@id='target']/optgroup/@label") == ["Kind", "Name"]
+    offered = page.xpath("//select[@id='target']/optgroup/option")
+    assert [each.get("value") for each in offered] == ["folder", "finance", "partner"]
+    assert offered[0].text == "Folder of this installation, or a bucket by URL"
     assert cell(page, "Created by") == "olga"
     assert cell(page, "Filesize") == "1.4 MB"
     assert re.fullmatch(r"\w{3} \d{1,2} \w{3} \d{4} 06:00 Europe/Paris", cell(page, "Next run"))
