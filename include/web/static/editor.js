@@ -9,6 +9,7 @@ const MOST = 500_000; // characters that the browser is asked to keep
 if (form?.hasAttribute("data-keep")) keep(form);
 follow();
 lead();
+window.addEventListener("load", catchUp);
 
 /** Keep the form's values in this tab until they are saved; give them back after a login, or when the tab is reloaded. */
 function keep(form) {
@@ -122,4 +123,18 @@ function lead() {
   form?.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target.matches("input:not([type=submit], [type=checkbox], [type=radio])")) event.preventDefault();
   });
+}
+
+/** A choice that was made before the page listened, or that the browser brought back, counts as made now. */
+function catchUp() {
+  for (const field of form?.querySelectorAll('[hx-trigger="change"]') ?? []) {
+    if (changed(field)) window.htmx.trigger(field, "change");
+  }
+}
+
+function changed(field) {
+  if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+  if (field.tagName !== "SELECT") return field.value !== field.defaultValue;
+  const drawn = [...field.options].findIndex((option) => option.defaultSelected);
+  return field.selectedIndex !== Math.max(drawn, 0);
 }

@@ -55,6 +55,20 @@ def test_an_operator_makes_an_export_without_a_word_of_yaml(opened, context):
     }  # fmt: skip
 
 
+def test_a_choice_made_before_the_page_listens_is_not_lost(opened):
+    page = opened("olga", "ADMIN")
+    held = []
+    page.route("**/htmx.min.js*", lambda route: held.append(route))
+    page.goto(f"{NEW}/balance", wait_until="commit")
+    page.select_option("[name='targets.0.kind']", "folder")
+    page.select_option("[name='schedule.kind']", "monthly")
+    assert page.locator("[name='targets.0.options.folder'], [name='schedule.days']").count() == 0
+    held[0].continue_()
+    expect(page.locator("[name='targets.0.options.folder']")).to_be_visible()
+    expect(page.locator("[name='schedule.days'][value=last]")).to_be_visible()
+    expect(page.locator("[name='targets.0.kind']")).to_have_value("folder")
+
+
 def test_the_fields_of_a_row_stand_at_one_height(opened):
     page = opened("olga", "ADMIN")
     show(page, f"{NEW}/balance")
