@@ -26,7 +26,14 @@ HIDDEN = "***"
 # What a URI's query holds when the extra is not a flat mapping of texts.
 _EXTRA_KEY = "__extra__"
 # Variables that hold secrets, by how their names begin.
-_PRIVATE = (PREFIX, "AIRFLOW_VAR_", "AIRFLOW__", "LOYALTY_LEDGER_URL", "LOYALTY_STATE_URL")
+_PRIVATE = (
+    PREFIX,
+    "AIRFLOW_VAR_",
+    "AIRFLOW__",
+    "LOYALTY_LEDGER_URL",
+    "LOYALTY_LEDGER_WRITE_URL",
+    "LOYALTY_STATE_URL",
+)
 # What a key file says besides its secrets: whose it is, which others must be told to give it rights, and for where.
 _SHOWN = frozenset(
     {

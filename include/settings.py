@@ -25,6 +25,7 @@ NOTIFY = (
     "LOYALTY_TIMEZONE",
 )
 WEB_PREFIX = "/loyalty"  # of our pages, under Airflow's API server
+IMPORTS_DAG = "loyalty-imports"  # its runs import points; who may run it in Airflow may be granted to import
 LONGEST_RUN = timedelta(days=10)  # of an export in Airflow: then it fails
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -43,6 +44,8 @@ class Settings:
     settle_delay: timedelta
     keep_snapshots: timedelta = timedelta(days=35)
     keep_files: timedelta = timedelta(days=400)
+    answer_age: timedelta = timedelta(minutes=15)
+    """How old a snapshot may be that an API answers from."""
     delivery_lease: timedelta = timedelta(minutes=2)
     """How long a delivery belongs to an attempt that gives no sign of life."""
     audit_anchors: tuple[str, ...] = ()
@@ -52,6 +55,14 @@ class Settings:
     """Where people reach Airflow's API server, without a slash at the end; empty where download links are off."""
     page_folders: tuple[str, ...] = ()
     """Folders, and URLs of buckets, below which exports made on the pages may deliver."""
+    ledger_write_url: str = ""
+    """The ledger as imports write it; empty where nobody turned imports on."""
+    import_approval_rows: int = 1000
+    """Imports of more rows than this wait for a second person."""
+    inboxes: Path | None = None
+    """The YAML file that says which folders are watched for files to import; None where none is."""
+    import_approvers: tuple[str, ...] = ()
+    """Names of users whose answer to Airflow's own question about an import counts."""
 
     @property
     def mail_connection(self) -> str:
@@ -76,11 +87,26 @@ class Settings:
             ),
             keep_snapshots=timedelta(days=_number(environment, "LOYALTY_SNAPSHOT_DAYS", 35, most=36_525)),
             keep_files=timedelta(days=_number(environment, "LOYALTY_FILE_DAYS", 400, most=36_525)),
+            answer_age=timedelta(
+                seconds=_number(environment, "LOYALTY_ANSWER_SECONDS", 900, most=7 * 86_400)
+            ),
             audit_anchors=tuple(environment.get("LOYALTY_AUDIT_ANCHORS", "").split()),
             notify={name: environment[name] for name in NOTIFY if environment.get(name)},
             public_url=_public_url(environment),
+            ledger_write_url=environment.get("LOYALTY_LEDGER_WRITE_URL") or _embedded(environment, home),
+            import_approval_rows=int(
+                _number(environment, "LOYALTY_IMPORT_APPROVAL_ROWS", 1000, most=100_000_000)
+            ),
             page_folders=tuple(environment.get("LOYALTY_PAGE_FOLDERS", "").split()) or (str(home),),
+            inboxes=Path(environment["LOYALTY_INBOXES"]) if environment.get("LOYALTY_INBOXES") else None,
+            import_approvers=tuple(environment.get("LOYALTY_IMPORT_APPROVERS", "").replace(",", " ").split()),
         )
+
+
+def _embedded(environment: Mapping[str, str], home: Path) -> str:
+    """Return the ledger that imports may write without being told: the embedded one, and no other."""
+    own = "LOYALTY_LEDGER_URL" not in environment and not environment.get("LOYALTY_LEDGER_MAPPING")
+    return f"sqlite:///{home / 'ledger.sqlite'}" if own else ""
 
 
 def _public_url(environment: Mapping[str, str]) -> str:

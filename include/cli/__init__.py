@@ -14,6 +14,7 @@ from include.cli import (
     export,
     files,
     grants,
+    imports,
     keys,
     ledger,
     links,
@@ -38,6 +39,8 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(target.app, name="target")
 export.app.command("send")(send.send)
 export.app.command("restate")(restate.command)
+app.command("import")(imports.import_)
+app.add_typer(imports.app, name="imports")
 app.add_typer(links.app, name="links")
 app.add_typer(keys.app, name="key")
 app.add_typer(grants.app, name="grant")

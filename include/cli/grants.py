@@ -10,9 +10,11 @@ from include.acting import actor
 from include.cli.shown import Json, document, table
 from include.errors import BadInput, Problem
 
-app = typer.Typer(help="Rights of roles on exports: edit, personal, administer.", no_args_is_help=True)
+app = typer.Typer(
+    help="Rights of roles on exports: edit, personal, import, administer.", no_args_is_help=True
+)
 Role = Annotated[str, typer.Argument(help="A role of Airflow's, such as op; in whatever case.")]
-Right = Annotated[str, typer.Argument(help="edit, personal or administer.")]
+Right = Annotated[str, typer.Argument(help="edit, personal, import or administer.")]
 ForExport = Annotated[
     str | None, typer.Option("--export", help="For the export of this id; left out, for all.")
 ]

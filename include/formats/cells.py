@@ -20,9 +20,12 @@ from include.formats.instants import write_iso_instants
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 # A pattern is a list of codes: below 256 a byte as it stands, above one of these parts.
-YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, MICROSECOND, FRACTION, ZONE = range(256, 265)
+YEAR, MONTH, DAY, HOUR, MINUTE, SECOND, MICROSECOND, FRACTION, ZONE, MILLISECOND = range(256, 266)
 ISO_INSTANT = "%Y-%m-%dT%H:%M:%S%F%z"
-_PARTS = {"Y": YEAR, "m": MONTH, "d": DAY, "H": HOUR, "M": MINUTE, "S": SECOND, "f": MICROSECOND, "z": ZONE}
+_PARTS = {
+    "Y": YEAR, "m": MONTH, "d": DAY, "H": HOUR, "M": MINUTE, "S": SECOND, "f": MICROSECOND, "L": MILLISECOND,
+    "z": ZONE,
+}  # fmt: skip
 _WIDEST_NUMBER = 24
 _WIDEST_PART = 7  # a fraction with its point; a year beyond 9999 has 6 digits
 
@@ -76,7 +79,7 @@ IN_PLACE: Offsets = _fixed(np.zeros(0, dtype=np.int32))
 
 @cache
 def pattern_codes(pattern: str) -> npt.NDArray[np.int16]:
-    """Return the codes of a date pattern: %Y %m %d %H %M %S %f %z %%, and %F for a fraction if there is one.
+    """Return the codes of a date pattern: %Y %m %d %H %M %S %f %L %z %%, and %F for a fraction if there is one.
 
     Raises ValueError for any other directive: names of months and days depend on a locale, and are left out.
     """
@@ -322,6 +325,8 @@ def _write_times(
                 if microsecond:
                     out[position] = 46
                     position = _digits(out, position + 1, microsecond, 6)
+            elif code == 265:
+                position = _digits(out, position, microsecond // 1000, 3)
             elif len(shifts) == 0:
                 out[position] = 90  # Z
                 position += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import IO
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
@@ -29,11 +30,11 @@ def sheets(book: IO[bytes], content: str) -> Iterator[tuple[str, Iterator[Row]]]
         with ZipFile(book) as package:
             targets = {
                 relation.attrib["Id"]: relation.attrib["Target"]
-                for relation in _small_part(package, "xl/_rels/workbook.xml.rels")
+                for relation in small_part(package, "xl/_rels/workbook.xml.rels")
             }
             listed = [
                 (sheet.attrib["name"], targets[sheet.attrib[_RELATION]])
-                for sheet in _small_part(package, "xl/workbook.xml").iter(f"{_MAIN}sheet")
+                for sheet in small_part(package, "xl/workbook.xml").iter(f"{_MAIN}sheet")
             ]
             for name, target in listed:
                 if len(listed) == 1 or name == wanted or name.startswith(f"{wanted} ("):
@@ -43,9 +44,10 @@ def sheets(book: IO[bytes], content: str) -> Iterator[tuple[str, Iterator[Row]]]
         raise ValueError(f"not a workbook of ours: {error}") from error
 
 
-def _small_part(package: ZipFile, name: str) -> ET.Element:
-    content = package.read(name)
-    if b"<!DOCTYPE" in content:
+def small_part(package: ZipFile, name: str) -> ET.Element:
+    """Return a part of a workbook as a tree. Raises ValueError where it has a document type, so no entity is read."""
+    content = package.read(name).decode()  # as text, so that no encoding that it states hides a document type
+    if "<!DOCTYPE" in content:
         raise ValueError(f"{name} has a document type")
     return ET.fromstring(content)  # noqa: S314 (without a document type there are no entities)
 
@@ -70,7 +72,6 @@ class _Reader:
         self._row: Row = []
         self._texts: list[str] = []
         self._in_value = False
-        self._places: dict[str, int] = {}
         self._count = 0
         self.parser = expat.ParserCreate("UTF-8")
         self.parser.buffer_text = True
@@ -89,7 +90,7 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "c":
-            place = self._place(attributes["r"].rstrip("0123456789"))
+            place = column_of(attributes["r"])
             self._row.extend([None] * (place - len(self._row)))
             self._texts = []
         elif name in {"v", "t"}:
@@ -110,22 +111,27 @@ class _Reader:
         if name in {"v", "t"}:
             self._in_value = False
         elif name == "c":
-            self._row.append(_ESCAPE.sub(_unescaped, "".join(self._texts)))
+            self._row.append(unescaped("".join(self._texts)))
         elif name == "row":
             self._rows.append(self._row)
 
-    def _place(self, letters: str) -> int:
-        place = self._places.get(letters)
-        if place is None:
-            place = 0
-            for letter in letters:
-                place = place * 26 + ord(letter) - ord("A") + 1
-            place = self._places[letters] = place - 1
-        return place
+
+@lru_cache(maxsize=1 << 15)
+def _column(letters: str) -> int:
+    place = 0
+    for letter in letters:
+        place = place * 26 + ord(letter) - ord("A") + 1
+    return place - 1
 
 
-def _unescaped(match: re.Match[str]) -> str:
-    return chr(int(match[1], 16))
+def column_of(reference: str) -> int:
+    """Return the place, from 0, of the column of a cell such as `B12`."""
+    return _column(reference.rstrip("0123456789"))
+
+
+def unescaped(text: str) -> str:
+    """Return a text without the format's escapes: `_x0041_` is A."""
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
 
 
 def header_problem(header: Sequence[str | None] | None, names: Sequence[str]) -> str | None:

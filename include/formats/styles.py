@@ -37,7 +37,7 @@ def _pattern(text: str) -> str:
         try:
             codes = cells.pattern_codes(text)
         except ValueError as error:
-            raise ValueError(f"{error} is not one of %Y %m %d %H %M %S %f %F %z") from error
+            raise ValueError(f"{error} is not one of %Y %m %d %H %M %S %f %L %F %z") from error
         if len(codes) > 64:
             raise ValueError("a pattern of 64 characters at most")
     return text
@@ -73,7 +73,8 @@ class TextStyle(BaseModel):
         "iso8601",
         description="iso8601: 2026-03-01T06:00:00Z, with six decimals of a second only when they are not all "
         "zero. excel: 2026-03-01 06:00:00. dd/mm/yyyy: 01/03/2026 06:00:00. mm/dd/yyyy: 03/01/2026 06:00:00. "
-        "Or a pattern of %Y %m %d %H %M %S, %f (microseconds), %F (a fraction, when there is one), %z (offset).",
+        "Or a pattern of %Y %m %d %H %M %S, %f (microseconds), %L (milliseconds, cut off), %F (a fraction, when "
+        "there is one), %z (offset).",
     )
     dates: Annotated[str, AfterValidator(_date_pattern)] = Field(
         "iso8601",

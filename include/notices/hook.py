@@ -17,8 +17,9 @@ SECONDS = 20.0
 
 def document(stored: StoredNotice, notice: Notice) -> dict[str, object]:
     """Return what a receiver gets: `id` is the same when the notice comes a second time."""
+    about = "import" if "import" in notice.facts else "export"
     return {
-        "type": f"loyalty.export.{notice.event}",
+        "type": f"loyalty.{about}.{notice.event}",
         "id": stored.key,
         "created_at": stored.created_at.isoformat(),
         "data": {**notice.facts, "title": notice.title, "text": words.text(notice), "page": notice.page},

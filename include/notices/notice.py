@@ -68,6 +68,7 @@ class Notice(BaseModel):
     tables: tuple[Table, ...] = ()
     todo: tuple[str, ...] = ()
     page: str | None = None
+    page_name: str = "The run in Airflow"
     run_key: str | None = None
     files: tuple[str, ...] = ()
     facts: dict[str, JsonValue] = Field(default_factory=dict)

@@ -19,7 +19,7 @@ def text(notice: Notice, links: Mapping[str, str] | None = None, *, again: bool 
         blocks.append("What to do:\n" + "\n".join(f"- {each}" for each in notice.todo))
     blocks += [f"{name}:\n{address}" for name, address in (links or {}).items()]
     if notice.page:
-        blocks.append(f"The run in Airflow:\n{notice.page}")
+        blocks.append(f"{notice.page_name}:\n{notice.page}")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -32,7 +32,7 @@ def html(notice: Notice, links: Mapping[str, str] | None = None, *, again: bool 
     if notice.todo:
         body.append("<p><b>What to do</b></p><ul>")
         body += [*(f"<li>{escape(each)}</li>" for each in notice.todo), "</ul>"]
-    offered = [*(links or {}).items(), *([("The run in Airflow", notice.page)] if notice.page else [])]
+    offered = [*(links or {}).items(), *([(notice.page_name, notice.page)] if notice.page else [])]
     body += [f'<p><a href="{escape(address)}">{escape(name)}</a></p>' for name, address in offered]
     style = "font-family:Arial,Helvetica,sans-serif;font-size:14px;color:#222"
     return f"<!doctype html><html><body style='{style}'>{''.join(body)}</body></html>\n"
@@ -43,7 +43,11 @@ def _table(table: Table) -> str:
     lines = [f"{table.title}:"]
     for row in table.rows:
         first, *others = row
-        told = [f"{name}: {value}" for name, value in zip(table.head[1:], others, strict=True) if value]
+        told = [
+            f"{name}: {value}" if name else value
+            for name, value in zip(table.head[1:], others, strict=True)
+            if value
+        ]
         lines.append(f"- {first}" + (f"; {'; '.join(told)}" if told else ""))
     return "\n".join(lines)
 

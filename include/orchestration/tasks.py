@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from include.errors import Permanent
 from include.orchestration import aside
 from include.orchestration.connections import airflow_connection
-from include.orchestration.ledger import ledger_environment
+from include.orchestration.ledger import ledger_environment, writing_environment
 from include.orchestration.notifiers import airflow_notifier
 from include.orchestration.occasion import FAILURE, is_backfill, occasion, pages, telling
 from include.orchestration.outcome import waiting_when_early
@@ -53,14 +53,14 @@ def pin(definition: ExportDefinition, airflow: Mapping[str, Any]) -> list[dict[s
         return aside.targets_to_try(definition, wish)
     if wish.resend is not None:
         with telling("pin", airflow):
-            found, sent = aside.resent(_context(), definition, wish, run.triggering_user_name)
+            found, sent = aside.resent(open_context(), definition, wish, run.triggering_user_name)
         return _leave(found, sent, airflow)
     if wish.restate is not None:
         return _restated(definition, wish, airflow)
     positions = {target.label: index for index, target in enumerate(definition.targets)}
     with telling("pin", airflow), waiting_when_early():
         record = pipeline.pin(
-            _context(),
+            open_context(),
             definition,
             occurrence=run.logical_date or run.run_after,
             as_of=wish.as_of,
@@ -83,7 +83,7 @@ def _restated(definition: ExportDefinition, wish: Asked, airflow: Mapping[str, A
     from include.pipeline.resolving import position_of
     from include.pipeline.restate import find, reached, restatement
 
-    context = _context()
+    context = open_context()
     with telling("pin", airflow):
         found = find(context, definition, wish.restate or "")
         record = restatement(context, found.run_key, requested_by=airflow["dag_run"].triggering_user_name)
@@ -109,7 +109,7 @@ def snapshot(run_key: str, airflow: Mapping[str, Any]) -> str:
     if aside.makes_nothing(airflow["params"]):
         return ""
     with telling("snapshot", airflow), waiting_when_early():
-        return str(pipeline.snapshot(_context(), run_key, _progress(airflow)))
+        return str(pipeline.snapshot(open_context(), run_key, progress_of(airflow)))
 
 
 def render(run_key: str, airflow: Mapping[str, Any]) -> Any:
@@ -119,7 +119,7 @@ def render(run_key: str, airflow: Mapping[str, Any]) -> Any:
     if aside.makes_nothing(airflow["params"]):
         return []
     with telling("render", airflow), waiting_when_early():
-        return pipeline.render(_context(), run_key, _progress(airflow))
+        return pipeline.render(open_context(), run_key, progress_of(airflow))
 
 
 def deliver(
@@ -133,7 +133,7 @@ def deliver(
 
     current: Any = get_current_context()
     current["target_name"] = target["name"]  # the label of this task in the grid
-    context, progress = _context(), _progress(airflow)
+    context, progress = open_context(), progress_of(airflow)
     with waiting_when_early():
         if aside.DO in target:
             who = airflow["dag_run"].triggering_user_name
@@ -158,7 +158,7 @@ def settle(definition: ExportDefinition, airflow: Mapping[str, Any]) -> Any:
     chosen = airflow["ti"].xcom_pull(task_ids="pin")
     states = stage_states(airflow)
     failed = [name for name, state in sorted(states.items()) if state == "failed"]
-    context = _context()
+    context = open_context()
     when = occasion(definition, airflow, context.settings.public_url)
     if run_key is None or chosen is None:
         why = airflow["ti"].xcom_pull(task_ids="pin", key=FAILURE) or "pin failed. Its log says more."
@@ -185,7 +185,7 @@ def upkeep() -> Any:
     """Keep the installation small; return what was done."""
     from include import pipeline
 
-    return pipeline.upkeep(_context())
+    return pipeline.upkeep(open_context())
 
 
 def to_look_at() -> list[str]:
@@ -194,7 +194,7 @@ def to_look_at() -> list[str]:
     from include.pipeline.restate import delivered
     from include.targets.known_kinds import known_kinds
 
-    context = _context()
+    context = open_context()
     sound = known(context, check=known_kinds).values()
     asked = [each for each in sound if each.enabled and each.restate.last]
     return [run.run_key for each in asked for run in delivered(context, each, each.restate.last)]
@@ -210,7 +210,7 @@ def look_again(run_key: str, airflow: Mapping[str, Any]) -> dict[str, Any]:
     from include.pipeline import restate
 
     with waiting_when_early():
-        again = restate.look_again(_context(), run_key, _progress(airflow))
+        again = restate.look_again(open_context(), run_key, progress_of(airflow))
     if again.skipped:
         raise AirflowSkipException(again.skipped)
     return {
@@ -224,7 +224,7 @@ def watch() -> Any:
     """Tell of late runs and send what is due; return both."""
     from include.pipeline.watch import watch as look
 
-    context = _context()
+    context = open_context()
     return look(context, base=pages(context.settings.public_url))
 
 
@@ -232,7 +232,7 @@ def digest(since: datetime, until: datetime) -> Any:
     """Mail the digest of [since, until); return what became of it."""
     from include.pipeline.digest import send
 
-    context = _context()
+    context = open_context()
     return send(context, since, until, pages(context.settings.public_url))
 
 
@@ -247,15 +247,17 @@ def stage_states(airflow: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _context() -> Context:
+def open_context(*, writing: bool = False) -> Context:
+    """Return what every step needs, with Airflow's connections. writing: also how imports write to the ledger."""
     from include.pipeline import Context
     from include.settings import Settings
 
-    settings = Settings.from_environment(ledger_environment(os.environ))
+    environment = writing_environment if writing else ledger_environment
+    settings = Settings.from_environment(environment(os.environ))
     return Context.from_settings(settings, airflow_connection, airflow_notifier)
 
 
-def _progress(airflow: Mapping[str, Any]) -> Progress:
+def progress_of(airflow: Mapping[str, Any]) -> Progress:
     """Return a function that writes progress where the UI and REST read it while the task runs."""
     store = airflow.get("task_state_store")
     last = 0.0

@@ -32,7 +32,11 @@ def entries(run: RunRecord, made: Manifest) -> list[dict[str, Any]]:
     return [*found, about | {"media_type": "application/json", "key": manifest_key(run, made)}]
 
 
-GONE = {"retention": "their time was over", "erasure": "they held a customer who was erased"}
+GONE = {
+    "retention": "their time was over",
+    "erasure": "they held a customer who was erased",
+    "deleted": "whoever asked for them deleted them",
+}
 
 
 def why_gone(run: RunRecord) -> str:

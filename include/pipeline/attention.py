@@ -17,6 +17,7 @@ from include.notices.reasons import LEDGER
 from include.pipeline import exports, health
 from include.pipeline.checks import check
 from include.pipeline.context import Context
+from include.pipeline.import_attention import matters
 from include.pipeline.kept import Kept
 from include.pipeline.telling import to_do
 from include.pipeline.watch import late_runs
@@ -39,6 +40,7 @@ class Group(StrEnum):
 
     DOUBT = "doubt"
     DELIVERY = "delivery"
+    IMPORT = "import"
     LATE = "late"
     RUN = "run"
     LEDGER = "ledger"
@@ -52,6 +54,7 @@ class Group(StrEnum):
 HEADINGS: dict[Group, str] = {
     Group.DOUBT: "Deliveries that nobody can be sure of",
     Group.DELIVERY: "Deliveries that failed",
+    Group.IMPORT: "Imports",
     Group.LATE: "Late",
     Group.RUN: "Runs that failed",
     Group.LEDGER: "The ledger",
@@ -75,6 +78,7 @@ class Deed(StrEnum):
     ANCHOR = "anchor"
     KEYS = "keys"
     CONNECTIONS = "connections"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Visible:
-    """Whose matters are looked at: these exports (None: all), and the installation's."""
+    """Whose matters are looked at: these exports (None: all), the installation's, and imports."""
 
     exports: Collection[str] | None = None
     installation: bool = True
+    imports: bool = True
 
     def shows(self, definition_id: str | None) -> bool:
         """Say whether a matter of this export, or of none, is shown."""
@@ -117,6 +122,8 @@ def collect(context: Context, visible: Visible, now: datetime | None = None) -> 
     found = list(_of_exports(context, visible))
     found += [item for item in (*_late(context), *_definitions(context)) if visible.shows(item.definition_id)]
     found += _of_pages(context, visible)
+    if visible.imports:
+        found += _imports(context, moment)
     if visible.installation:
         found += [*_connections(context), *_upkeep(context, moment), *_keys(context, moment)]
     order = list(Group)
@@ -130,8 +137,10 @@ def counted(context: Context, visible: Visible) -> int:
     known += sum(map(visible.shows, context.state.exports.broken()))
     key, folder = context.settings.state_url, str(context.settings.exports)
     found = [*(_LATE.known(key) or []), *_BROKEN.get(folder, (None, []))[1]]
+    now = datetime.now(UTC)
+    if visible.imports:
+        known += sum(1 for _ in _imports(context, now))
     if visible.installation:
-        now = datetime.now(UTC)
         found += [*(_UNUSABLE.known(key) or []), *_upkeep(context, now), *_keys(context, now)]
     return known + sum(visible.shows(item.definition_id) for item in found)
 
@@ -299,6 +308,13 @@ def _of_pages(context: Context, visible: Visible) -> Iterator[Item]:
                 export.edited_at,
                 (Deed.EDIT,),
             )
+
+
+def _imports(context: Context, now: datetime) -> Iterator[Item]:
+    for record, happened, what in matters(context, now):
+        title = f"Import of {record.file_name}"
+        since, deeds = record.updated_at, (Deed.IMPORT,)
+        yield Item(Group.IMPORT, None, record.import_id, title, happened, what, since, deeds)
 
 
 def _upkeep(context: Context, now: datetime) -> Iterator[Item]:

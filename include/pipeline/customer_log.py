@@ -45,6 +45,7 @@ class Log:
     """Which log: rows of `[since, before)` in microseconds (None: from the first, to now), of one program or of all.
 
     options: of the format csv. zone: for what `zone` means to the report; instants go by the option `timezone`.
+    own: without what was booked on a customer's cards.
     """
 
     layout: str = "history"
@@ -53,6 +54,7 @@ class Log:
     program: str = ""
     zone: str = "UTC"
     options: dict[str, Any] = field(default_factory=dict)
+    own: bool = False
 
     def check(self) -> None:
         """Raise BadInput with all that is wrong."""
@@ -177,6 +179,11 @@ def _part(wanted: Log) -> Part:
 
         document["options"] = {"profile": "all"}
         document["fields"] = [x.name for x in history.columns(history.Options(profile="all"))]
+    filters: list[dict[str, Any]] = []
     if wanted.program:
-        document["filters"] = [{"field": "program_id", "is": wanted.program}]
+        filters.append({"field": "program_id", "is": wanted.program})
+    if wanted.own:
+        filters.append({"any": [{"field": "card_id", "is_unknown": True}, {"field": "card_id", "is": ""}]})
+    if filters:
+        document["filters"] = filters
     return Part.model_validate(document)

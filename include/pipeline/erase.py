@@ -13,7 +13,7 @@ from typing import Any
 
 from include.acting import actor
 from include.errors import BadInput, NotYet, Problem
-from include.pipeline import exports
+from include.pipeline import exports, import_keeping
 from include.pipeline.artefacts import FOLDER
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.holding import holds, named_manifests
@@ -123,7 +123,7 @@ def resume(context: Context, progress: Progress = silent) -> list[str]:
         if not waiting:
             return []
         _advance(context, waiting, ErasureState.FILES, renewed)
-        removed = _clear_files(context, erased, progress)
+        removed = _clear_files(context, erased, progress) + import_keeping.clear(context, erased)
         beat.check()
         sweep(context.settings.scratch)
         records = replace_mentions(state.database, erased.document) + state.looked.rename(erased.name)

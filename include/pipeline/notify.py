@@ -158,7 +158,7 @@ def _put(
     asker = (
         None if when.backfill else requester(definition, installation, when.requested_by, login=when.login)
     )
-    if asker is not None and _reachable(context, installation):
+    if asker is not None and reachable(context, installation):
         if not _was_told(context, notice, asker, when):
             keys = put(context, notice, f"{subject} {when.name}".rstrip(), [asker], definition.id)
         to = [each for each in to if (each.channel, each.recipient) != (asker.channel, asker.recipient)]
@@ -173,8 +173,8 @@ def _was_told(context: Context, notice: Notice, asker: Address, when: Occasion) 
     return any((each.channel, each.recipient) == (asker.channel, asker.recipient) for each in told)
 
 
-def _reachable(context: Context, installation: Installation) -> bool:
-    """Whether the installation's mail connection is there; one that was never set up is nothing to complain of."""
+def reachable(context: Context, installation: Installation) -> bool:
+    """Say whether the installation's mail connection is there; one that was never set up is nothing to complain of."""
     if installation.demanded:
         return True
     try:

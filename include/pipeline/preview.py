@@ -114,8 +114,8 @@ def preview(context: Context, definition: ExportDefinition, *, personal: bool) -
     Transient where it took too long.
     """
     if not personal:
-        _refuse_looking_for_people(definition)
-    plain = _unsealed(definition)
+        refuse_looking_for_people(definition)
+    plain = unsealed(definition)
     secrets = secrets_of(context, plain)
     read = newest(context, plain)
     if read is None:
@@ -129,7 +129,7 @@ def preview(context: Context, definition: ExportDefinition, *, personal: bool) -
     return found
 
 
-def _refuse_looking_for_people(definition: ExportDefinition) -> None:
+def refuse_looking_for_people(definition: ExportDefinition) -> None:
     """Raise BadInput for filters and orders by personal fields: which rows there are, and where, tells of them."""
     problems = [
         Problem(key, name, right, code)
@@ -163,7 +163,7 @@ def newest(context: Context, definition: ExportDefinition) -> SnapshotManifest |
     return None
 
 
-def _unsealed(definition: ExportDefinition) -> ExportDefinition:
+def unsealed(definition: ExportDefinition) -> ExportDefinition:
     """Return the definition without encryption and signature: whoever previews has no key, and needs none."""
     open_file = {"file": definition.file.model_copy(update={"encryption": None})}
     parts = [

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from include.errors import NotYet
-from include.pipeline import audit, closing, erase, janitor, notify, retention
+from include.pipeline import audit, closing, erase, import_keeping, janitor, notify, retention
 from include.pipeline.context import Context
 from include.snapshots import registry
 
@@ -41,6 +41,7 @@ def _tidied(context: Context) -> dict[str, Any]:
         "closed_runs": closing.close_forsaken(context),  # first: they let go of snapshots
         "retired_snapshots": registry.retire(context.store, context.state, older_than=older_than),
         "removed_files": retention.retire_files(context),
+        "removed_imports": import_keeping.retire(context),
         "cleared_uploads": context.store.clear_parts(datetime.now(UTC) - DEAD),
         "targets": janitor.clean_targets(context),
         "forgotten_links": context.state.links.prune(FORGOTTEN_LINKS),

@@ -127,6 +127,14 @@ class IdCheck:
             file.close()
 
 
+def twice(ids: pa.Array) -> list[str]:
+    """Return the ids that occur more than once among a few."""
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return []
+    counted = ids.value_counts()
+    return sorted(counted.field("values").filter(pc.greater(counted.field("counts"), 1)).to_pylist())
+
+
 def duplicates(ids: Iterator[pa.Array], suspects: NDArray[np.uint64]) -> list[str]:
     """Return ids that really occur more than once, of the first few thousand suspect hashes."""
     suspects = suspects[:_CANDIDATES]

@@ -22,9 +22,9 @@ from include.ledger.catalog import RELATIONS
 from include.ledger.hashing import account_hashes
 from include.ledger.rows import NEVER, TransactionType
 from include.reports import files
-from include.reports.blocking import UNKNOWN_TYPE, Blocking, IdCheck, duplicates
+from include.reports.blocking import UNKNOWN_TYPE, Blocking, IdCheck, duplicates, twice
 from include.reports.model import Cut
-from include.reports.splitting import Piece, Scatter, split
+from include.reports.splitting import HeldPiece, Piece, Scatter, split
 
 # What booking reads, in catalog order. Every report's `needs` contains them.
 BOOKING_COLUMNS = (
@@ -152,6 +152,17 @@ def partition(
             few.remove(str(error))
 
 
+def held(transactions: pa.RecordBatch, cuts: Sequence[Cut], columns: Sequence[str]) -> Partition:
+    """Return all rows of a few accounts as a partition that lies in memory; otherwise as `partition`."""
+    work, blocking = _Work((), cuts, Path(), columns, (), 1, None), Blocking()
+    kept, types = work.in_cuts(transactions, blocking)
+    blocking.check(kept, types)
+    blocking.note_ids("transaction_id twice", twice(kept.column("transaction_id")))
+    blocking.stop()
+    rows = pa.Table.from_batches([work.narrow(kept, types)])
+    return Partition((HeldPiece(Path(), len(rows), rows),))
+
+
 class _Work:
     def __init__(
         self,
@@ -201,11 +212,11 @@ class _Work:
     def _narrowed(self, blocking: Blocking, ids: IdCheck) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield (rows read, rows of the cuts as partitions hold them)."""
         for batch in files.ahead(self._batches()):
-            kept, types = self._in_cuts(batch, blocking)
+            kept, types = self.in_cuts(batch, blocking)
             if len(kept):
                 blocking.check(kept, types)
                 ids.add(kept.column("transaction_id"))
-            yield len(batch), self._narrow(kept, types)
+            yield len(batch), self.narrow(kept, types)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         return files.batches(
@@ -216,7 +227,7 @@ class _Work:
             dictionary=self.codes.columns,
         )
 
-    def _in_cuts(self, batch: pa.RecordBatch, blocking: Blocking) -> tuple[pa.RecordBatch, NDArray[np.uint8]]:
+    def in_cuts(self, batch: pa.RecordBatch, blocking: Blocking) -> tuple[pa.RecordBatch, NDArray[np.uint8]]:
         blocking.check_instants(batch)
         created = _instants(batch.column("created_at"), NEVER)
         known = _known(batch, created)
@@ -227,7 +238,7 @@ class _Work:
             batch = batch.filter(pa.array(mask))
         return batch, _type_codes(batch.column("type"))
 
-    def _narrow(self, batch: pa.RecordBatch, types: NDArray[np.uint8]) -> pa.RecordBatch:
+    def narrow(self, batch: pa.RecordBatch, types: NDArray[np.uint8]) -> pa.RecordBatch:
         created = _instants(batch.column("created_at"), NEVER)
         texts = [_text(batch.column(x)) for x in ("program_id", "subledger_id", "card_id", "customer_id")]
         arrays: dict[str, pa.Array] = {

@@ -61,6 +61,17 @@ class Piece:
         self.path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True)
+class HeldPiece(Piece):
+    """Rows that lie in memory."""
+
+    held: pa.Table
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return all rows with `columns`, all when None."""
+        return self.held if columns is None else self.held.select(columns)
+
+
 class Scatter:
     """Writes rows to one of `count` files, which a number per row chooses; rows keep their order.
 

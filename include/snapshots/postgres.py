@@ -42,14 +42,13 @@ from include.snapshots.wire import TEXTUAL, from_last_places
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INVALID_ROWS = 10_000
 _MAY_BE_INFINITE = frozenset({"expires_at", "valid_until", "ends_at"})
-_SESSION = (
-    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-    "SET LOCAL client_connection_check_interval = '1s'",
-    "SET LOCAL synchronize_seqscans = off",
-    # Rows in the order in which they were written: parallel workers would shuffle them.
-    "SET LOCAL max_parallel_workers_per_gather = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-)
+# Rows come in the order in which they were written: parallel workers would shuffle them.
+_SESSION = """SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+SET LOCAL client_connection_check_interval = '1s';
+SET LOCAL synchronize_seqscans = off;
+SET LOCAL max_parallel_workers_per_gather = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL statement_timeout = """
 # Other sessions whose start we may not see make the answer unknown; prepared transactions count too.
 _OPEN = """
 SELECT (EXTRACT(EPOCH FROM transaction_timestamp()) * 1000000)::bigint,
@@ -62,13 +61,12 @@ FROM (SELECT query = '<insufficient privilege>' AS hidden, xact_start AS start F
 class PostgresReading:
     """The `Reading` of PostgreSQL."""
 
-    def __init__(self, connection: psycopg.Connection, where: str, mapped: bool) -> None:
-        self._connection, self._where, self._mapped = connection, where, mapped
+    def __init__(self, connection: psycopg.Connection, source: Source) -> None:
+        self._connection, self._seconds = connection, source.statement_seconds
+        self._where, self._mapped = source.where, source.mapping is not None
         self._streaming = False
         self._copy: CopyStream | None = None
-        row = self._rows(_OPEN)[0]
-        self.read_at: int = row[0]
-        self._oldest = None if row[1] else (self.read_at if row[2] is None else int(row[2]))
+        self._look()
         self._origins: dict[str, Origin] = {}
         self._wires: dict[tuple[str, str], WireColumn] = {}
         self._inexact: set[tuple[str, str]] = set()
@@ -146,6 +144,25 @@ class PostgresReading:
             return None
         self._wires[relation, field.name] = wire
         return expression
+
+    def rest(self) -> None:
+        """End the database transaction; see `Reading`."""
+        self._end_copy()
+        self._connection.rollback()
+
+    def again(self) -> None:
+        """Begin another database transaction; see `Reading`."""
+        try:
+            self._connection.execute(f"{_SESSION}'{self._seconds}s'")
+        except psycopg.Error as error:
+            raise self._failure(error) from error
+        self._look()
+
+    def _look(self) -> None:
+        """Note when the database transaction began, and the oldest other one."""
+        row = self._rows(_OPEN)[0]
+        self.read_at: int = row[0]
+        self._oldest = None if row[1] else (self.read_at if row[2] is None else int(row[2]))
 
     def has(self, relation: str) -> bool:
         """Whether the ledger has the relation."""
@@ -372,9 +389,8 @@ def reading(source: Source, url: URL, *, values: bool) -> Iterator[PostgresReadi
             raise BadInput([Problem(where, text, "give a ledger URL that connects", "bad_url")]) from error
         raise Transient(f"{where} cannot be reached: {text}") from error
     try:
-        for statement in (*_SESSION, f"SET LOCAL statement_timeout = '{source.statement_seconds}s'"):
-            connection.execute(statement)
-        opened = PostgresReading(connection, source.where, source.mapping is not None)
+        connection.execute(f"{_SESSION}'{source.statement_seconds}s'")
+        opened = PostgresReading(connection, source)
         opened.inspect(dict(source.mapping.queries) if source.mapping else {}, values=values)
         yield opened
     finally:

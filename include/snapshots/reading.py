@@ -73,6 +73,12 @@ class Reading(Protocol):
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield like `stream` for the check: what is null or invalid comes as null instead of an error."""
 
+    def rest(self) -> None:
+        """End the database transaction, and keep the connection for `again`."""
+
+    def again(self) -> None:
+        """Begin another database transaction, of now, with what is known of the relations. Raises Transient."""
+
     def invalid(self, relation: str) -> Iterator[InvalidValue]:
         """Yield every value that `stream` would refuse for what it is (not for being null)."""
 

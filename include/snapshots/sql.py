@@ -55,8 +55,8 @@ _WRONG_URL = frozenset({1044, 1045, 1049})
 class SqlReading:
     """The `Reading` of every database but PostgreSQL."""
 
-    def __init__(self, connection: Connection, where: str, mapped: bool) -> None:
-        self._connection, self._where, self._mapped = connection, where, mapped
+    def __init__(self, connection: Connection, where: str, mapped: bool, seconds: int) -> None:
+        self._connection, self._where, self._mapped, self._seconds = connection, where, mapped, seconds
         self._dialect = "mysql" if connection.dialect.name in _MYSQL else connection.dialect.name
         self._scaled = self._dialect == "sqlite" and not mapped
         self._quote = connection.dialect.identifier_preparer.quote_identifier
@@ -135,6 +135,17 @@ class SqlReading:
                 right = f"it {SENTENCES[wrong.rule]}; this column holds {kind}"
                 problems.append(Problem(at, wrong.value, right, "wrong_type"))
         return problems
+
+    def rest(self) -> None:
+        """End the database transaction; see `Reading`."""
+        if self._dialect in {"sqlite", "mysql"}:
+            self._connection.exec_driver_sql("ROLLBACK")
+
+    def again(self) -> None:
+        """Begin another database transaction; see `Reading`."""
+        _begin(self._connection, self._seconds)
+        self.read_at = self._clock()
+        self._oldest = self._oldest_open()
 
     def has(self, relation: str) -> bool:
         """Whether the ledger has the relation."""
@@ -334,7 +345,9 @@ def reading(source: Source, url: URL, *, values: bool) -> Iterator[SqlReading]:
     try:
         try:
             _begin(connection, source.statement_seconds)
-            opened = SqlReading(connection, source.where, source.mapping is not None)
+            opened = SqlReading(
+                connection, source.where, source.mapping is not None, source.statement_seconds
+            )
         except sa.exc.DatabaseError as error:
             right = "this is not a database that can be read"
             raise BadInput([Problem(public_url(source.url), str(error.orig), right, "bad_url")]) from error

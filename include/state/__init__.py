@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from include.state.asked_exports import AskedExports
 from include.state.audit import Audit
 from include.state.chain import Chain
 from include.state.database import Database
@@ -16,6 +17,7 @@ from include.state.erasures import Erasures
 from include.state.exports import Exports
 from include.state.grants import Grants
 from include.state.history import History
+from include.state.imports import Imports
 from include.state.keys import ApiKeys
 from include.state.leases import Leases, StaleFence
 from include.state.links import DownloadLinks
@@ -47,6 +49,8 @@ class State:
     looked: Looked
     grants: Grants
     keys: ApiKeys
+    asked_exports: AskedExports
+    imports: Imports
 
 
 def open(url: str) -> State:  # noqa: A001 - read as state.open
@@ -70,4 +74,6 @@ def open(url: str) -> State:  # noqa: A001 - read as state.open
         Looked(database),
         Grants(database),
         ApiKeys(database),
+        AskedExports(database),
+        Imports(database),
     )

@@ -74,6 +74,14 @@ class Action(StrEnum):
     CUSTOMERS_SEARCHED = "customers_searched"  # "search"; its detail has the people who were shown
     CUSTOMER_SEEN = "customer_seen"  # what stands for the person (`state/looked.py`), as for the next
     CUSTOMER_EXPORTED = "customer_exported"
+    REPORT_READ = "report_read"  # by an API; the version of the definition that was asked for
+    IMPORT_ASKED = "import_asked"  # somebody who may import wants it posted; the import's id
+    IMPORT_RECEIVED = "import_received"  # the import's id, as for the next five
+    IMPORT_REHEARSED = "import_rehearsed"
+    IMPORT_APPROVED = "import_approved"
+    IMPORT_REFUSED = "import_refused"
+    IMPORT_POSTED = "import_posted"
+    IMPORT_UNDONE = "import_undone"
     AUDIT_EXPORTED = "audit_exported"  # the form of the file: csv or jsonl
 
 

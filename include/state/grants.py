@@ -30,7 +30,12 @@ class Grantable(StrEnum):
 
     EDIT = "edit"
     PERSONAL = "personal"
+    IMPORT = "import"
     ADMINISTER = "administer"
+
+
+# What is not about one export.
+FOR_ALL = frozenset({Grantable.IMPORT, Grantable.ADMINISTER})
 
 
 class Grant(BaseModel):
@@ -131,8 +136,8 @@ def grant_problems(role: str, right: str, definition_id: str) -> list[Problem]:
         problems.append(Problem("role", role, wanted, "admin_has_all"))
     if right not in set(Grantable):
         problems.append(Problem("right", right, f"one of {', '.join(Grantable)}", "unknown_right"))
-    elif right == Grantable.ADMINISTER and definition_id != EVERY:
-        wanted = f"{EVERY}: to administer is for all exports"
+    elif right in FOR_ALL and definition_id != EVERY:
+        wanted = f"{EVERY}: to {right} is not about one export"
         problems.append(Problem("export", definition_id, wanted, "not_per_export"))
     if not definition_id or len(definition_id) > longest or not definition_id.isprintable():
         problems.append(Problem("export", definition_id, f"an export's id, or {EVERY} for all", "bad_export"))

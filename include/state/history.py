@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,12 +50,33 @@ class History:
 
     def page(self, definition_id: str, *, page: int = 1, per_page: int = 20) -> RunPage:
         """Return a page of the export's runs; pages count from 1."""
-        mine = RUNS.c.definition_id == definition_id
-        wanted = select(RUNS).where(mine).order_by(RUNS.c.created_at.desc(), RUNS.c.run_key)
+        return self._page([RUNS.c.definition_id == definition_id], page, per_page)
+
+    def _page(self, which: Sequence[ColumnElement[bool]], page: int, per_page: int) -> RunPage:
+        wanted = select(RUNS).where(*which).order_by(RUNS.c.created_at.desc(), RUNS.c.run_key)
         with self._database.read() as connection:
-            total = connection.scalar(select(func.count()).select_from(RUNS).where(mine)) or 0
+            total = connection.scalar(select(func.count()).select_from(RUNS).where(*which)) or 0
             rows = connection.execute(wanted.offset((page - 1) * per_page).limit(per_page)).all()
         return RunPage(tuple(RunRecord.model_validate(dict(row._mapping)) for row in rows), total)  # noqa: SLF001
+
+    def search(
+        self,
+        definition_ids: Collection[str] | None = None,
+        *,
+        status: RunStatus | None = None,
+        since: datetime | None = None,
+        page: int = 1,
+        per_page: int = 20,
+    ) -> RunPage:
+        """Return a page of the runs of some exports, None for all, that were pinned since; pages count from 1."""
+        wanted: list[ColumnElement[bool]] = []
+        if definition_ids is not None:
+            wanted.append(RUNS.c.definition_id.in_(definition_ids))
+        if status is not None:
+            wanted.append(RUNS.c.status == status.value)
+        if since is not None:
+            wanted.append(RUNS.c.created_at >= since)
+        return self._page(wanted, page, per_page)
 
     def figures(self, definition_id: str, *, limit: int = 30) -> tuple[Figures, ...]:
         """Return the figures of the newest finished runs, the oldest first; of a period only its newest revision."""

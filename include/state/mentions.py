@@ -10,9 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, select, update
 
+from include.state.asked_exports import ASKED_EXPORTS, is_over
 from include.state.database import Database
 from include.state.export_rows import searched
 from include.state.tables import DEFINITIONS, DELIVERIES, EXPORT_EDITS, EXPORTS, LINKS, NOTICES, RUNS, Now
+from include.state.tables_imports import IMPORTS
 
 Replace = Callable[[Any], Any]
 """Gives back JSON values with other names in them."""
@@ -31,6 +33,12 @@ _PLACES: tuple[tuple[Table, tuple[str, ...], ColumnElement[bool] | None], ...] =
         (DELIVERIES.c.state == "confirmed") | DELIVERIES.c.run_key.in_(_OVER),
     ),
     (LINKS, ("recipient", "file"), LINKS.c.revoked | (LINKS.c.expires_at <= Now())),
+    (
+        IMPORTS,
+        ("file_name", "decision_note", "rehearsal", "files"),
+        IMPORTS.c.state.in_(["posted", "wrong", "refused", "undone"]),
+    ),
+    (ASKED_EXPORTS, ("asked", "definition", "message"), is_over()),
     (NOTICES, ("recipient", "way", "notice", "message"), NOTICES.c.state.in_(["sent", "failed", "unknown"])),
 )
 

@@ -24,7 +24,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 @cache
 def _app() -> Any:
-    from include.web.access import airflow_context, airflow_reader, airflow_roles, announce
+    from include.web.access import airflow_context, airflow_reader, airflow_roles, announce, start
     from include.web.app import create
 
-    return create(airflow_context(), airflow_reader, announce, airflow_roles)
+    return create(airflow_context(), airflow_reader, announce, airflow_roles, start)

@@ -22,11 +22,13 @@ from fastapi import Request
 
 from include.orchestration.announcing import announce
 from include.orchestration.connections import airflow_connection
+from include.orchestration.ledger import writing_environment
+from include.orchestration.starting import start
 from include.pipeline import Context
-from include.settings import Settings
+from include.settings import IMPORTS_DAG, Settings
 from include.web.reader import Reader, Right
 
-__all__ = ["airflow_context", "airflow_reader", "announce"]
+__all__ = ["airflow_context", "airflow_reader", "announce", "start"]
 
 ADMIN = "admin"
 """The role (its case is free) that has every right, in each of Airflow's auth managers."""
@@ -36,9 +38,10 @@ AIRFLOW: dict[Right, tuple[Any, DagAccessEntity | None] | None] = {
     Right.RUN: ("POST", DagAccessEntity.RUN),
     Right.EDIT: ("PUT", None),
     Right.PERSONAL: ("GET", None),
+    Right.IMPORT: ("POST", DagAccessEntity.RUN),
     Right.ADMINISTER: None,
 }
-GRANTED = frozenset({Right.EDIT, Right.PERSONAL, Right.ADMINISTER})
+GRANTED = frozenset(Right) - {Right.SEE, Right.RUN}
 
 
 async def airflow_reader(request: Request) -> Reader:
@@ -52,7 +55,8 @@ async def airflow_reader(request: Request) -> Reader:
 
     def allowed(right: Right, definition_id: str | None) -> bool:
         asked = AIRFLOW[right]
-        if asked is not None and not _airflow_allows(user, asked, definition_id):
+        dag_id = IMPORTS_DAG if right is Right.IMPORT else definition_id
+        if asked is not None and not _airflow_allows(user, asked, dag_id):
             return False
         return admin or right not in GRANTED or context.state.grants.allowed(roles, right, definition_id)
 
@@ -107,7 +111,9 @@ def airflow_roles() -> dict[str, frozenset[str]]:
     for role in SimpleAuthManagerRole:
         user = SimpleAuthManagerUser(username="", role=role.name)
         asked = {
-            right: how for right, how in AIRFLOW.items() if how is not None and right is not Right.PERSONAL
+            right: how
+            for right, how in AIRFLOW.items()
+            if how is not None and right not in GRANTED - {Right.EDIT}
         }
         found[role.name.lower()] = frozenset(
             right.value for right, how in asked.items() if _airflow_allows(user, how, None)
@@ -117,4 +123,6 @@ def airflow_roles() -> dict[str, frozenset[str]]:
 
 def airflow_context() -> Context:
     """Return a context with the settings of the environment and Airflow's connections."""
-    return Context.from_settings(Settings.from_environment(os.environ), airflow_connection)
+    return Context.from_settings(
+        Settings.from_environment(writing_environment(os.environ)), airflow_connection
+    )

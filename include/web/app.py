@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from logging import getLogger
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from include.errors import BadInput, LoyaltyError, Transient
+from include.errors import BadInput, LoyaltyError, Permanent, Transient
 from include.pipeline import Context
-from include.web import administration, attention, customers, dashboards, downloads, editor, exports, pages
+from include.web import (
+    administration,
+    api,
+    attention,
+    customers,
+    dashboards,
+    downloads,
+    editor,
+    exports,
+    imports,
+    pages,
+)
+from include.web.api.bodies import Limit
 from include.web.assets import Static
 from include.web.guard import Guard
 from include.web.reader import Access
@@ -23,7 +35,7 @@ from include.web.reader import Access
 LOG = getLogger(__name__)
 LARGEST_FORM_BYTES = 1024 * 1024
 LOGIN = "/api/v2/auth/login"
-PARTS = (downloads, editor, exports, dashboards, customers, attention, administration)
+PARTS = (downloads, editor, exports, imports, dashboards, customers, attention, administration)
 
 
 def create(
@@ -31,27 +43,35 @@ def create(
     access: Access,
     announce: Callable[[str], None] | None = None,
     roles: Callable[[], dict[str, frozenset[str]]] = dict,
+    start: Callable[[str, Mapping[str, Any], str], str] | None = None,
 ) -> FastAPI:
     """Return the application.
 
     access: says who asks, for the routes that need a login. announce: tells Airflow that the export with this id is
     another one now; None where there is no Airflow to tell. roles: says which of `see`, `run` and `edit` Airflow's own
-    roles give for all DAGs; roles that it cannot tell of are missing.
+    roles give for all DAGs; roles that it cannot tell of are missing. start: has Airflow run the export with this id,
+    with these parameters, asked for by this name (`orchestration.starting`); None where there is no Airflow.
     """
     # A redirect would repeat a link's token, and in clear where TLS ends before us.
     app = FastAPI(title="Loyalty", openapi_url=None, redirect_slashes=False)
     app.state.context, app.state.access = context, access
     app.state.announce = announce or (lambda _: None)
     app.state.roles = roles
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_FORM_BYTES)
+    app.state.start = start or _not_here
+    app.add_middleware(Limit, usual=LARGEST_FORM_BYTES, large=imports.LARGE)
     app.add_middleware(Guard)
     for part in PARTS:
         app.include_router(part.router)
     app.mount("/static", Static())
+    api.mount(app)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(LoyaltyError, _failed)
     return app
+
+
+def _not_here(definition_id: str, conf: Mapping[str, Any], by: str) -> str:  # noqa: ARG001
+    raise Permanent("there is no Airflow here that could run an export")
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -120,7 +120,7 @@ def anchor(request: Request, reader: Asking) -> Response:
 def _visible(request: Request, reader: Reader, *, waiting: bool) -> Visible:
     """Return what the reader may see of what needs somebody."""
     theirs = reader.readable(concerned(context_of(request), waiting=waiting))
-    return Visible(theirs, installation=reader.may(Right.ADMINISTER))
+    return Visible(theirs, installation=reader.may(Right.ADMINISTER), imports=reader.may(Right.IMPORT))
 
 
 def _zones(request: Request, found: list[Item]) -> dict[str, str]:

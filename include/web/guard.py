@@ -40,6 +40,8 @@ COOKIE = "loyalty_page"
 NOTHING = "There is nothing at this address."
 _TOKEN_IN_PATH = re.compile(r"(?<=/d/).+", re.DOTALL | re.IGNORECASE)
 _NAME_IN_PATH = re.compile(r"(?<=/customers/).+", re.DOTALL)
+# In the APIs, an id may be followed by more, and may hold a slash.
+_ID_IN_PATH = re.compile(r"(/(?:customers|customer_profiles|profile|cards)/).+", re.DOTALL)
 _VISIT = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -75,6 +77,8 @@ class Guard:
         if own.startswith("/customers"):  # who was looked for is in the audit chain, and nowhere else
             scope["path"] = _NAME_IN_PATH.sub("***", scope["path"])
             scope["query_string"] = b""
+        elif own.startswith(("/api/", "/talon-one/")):
+            scope["path"] = _ID_IN_PATH.sub(r"\1***", scope["path"])
         scope["raw_path"] = scope["path"].encode()
         await self._app(inner, receive, guarded)
 

@@ -25,6 +25,7 @@ SECTIONS = (
     ("exports", "Exports", "/exports", None),
     ("dashboards", "Dashboards", "/dashboards", None),
     ("customers", "Customers", "/customers", Right.PERSONAL),
+    ("imports", "Imports", "/imports", Right.IMPORT),
     ("attention", "Needs attention", "/attention", None),
     ("administration", "Administration", "/administration", Right.ADMINISTER),
 )

@@ -21,14 +21,19 @@ _USES = {
 def not_permitted(
     reader: Reader, definition: ExportDefinition, definition_id: str | None
 ) -> Iterator[Problem]:
-    """Yield a problem for each personal field that leaves in clear, or by which rows are chosen or sorted.
-
-    None where the reader has the right to personal data. Files are split by their own columns alone, as these leave.
+    """Yield what `personal_problems` does; none where the reader has the right to personal data.
 
     definition_id: the export that is changed, None for a new one.
     """
-    if reader.may(Right.PERSONAL, definition_id):
-        return
+    if not reader.may(Right.PERSONAL, definition_id):
+        yield from personal_problems(definition)
+
+
+def personal_problems(definition: ExportDefinition) -> Iterator[Problem]:
+    """Yield a problem for each personal field that leaves in clear, or by which rows are chosen or sorted.
+
+    Files are split by their own columns alone, as these leave.
+    """
     for number, part in enumerate(definition.parts):
         start = f"exports[{number}]." if definition.exports else ""
         for name in plain_fields(definition, part):

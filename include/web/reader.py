@@ -16,13 +16,15 @@ class Right(StrEnum):
     """What somebody may do, with one export or with all.
 
     Airflow's own rights on an export's DAG decide on `see` and `run`. The others are an administrator's only, until
-    one grants them to a role; to edit an export also needs Airflow's right to change its DAG.
+    one grants them to a role; to edit an export also needs Airflow's right to change its DAG, and to import points that
+    to run the DAG of the imports.
     """
 
     SEE = "see"
     RUN = "run"
     EDIT = "edit"
     PERSONAL = "personal"
+    IMPORT = "import"
     ADMINISTER = "administer"
 
 
@@ -31,6 +33,7 @@ DOING = {
     Right.RUN: "run",
     Right.EDIT: "change",
     Right.PERSONAL: "see personal data of",
+    Right.IMPORT: "import points",
     Right.ADMINISTER: "administer",
 }
 
@@ -57,9 +60,8 @@ class Reader:
         """Raise HTTPException 403, with a sentence, where they have not."""
         if not self.may(right, definition_id):
             what = "all exports" if definition_id is None else definition_id
-            raise HTTPException(
-                403, f"You have no right to {DOING[right]} {what}. An administrator can grant it."
-            )
+            doing = DOING[right] if right is Right.IMPORT else f"{DOING[right]} {what}"
+            raise HTTPException(403, f"You have no right to {doing}. An administrator can grant it.")
 
 
 Access = Callable[[Request], Awaitable[Reader]]

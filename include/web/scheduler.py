@@ -137,6 +137,28 @@ class Scheduler:
                 return None
             raise
 
+    async def answer(self, dag_id: str, words: str, option: str) -> bool:
+        """Answer what a DAG asks a person in a subject with these words; say whether it asked."""
+        query = {"subject_search": words, "response_received": "false", "limit": 10}
+        try:
+            found = await self._ask("GET", f"/dags/{_in_path(dag_id)}/dagRuns/~/hitlDetails", params=query)
+        except Refused as refused:
+            if refused.status_code == 404:  # it knows no such DAG, so nothing of it asks
+                return False
+            raise
+        for each in found["hitl_details"]:
+            task = each["task_instance"]
+            path = (
+                f"/dags/{_in_path(dag_id)}/dagRuns/{_in_path(task['dag_run_id'])}/taskInstances/"
+                f"{_in_path(task['task_id'])}/{task['map_index']}/hitlDetails"
+            )
+            try:
+                await self._ask("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+            except Refused as refused:
+                if refused.status_code != 409:  # somebody has answered meanwhile
+                    raise
+        return bool(found["hitl_details"])
+
     async def backfill_dates(self, definition_id: str, span: Span) -> list[datetime]:
         """Return the occurrences for which a backfill would make a run, in order; it makes none."""
         found = await self._ask("POST", "/backfills/dry_run", json=span.body(definition_id))

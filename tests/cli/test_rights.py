@@ -96,6 +96,6 @@ def test_rights_are_granted_to_roles_listed_and_taken_away(loyalty: Loyalty, rem
 def test_all_that_cannot_be_granted_is_said_at_once(loyalty: Loyalty, remembered: State) -> None:
     refused = loyalty("grant", "add", "admin", "rule", "--export", "nowhere")
     assert refused.code == 2
-    for part in ("admin, which has every right", "one of edit, personal, administer", "'nowhere'"):
+    for part in ("admin, which has every right", "one of edit, personal, import, administer", "'nowhere'"):
         assert part in refused.error
     assert remembered.grants.list() == []

@@ -115,6 +115,7 @@ INSTANT = datetime(2026, 7, 1, 4, 5, 6, tzinfo=UTC)
         ({"instants": "dd/mm/yyyy"}, "01/07/2026 04:05:06"),
         ({"instants": "mm/dd/yyyy", "timezone": "America/New_York"}, "07/01/2026 00:05:06"),
         ({"instants": "%Y%m%dT%H%M%S.%f%%"}, "20260701T040506.000000%"),
+        ({"instants": "%Y-%m-%dT%H:%M:%S.%LZ"}, "2026-07-01T04:05:06.000Z"),
         ({"instants": "le %d.%m.%Y à %H h%F"}, "le 01.07.2026 à 04 h"),
     ],
 )

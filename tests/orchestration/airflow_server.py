@@ -119,11 +119,18 @@ def started(home: Path):
     (home / "in-the-way").write_text("not a folder")
     ledger = home / "ledger.sqlite.db"
     sample.load(f"sqlite:///{ledger}", Plan(customers=120, transactions=4000))
+    (home / "points-in").mkdir()
+    (home / "inboxes.yaml").write_text(
+        f"inboxes: [{{name: crm, mode: reset, program: club, folder: {home / 'points-in'}, quiet: 1s}}]\n"
+    )
     extra = {
         "LOYALTY_HOME": str(home),
+        "LOYALTY_INBOXES": str(home / "inboxes.yaml"),
+        "LOYALTY_IMPORT_APPROVERS": "paul",
         "LOYALTY_EXPORTS": str(exports),
         "LOYALTY_SETTLE_SECONDS": "1",
         "AIRFLOW_CONN_LOYALTY_LEDGER": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',
+        "AIRFLOW_CONN_LOYALTY_LEDGER_WRITE": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',
     }
     port = free_port()
     extra["LOYALTY_PUBLIC_URL"] = f"http://127.0.0.1:{port}"

@@ -18,7 +18,14 @@ from tests.orchestration.airflow_server import DEFINITIONS, Server
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(1200)]
 MANIFEST = ".manifest.json"
-OURS = {"loyalty-upkeep", "loyalty-watch", "loyalty-digest", "loyalty-restatements"}
+OURS = {
+    "loyalty-upkeep",
+    "loyalty-watch",
+    "loyalty-digest",
+    "loyalty-restatements",
+    "loyalty-imports",
+    "loyalty-inbox",
+}
 # Seven Mondays at nine in Paris, over the change to summer time on 29 March 2026.
 FIRST, LAST = datetime(2026, 3, 23, 8, tzinfo=UTC), datetime(2026, 4, 13, 7, tzinfo=UTC)
 

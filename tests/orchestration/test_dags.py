@@ -12,11 +12,11 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
 from include.definitions.load import from_document, load_all
-from include.orchestration import notices, restatements, upkeep
+from include.orchestration import imports, notices, restatements, upkeep
 from include.orchestration.factory import build
-from include.settings import ROOT
+from include.settings import IMPORTS_DAG, ROOT
 
-OURS = {upkeep.ID, restatements.ID, notices.WATCH_ID, notices.DIGEST_ID}
+OURS = {upkeep.ID, restatements.ID, notices.WATCH_ID, notices.DIGEST_ID, IMPORTS_DAG, imports.INBOX_ID}
 EXPORTS = ROOT / "include" / "exports"
 DEFINITIONS = load_all(EXPORTS)
 GOOD = """

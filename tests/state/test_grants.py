@@ -11,7 +11,7 @@ from include import state
 from include.errors import BadInput
 from include.state import grants
 from include.state.audit import Action
-from include.state.grants import EVERY, Grantable
+from include.state.grants import EVERY, FOR_ALL, Grantable
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_what_is_allowed_is_what_was_granted_and_not_revoked(one_state, steps, r
         granted.revoke(each.role, each.right, each.definition_id, by="ann")
     held = set()
     for give, role, what, where in steps:
-        export = EVERY if what is Grantable.ADMINISTER else where
+        export = EVERY if what in FOR_ALL else where
         (granted.grant if give else granted.revoke)(role, what, export, by="ann")
         (held.add if give else held.discard)((role, what, export))
     expected = any((role, right, export) in held for role in roles for export in {EVERY, which} - {None})

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from starlette.routing import BaseRoute, Mount
 
+from include.state.keys import Scope
+
 
 class Takes(Enum):
     """What somebody must have. For one export: that which the address names, or what it names belongs to."""
@@ -20,6 +22,8 @@ class Takes(Enum):
     EDIT = "to change the export"
     MAKE = "to change all exports, and so to make one"
     PERSONAL = "to see personal data of all exports"
+    IMPORT = "to import"
+    IMPORTED_FILE = "to import, and to see personal data where somebody else brought the file"
     DASHBOARD = "to see the export that the dashboards are drawn from"
     ADMINISTER = "to administer"
 
@@ -87,6 +91,19 @@ ROUTES: dict[Route, Takes] = {
         ],
         Takes.PERSONAL: ["GET /customers/{customer_id}", "POST /customers/log"],
         Takes.DASHBOARD: ["GET /dashboards", "GET /dashboards/{name}"],
+        Takes.IMPORT: [
+            "GET /imports",
+            "POST /imports",
+            "GET /imports/templates/{template}",
+            "GET /imports/{import_id}",
+            "POST /imports/{import_id}/rehearse",
+            "POST /imports/{import_id}/post",
+            "POST /imports/{import_id}/approve",
+            "POST /imports/{import_id}/refuse",
+            "POST /imports/{import_id}/undo",
+            "POST /imports/{import_id}/again",
+        ],
+        Takes.IMPORTED_FILE: ["GET /imports/{import_id}/files/{kind}"],
         Takes.ADMINISTER: [
             "GET /administration",
             "GET /administration/access",
@@ -107,6 +124,97 @@ ROUTES: dict[Route, Takes] = {
     }.items()
     for method, path in (line.split(" ") for line in lines)
 }
+# Every route of the APIs, and the scope that a key must have for it; None: it is open to all.
+API: dict[Route, Scope | None] = {
+    Route(method, prefix + path): scope
+    for prefix, scopes in {
+        "/api/v1": {
+            None: ["GET /openapi.json"],
+            Scope.DEFINITIONS_READ: ["GET /definitions", "GET /definitions/{definition_id}"],
+            Scope.DEFINITIONS_WRITE: [
+                "POST /definitions",
+                "PUT /definitions/{definition_id}",
+                "DELETE /definitions/{definition_id}",
+            ],
+            Scope.RUNS_READ: ["GET /runs", "GET /runs/{run_key}"],
+            Scope.RUNS_START: ["POST /definitions/{definition_id}/runs"],
+            Scope.FILES_READ: ["GET /runs/{run_key}/files", "GET /runs/{run_key}/files/{name}"],
+            Scope.DELIVERIES_READ: [
+                "GET /runs/{run_key}/deliveries",
+                "GET /deliveries",
+                "GET /deliveries/{key}",
+            ],
+            Scope.DELIVERIES_SEND: ["POST /runs/{run_key}/send", "POST /deliveries/{key}/resolve"],
+            Scope.REPORTS_READ: [
+                "GET /reports",
+                "GET /reports/{model}",
+                "POST /reports",
+                "GET /customers/{customer_id}/balance",
+                "GET /customers/{customer_id}/transactions",
+                "GET /cards/{card_id}/balance",
+            ],
+            Scope.IMPORTS_WRITE: [
+                "GET /imports",
+                "POST /imports",
+                "GET /imports/{import_id}",
+                "GET /imports/{import_id}/rows",
+                "GET /imports/{import_id}/files/{kind}",
+                "POST /imports/{import_id}/rehearse",
+                "POST /imports/{import_id}/post",
+                "POST /imports/{import_id}/undo",
+                "POST /imports/{import_id}/refuse",
+                "POST /imports/{import_id}/approve",
+            ],
+            Scope.AUDIT_READ: ["GET /audit"],
+        },
+        "/talon-one": {
+            None: ["GET /openapi.json"],
+            Scope.REPORTS_READ: [
+                f"GET /v1/{path}"
+                for path in (
+                    "loyalty_programs/{loyaltyProgramId}/profile/{integrationId:path}/balances",
+                    "loyalty_programs/{loyaltyProgramId}/cards/{loyaltyCardId:path}/balances",
+                    "loyalty_programs/{loyaltyProgramId}/profile/{integrationId:path}/transactions",
+                    "loyalty_programs/{loyaltyProgramId}/cards/{loyaltyCardId:path}/logs",
+                    "loyalty_programs/{loyaltyProgramId}/cards/{loyaltyCardId:path}/transactions",
+                    "loyalty_programs/{loyaltyProgramId}/profile/{integrationId:path}/export_log",
+                    "loyalty_programs/{loyaltyProgramId}/cards/{loyaltyCardId:path}/export_log",
+                    "loyalty_programs/{loyaltyProgramId}/export_customer_balances",
+                    "loyalty_programs/{loyaltyProgramId}/export_card_balances",
+                    "loyalty_programs/{loyaltyProgramId}/export_customers_tiers",
+                    "loyalty_programs/{loyaltyProgramId}/export_join_dates",
+                    "loyalty_programs/{loyaltyProgramId}/cards/export",
+                    "loyalty_programs/{loyaltyProgramId}/transactions",
+                    "loyalty_programs/{loyaltyProgramId}/statistics",
+                    "loyalty_programs/{loyaltyProgramId}/dashboard",
+                    "customer_profiles/{integrationId:path}/inventory",
+                )
+            ],
+            Scope.IMPORTS_WRITE: ["POST /v1/loyalty_programs/{loyaltyProgramId}/import_points"],
+        },
+        "/voucherify": {
+            None: ["GET /openapi.json"],
+            Scope.REPORTS_READ: [
+                "POST /v1/exports",
+                "GET /v1/exports",
+                "GET /v1/exports/{export_id}",
+                "DELETE /v1/exports/{export_id}",
+                "POST /v1/loyalties/{campaign_id}/points-expiration/export",
+                "POST /v1/loyalties/{campaign_id}/transactions/export",
+            ],
+        },
+        "/wupsales": {
+            None: ["GET /openapi.json"],
+            Scope.REPORTS_READ: [
+                "GET /wp-json/aiwu/v1/customers/points",
+                "GET /wp-json/aiwu/v1/transactions",
+                "GET /wp-json/aiwu/v1/rewards/redemptions",
+            ],
+        },
+    }.items()
+    for scope, lines in scopes.items()
+    for method, path in (line.split(" ") for line in lines)
+}
 # What the parameters of an address are, where a test does not say it.
 USUAL = {
     "definition_id": "weekly-history",
@@ -115,6 +223,8 @@ USUAL = {
     "number": "0",
     "customer_id": "c000001",
     "key_id": "0" * 16,
+    "template": "add.csv",
+    "kind": "original",
 }
 
 

@@ -12,6 +12,8 @@ from lxml import html
 from sqlalchemy import select
 
 from include import sample, web
+from include.imports.options import Mode, Options
+from include.pipeline.import_stage import received_key
 from include.sample.plan import Plan
 from include.state import grants
 from include.state.audit import Action
@@ -24,7 +26,7 @@ from include.web.forms import FOREIGN
 from include.web.guard import COOKIE, form_token
 from tests.web.exports.made import export
 from tests.web.posting import OWN
-from tests.web.routes import ROUTES, Route, Takes, address, of_application
+from tests.web.routes import API, ROUTES, Route, Takes, address, of_application
 from tests.web.runs import CONTENT, stored
 
 pytestmark = pytest.mark.slow  # hundreds of requests
@@ -64,6 +66,14 @@ PEOPLE = {
     "user who may edit all": Who(
         "uma", "USER", (("edit", EVERY),), frozenset(_RUNS | {Takes.EDIT, Takes.MAKE})
     ),
+    "viewer who may import": Who("vera", "VIEWER", (("import", EVERY),), frozenset(_SEES)),
+    "user who may import": Who("uma", "USER", (("import", EVERY),), frozenset(_RUNS | {Takes.IMPORT})),
+    "user who may import and see people": Who(
+        "uma",
+        "USER",
+        (("import", EVERY), ("personal", EVERY)),
+        frozenset(_RUNS | {Takes.IMPORT, Takes.IMPORTED_FILE, Takes.PERSONAL}),
+    ),
     "user of this export alone": Who(
         "care", "USER", (), frozenset({Takes.NOTHING, Takes.LOGIN, Takes.SEE, Takes.RUN})
     ),
@@ -71,7 +81,7 @@ PEOPLE = {
     "user of another export with every grant": Who(
         "finance",
         "USER",
-        (("edit", EVERY), ("personal", EVERY), ("administer", EVERY)),
+        (("edit", EVERY), ("personal", EVERY), ("administer", EVERY), ("import", EVERY)),
         frozenset({Takes.NOTHING, Takes.LOGIN, Takes.ADMINISTER}),
     ),
 }
@@ -118,9 +128,12 @@ def place(run: RunRecord, installation: Any) -> Callable[[Route], str]:
         "failed", run.run_key, Address("email", "a@b.example", way), {}, definition_id=THEIRS
     )
     key = delivery_key(run.run_key, "folder")
+    file = {"name": "points.csv", "sha256": "0" * 64, "size": 9}
+    brought = context.state.imports.receive(**file, options=Options(mode=Mode.BIRTHDAY), by="ann").import_id
+    context.store.put_new(received_key(brought), b"a,b\n1,2\n")
 
     def of(route: Route) -> str:
-        named = {"run_key": run.run_key, "key": key, "token": link}
+        named = {"run_key": run.run_key, "key": key, "token": link, "import_id": brought}
         if "notices" in route.path:
             named["key"] = notice
         if "dashboards" in route.path:
@@ -159,7 +172,7 @@ def differences(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> se
 
 def test_every_route_stands_in_the_table(browser: Any) -> None:
     browser()
-    assert of_application(web._app()) == set(ROUTES)
+    assert of_application(web._app()) == {*ROUTES, *API}
 
 
 def test_nobody_gets_anywhere_without_a_login(browser: Any, place: Any) -> None:

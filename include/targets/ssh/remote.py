@@ -134,13 +134,14 @@ class Remote(paramiko.SFTPClient):  # type: ignore[misc]
 
     def sizes(self, folder: str, prefix: str) -> dict[str, int]:
         """Return name and size of what begins so in a folder; other names may be in any encoding."""
-        return {name: about.st_size or 0 for name, about in self._listed(folder, prefix)}
+        return {name: about.st_size or 0 for name, about in self.listed(folder, prefix)}
 
     def ages(self, folder: str, prefix: str) -> dict[str, float]:
         """Return name and time (seconds since 1970, by the server's clock) of what begins so in a folder."""
-        return {name: float(about.st_mtime or 0) for name, about in self._listed(folder, prefix)}
+        return {name: float(about.st_mtime or 0) for name, about in self.listed(folder, prefix)}
 
-    def _listed(self, folder: str, prefix: str) -> Iterator[tuple[str, SFTPAttributes]]:
+    def listed(self, folder: str, prefix: str = "") -> Iterator[tuple[str, SFTPAttributes]]:
+        """Yield name and attributes of what begins so in a folder; other names may be in any encoding."""
         _, message = self._request(wire.CMD_OPENDIR, folder)
         handle = message.get_binary()
         try:

@@ -22,6 +22,7 @@ MEANINGS = {
     Right.RUN: "run, send again, resolve deliveries",
     Right.EDIT: "create, change, delete; needs Airflow's right to change the DAG too",
     Right.PERSONAL: "files and previews with personal data, customers' pages",
+    Right.IMPORT: "book points: upload, post, approve and undo imports; needs Airflow's right to run their DAG too",
     Right.ADMINISTER: "these pages: access, audit log, connections, keys",
 }
 
@@ -46,7 +47,8 @@ def grant(request: Request, reader: Administrator, form: Posted) -> Response:
         return _shown(request, reader, typed, problems, status=422)
     given = context.state.grants.grant(role, right, export or EVERY, by=reader.name)
     where = "all exports" if export in {"", EVERY} else export
-    words = f"{role} may now {right} {where}." if given else f"{role} had that right already."
+    may = "import points" if right == Right.IMPORT else f"{right} {where}"
+    words = f"{role} may now {may}." if given else f"{role} had that right already."
     return see_other(request, HERE, words)
 
 

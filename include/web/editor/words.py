@@ -159,7 +159,7 @@ HINTS: Mapping[str, str] = {
     "formats.quoting": "",
     "formats.timezone": "",
     "formats.dates": "A pattern of %Y, %m and %d; or choose from the list.",
-    "formats.instants": "A pattern of %Y %m %d %H %M %S, %f (microseconds), %F (a fraction, when "
+    "formats.instants": "A pattern of %Y %m %d %H %M %S, %f (microseconds), %L (milliseconds), %F (a fraction, when "
     "there is one) and %z (offset); or choose from the list.",
     "targets.attach": "",
     "targets.sftp.connection": "It has the address, the login and the key. An administrator makes it in Airflow.",

@@ -31,15 +31,17 @@ def test_the_matrix_says_what_airflow_gives_and_what_is_granted(admin, grants):
     grants.grant("op", "personal", by="ann")
     grants.grant("finance", "edit", "month-end", by="ann")
     page = read(admin.get(PAGE))
-    assert row(page, "viewer") == ["yes", "no", "no", "no", "no"]
-    assert row(page, "op") == ["yes", "yes", "no", "all exports Revoke", "no"]
-    assert row(page, "admin") == ["yes", "yes", "yes", "yes", "yes"]
-    assert row(page, "finance") == ["as Airflow says", "as Airflow says", "month-end Revoke", "no", "no"]
+    assert row(page, "viewer") == ["yes", "no", "no", "no", "no", "no"]
+    assert row(page, "op") == ["yes", "yes", "no", "all exports Revoke", "no", "no"]
+    assert row(page, "admin") == ["yes"] * 6
+    assert row(page, "finance") == ["as Airflow says", "as Airflow says", "month-end Revoke", *["no"] * 3]
 
 
 def test_it_says_who_i_am(admin):
     told = text_of(admin.get(PAGE))
-    assert "Name admin Roles ADMIN For all exports you may see, run, edit, personal, administer" in told
+    assert (
+        "Name admin Roles ADMIN For all exports you may see, run, edit, personal, import, administer" in told
+    )
 
 
 def test_a_right_is_granted_and_revoked_by_forms(admin, browser, grants, installation):
@@ -64,7 +66,7 @@ def test_a_right_is_granted_and_revoked_by_forms(admin, browser, grants, install
     [
         ({"role": "", "right": "edit", "export": ""}, "the name of a role"),
         ({"role": "admin", "right": "edit", "export": ""}, "has every right"),
-        ({"role": "op", "right": "fly", "export": ""}, "one of edit, personal, administer"),
+        ({"role": "op", "right": "fly", "export": ""}, "one of edit, personal, import, administer"),
         ({"role": "op", "right": "edit", "export": "no-such"}, "the id of an export"),
         (
             {"role": "<img src=x onerror=alert(1)>" * 10, "right": "edit", "export": "'\"><b>"},

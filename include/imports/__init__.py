@@ -1,0 +1,1 @@
+"""Points and birthdays into a ledger: files read, members matched, rehearsed, posted once, taken back."""

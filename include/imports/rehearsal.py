@@ -1,0 +1,165 @@
+"""A rehearsal: all that posting would do, found without changing anything, and the rows that would be posted.
+
+The rows are one Parquet file, which is what posting books: what people agreed to is what happens. Result files and undo
+files are made from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from include.errors import BadInput
+from include.imports import figures, members, outcome, staging
+from include.imports.effects import Rehearsal, RowStatus
+from include.imports.options import Options
+from include.imports.outcome import MESSAGES, SKIPPED
+from include.imports.reading import ImportFile
+from include.imports.rows import Batch
+from include.imports.sessions import Session
+from include.snapshots.erased import Erased
+
+TEXT, NUMBER = pa.string(), pa.int64()
+# line: of the file. customer_id, email, card_id: as the file says; customer, card: who that is. Points and balances are
+# hundredths, instants microseconds.
+PLAN = pa.schema(
+    [
+        ("line", NUMBER),
+        ("status", TEXT),
+        ("code", TEXT),
+        ("message", TEXT),
+        ("customer_id", TEXT),
+        ("email", TEXT),
+        ("card_id", TEXT),
+        ("customer", TEXT),
+        ("card", TEXT),
+        ("subledger", TEXT),
+        ("points", NUMBER),
+        ("expected", NUMBER),
+        ("activates", NUMBER),
+        ("expires", NUMBER),
+        ("reason", TEXT),
+        ("related", TEXT),
+        ("birthday", TEXT),
+        ("old_birthday", TEXT),
+        ("balance_before", NUMBER),
+        ("balance_after", NUMBER),
+    ]
+)
+_BOTH = {"line", "code", "customer_id", "email", "card_id", "customer", "card", "subledger", "reason"}
+_POINTS = _BOTH | {"points", "expected", "activates", "expires", "related", "balance_before", "balance_after"}
+_BIRTHDAYS = _BOTH | {"birthday", "old_birthday"}
+_GROUP_ROWS = 65_536
+Progress = Callable[[str, int, int | None], None]
+
+
+class Unreadable(BadInput):
+    """The file cannot be read as what it should be: nothing of it can be posted."""
+
+
+def rehearse(
+    session: Session,
+    file: ImportFile,
+    options: Options,
+    erased: Erased | None,
+    folder: Path,
+    progress: Progress,
+) -> tuple[Rehearsal, Path]:
+    """Return what posting a file would do, and its rows as a file of `folder`; raises what reading the file raises."""
+    rows = staging.stage(session, _counted(file, progress), options.subledger)
+    progress("match", 0, rows)
+    members.match(session, options, erased)
+    return conclude(session, options, folder, tuple(file.notes), progress)
+
+
+def conclude(
+    session: Session, options: Options, folder: Path, notes: tuple[str, ...], progress: Progress
+) -> tuple[Rehearsal, Path]:
+    """Return what posting the rows of `loyalty_matched` would do, and the rows as a file of `folder`."""
+    outcome.work_out(session, options, options.program, folder)
+    path = folder / "rows.parquet"
+    _write(session, _BIRTHDAYS if not options.program else _POINTS, path, progress)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return figures.figures(session, options.program, notes, digest), path
+
+
+def _counted(file: ImportFile, progress: Progress) -> Iterator[Batch]:
+    done = 0
+    with readable():
+        for batch in file.batches():
+            yield batch
+            done += len(batch.rows)
+            progress("read", done, None)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Turn what is wrong with a file as a whole into Unreadable."""
+    try:
+        yield
+    except BadInput as error:
+        raise Unreadable(error.problems) from error
+
+
+def _write(session: Session, there: set[str], path: Path, progress: Progress) -> None:
+    """Write the rows in the order of the file."""
+    names = [field.name for field in PLAN if field.name in there]
+    columns = ", ".join(f"o.{name}" for name in names)
+    found = session.stream(
+        f"SELECT {columns}, p.message AS said FROM loyalty_outcome o "
+        "LEFT JOIN loyalty_problems p ON p.line = o.line ORDER BY o.line"
+    )
+    schema = pa.schema([PLAN.field(name) for name in names]).append(pa.field("said", TEXT))
+    done = 0
+    with pq.ParquetWriter(path, PLAN, compression="zstd", compression_level=1) as writer:
+        for batch in staging.conformed(found, schema):
+            rows = _judged(batch)
+            writer.write_batch(rows, row_group_size=_GROUP_ROWS)
+            done += len(rows)
+            progress("rehearse", done, None)
+
+
+def _judged(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows as the plan has them: each with its status, and a sentence where it is not booked."""
+    codes = batch.column("code")
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    columns["status"] = pc.if_else(
+        codes.is_null(),
+        RowStatus.DONE.value,
+        pc.if_else(
+            pc.is_in(codes, value_set=pa.array(list(SKIPPED))), RowStatus.SKIPPED.value, RowStatus.WRONG.value
+        ),
+    )
+    columns["message"] = _messages(batch) if codes.null_count < len(codes) else pa.nulls(len(batch), TEXT)
+    arrays = [
+        columns[field.name].cast(field.type) if field.name in columns else pa.nulls(len(batch), field.type)
+        for field in PLAN
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=PLAN)
+
+
+def _messages(batch: pa.RecordBatch) -> pa.Array:
+    texts: list[str | None] = []
+    has_balance = "expected" in batch.schema.names
+    for row in batch.select(
+        ["code", "said", *(["expected", "balance_before"] if has_balance else [])]
+    ).to_pylist():
+        code = row["code"]
+        if code is None or code == "file":
+            texts.append(row["said"])
+        elif code == "stale_balance":
+            shown = {
+                "before": figures.hundredths(row["balance_before"]),
+                "expected": figures.hundredths(row["expected"]),
+            }
+            texts.append(MESSAGES[code].format(**shown))
+        else:
+            texts.append(MESSAGES[code])
+    return pa.array(texts, TEXT)

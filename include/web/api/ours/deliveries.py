@@ -1,0 +1,100 @@
+"""Deliveries: where files went, with their receipts, and a person's word on those that wait for one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, HTTPException, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.acting import acting
+from include.pipeline import resolving
+from include.state.deliveries import Delivery, DeliveryState
+from include.state.keys import Scope
+from include.state.runs import RunRecord
+from include.web.api.caller import Caller, Calling
+from include.web.api.ours import shapes
+from include.web.api.ours.permitted import RunKey, run_of
+from include.web.reader import context_of
+
+router = APIRouter(tags=["deliveries"])
+NO_DELIVERY = "There is no such delivery."
+MOST = 500
+DeliveryKey = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The key of a delivery.")]
+
+
+class Found(BaseModel):
+    """Deliveries."""
+
+    items: list[shapes.DeliveryShown]
+
+
+class Word(BaseModel):
+    """A person's word on a delivery that nobody else can tell of, as they saw it."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"word": "arrived", "note": "Jane has the file"}]}
+    )
+
+    word: Literal["arrived", "not_arrived"]
+    note: str = Field("", max_length=500)
+
+
+@router.get("/runs/{run_key}/deliveries", response_model=Found)
+def of_run(request: Request, caller: Calling, run_key: RunKey) -> Any:
+    """List the deliveries of a run."""
+    run = run_of(request, caller, Scope.DELIVERIES_READ, run_key)
+    found = context_of(request).state.deliveries.list(run_key=run.run_key, limit=MOST)
+    return {"items": [_shown(caller, each, run) for each in found]}
+
+
+@router.get("/deliveries", response_model=Found)
+def listing(
+    request: Request,
+    caller: Calling,
+    state: DeliveryState | None = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+) -> Any:
+    """List the newest deliveries, the last one first, of the exports that the caller may see."""
+    if caller.key is not None and Scope.DELIVERIES_READ not in caller.key.scopes:
+        caller.require(Scope.DELIVERIES_READ)
+    state_ = context_of(request).state
+    found = state_.deliveries.list(states=[state] if state else (), limit=limit)
+    runs = {key: state_.runs.get(key) for key in {each.run_key for each in found}}
+    seen = caller.visible(Scope.DELIVERIES_READ, {run.definition_id for run in runs.values()})
+    mine = [each for each in reversed(found) if runs[each.run_key].definition_id in seen]
+    return {"items": [_shown(caller, each, runs[each.run_key]) for each in mine]}
+
+
+@router.get("/deliveries/{key}", response_model=shapes.DeliveryShown)
+def read(request: Request, caller: Calling, key: DeliveryKey) -> Any:
+    """Read a delivery and its receipt."""
+    found, run = _of(request, caller, Scope.DELIVERIES_READ, key)
+    return _shown(caller, found, run)
+
+
+@router.post("/deliveries/{key}/resolve", response_model=shapes.DeliveryShown)
+def resolve(request: Request, caller: Calling, key: DeliveryKey, said: Annotated[Word, Body()]) -> Any:
+    """Write down whether a delivery arrived that is uncertain, or in conflict. It is told to the audit chain."""
+    found, run = _of(request, caller, Scope.DELIVERIES_SEND, key)
+    with acting(caller.name):
+        done = resolving.resolve(
+            context_of(request), found, arrived=said.word == "arrived", note=said.note.strip()
+        )
+    return _shown(caller, done, run)
+
+
+def _of(request: Request, caller: Caller, scope: Scope, key: str) -> tuple[Delivery, RunRecord]:
+    if caller.key is not None and scope not in caller.key.scopes:
+        caller.require(scope)
+    found = context_of(request).state.deliveries.get(key)
+    if found is None:
+        raise HTTPException(404, NO_DELIVERY)
+    run = context_of(request).state.runs.get(found.run_key)
+    if not caller.may(scope, run.definition_id):
+        raise HTTPException(404, NO_DELIVERY)
+    return found, run
+
+
+def _shown(caller: Caller, found: Delivery, run: RunRecord) -> dict[str, Any]:
+    return shapes.delivery(found, run.definition_id, personal=caller.may(Scope.PERSONAL, run.definition_id))

@@ -1,0 +1,268 @@
+"""Imports of points: a file is posted, rehearsed, looked at, and booked; large ones are Airflow's work, and polled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from include.errors import BadInput, NeedsPerson
+from include.imports.effects import RowOutcome, RowStatus
+from include.imports.options import Mode, Options
+from include.pipeline import imports
+from include.pipeline.import_asking import ask
+from include.scratch import working_folder
+from include.settings import IMPORTS_DAG
+from include.state.imports import ImportRecord, ImportState
+from include.state.keys import Scope
+from include.state.leases import StaleFence
+from include.web.api import etags
+from include.web.api.bodies import write_body
+from include.web.api.caller import Caller, needs
+from include.web.api.paging import Page, paged
+from include.web.downloads import sending
+from include.web.imports.shown import HIDDEN
+from include.web.reader import context_of
+
+router = APIRouter(prefix="/imports", tags=["imports"])
+LARGE = {r"/imports": 512 * 1024 * 1024}
+AT_ONCE_BYTES = 1024 * 1024
+"""A file of more bytes is rehearsed and posted by Airflow, not in the request."""
+NO_IMPORT = "There is no import of this id."
+FASTER = "Somebody else was faster. Read the import to see how it stands now."
+A_PERSON = "A second person agrees: on the page, or with Airflow's own token. A key is no person."
+Importer = Annotated[Caller, needs(Scope.IMPORTS_WRITE)]
+ImportId = Annotated[str, Path(pattern="^imp-[0-9a-f]{16}$", examples=["imp-0123456789abcdef"])]
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    202: {"description": "Airflow does it; read the import to see how far it is."},
+    404: {"description": NO_IMPORT},
+    409: {"description": "It stands where that cannot be done."},
+}
+
+
+class Imported(BaseModel):
+    """Imports, the newest first."""
+
+    items: list[ImportRecord]
+
+
+class Rows(BaseModel):
+    """Rows of the rehearsal, in the order of the file."""
+
+    items: list[RowOutcome]
+
+
+class Why(BaseModel):
+    """Why an import is refused, or what its second person has to say."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"note": "asked by Jane"}]})
+
+    note: str = Field("", max_length=500)
+
+
+@router.get("", response_model=Imported)
+def listing(
+    request: Request,
+    caller: Importer,  # noqa: ARG001 - it must be there
+    page: Annotated[Page, Depends(paged)],
+    state: ImportState | None = None,
+    mode: Mode | None = None,
+) -> Any:
+    """List imports, the newest first."""
+    states = [state] if state else []
+    found = context_of(request).state.imports.list(states, mode=mode, limit=page.size, offset=page.offset)
+    return {"items": found}
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=ImportRecord,
+    responses={
+        200: {"description": "The same file with the same choices is known, and rehearsed."},
+        413: {"description": "Too large."},
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/octet-stream": {
+                    "schema": {"type": "string", "format": "binary"},
+                    "example": "customer_id,points\nc000001,100\n",
+                }
+            },
+        }
+    },
+)
+async def receive(
+    request: Request,
+    caller: Importer,
+    name: Annotated[str, Query(min_length=1, max_length=200, examples=["points.csv"])],
+    mode: Mode,
+    program: Annotated[str, Query(max_length=200)] = "",
+    subledger: Annotated[str, Query(max_length=200)] = "",
+    card: Annotated[bool, Query(description="Points go to cards.")] = False,
+    again: Annotated[bool, Query(description="The same file is meant once more.")] = False,
+    renewed: Annotated[bool, Query(description="Other bytes under a known name are meant.")] = False,
+) -> Response:
+    """Post a file: CSV, XLSX, zip or gzip, as the body. The same file is recognised; nothing is booked yet."""
+    options = Options(mode=mode, program=_clean(program), subledger=_clean(subledger), card=card)
+    context = context_of(request)
+    with working_folder(context.settings.scratch, "upload") as folder:
+        path = folder / "body"
+        await write_body(request, path)
+
+        take = partial(
+            imports.receive, name=name, options=options, by=caller.name, again=again, renewed=renewed
+        )
+        record = await run_sync(take, context, path)
+    status = 201 if record.state is ImportState.RECEIVED else 200
+    return JSONResponse(record.model_dump(mode="json"), status)
+
+
+@router.get(
+    "/{import_id}", response_model=ImportRecord, responses={304: {"description": "As before."}, **_ANSWERS}
+)
+def read(request: Request, caller: Importer, import_id: ImportId) -> Response:  # noqa: ARG001
+    """Read an import: where it stands, what its rehearsal says, what was booked."""
+    record = _of(request, import_id)
+    etag = etags.etag_of(import_id, record.state, record.updated_at)
+    return etags.tagged(request, record.model_dump(mode="json"), etag)
+
+
+@router.get("/{import_id}/rows", response_model=Rows, responses=_ANSWERS)
+def rows(
+    request: Request,
+    caller: Importer,
+    import_id: ImportId,
+    page: Annotated[Page, Depends(paged)],
+    status: RowStatus | None = None,
+) -> Any:
+    """Read what happens to each row. Members as the file names them: to who posted it, and with scope personal."""
+    record = _of(request, import_id)
+    found = imports.rows(context_of(request), import_id, only=status, offset=page.offset, limit=page.size)
+    if not _sees(caller, record):
+        found = [_hidden(each) for each in found]
+    return {"items": found}
+
+
+@router.get(
+    "/{import_id}/files/{kind}",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}, **_ANSWERS},
+)
+def file(
+    request: Request,
+    caller: Importer,
+    import_id: ImportId,
+    kind: Literal["rehearsal", "result", "undo", "original"],
+) -> Response:
+    """Download the result per row, the file that takes it back, or what was posted."""
+    record = _of(request, import_id)
+    if not _sees(caller, record):
+        caller.require(Scope.PERSONAL)
+    entry = next((each for each in record.files or [] if each["kind"] == kind), None)
+    if entry is None:
+        raise HTTPException(404, "The import has no such file yet.")
+    return sending.answer(request, context_of(request).store, entry)
+
+
+@router.post("/{import_id}/rehearse", response_model=ImportRecord, responses=_ANSWERS)
+def rehearse(request: Request, caller: Importer, import_id: ImportId) -> Response:
+    """Find out what posting it would do, changing nothing."""
+    return _work(request, caller, import_id, lambda context: imports.rehearse(context, import_id))
+
+
+@router.post("/{import_id}/post", response_model=ImportRecord, responses=_ANSWERS)
+def post(request: Request, caller: Importer, import_id: ImportId) -> Response:
+    """Book what was rehearsed, in one database transaction. Done already, it is the record."""
+    record = _of(request, import_id)
+    if record.state is ImportState.WAITING:
+        raise HTTPException(409, "A second person must look at the rehearsal and agree first.")
+    if record.bytes > AT_ONCE_BYTES and record.state is ImportState.REHEARSED:
+        ask(context_of(request), import_id, caller.name)
+    return _work(request, caller, import_id, lambda context: imports.post(context, import_id, by=caller.name))
+
+
+@router.post("/{import_id}/undo", response_model=ImportRecord, responses=_ANSWERS)
+def undo(request: Request, caller: Importer, import_id: ImportId) -> Response:
+    """Make and rehearse the import that takes this one back; it is posted as any other."""
+    done = lambda context: imports.undo(context, import_id, by=caller.name)  # noqa: E731 - one of three alike
+    return _work(request, caller, import_id, done, undo=True)
+
+
+@router.post("/{import_id}/refuse", response_model=ImportRecord, responses=_ANSWERS)
+def refuse(request: Request, caller: Importer, import_id: ImportId, why: Annotated[Why, Body()]) -> Any:
+    """Say that it will not be posted."""
+    _of(request, import_id)
+    try:
+        return imports.refuse(context_of(request), import_id, by=caller.name, reason=why.note)
+    except StaleFence:
+        raise HTTPException(409, FASTER) from None
+
+
+@router.post("/{import_id}/approve", response_model=ImportRecord, responses=_ANSWERS)
+def approve(request: Request, caller: Importer, import_id: ImportId, why: Annotated[Why, Body()]) -> Any:
+    """Agree as the second person; with Airflow's own token, since a key is no person."""
+    record = _of(request, import_id)
+    if caller.reader is None or _maker(request, record) == caller.name:
+        raise HTTPException(403, A_PERSON)
+    try:
+        return imports.approve(context_of(request), import_id, by=caller.name, note=why.note)
+    except StaleFence:
+        raise HTTPException(409, FASTER) from None
+
+
+def _of(request: Request, import_id: str) -> ImportRecord:
+    found = context_of(request).state.imports.get(import_id)
+    if found is None:
+        raise HTTPException(404, NO_IMPORT)
+    return found
+
+
+def _work(
+    request: Request, caller: Caller, import_id: str, done: Callable[[Any], ImportRecord], **more: Any
+) -> Response:
+    """Do it now where the file is small, else have Airflow do it."""
+    record = _of(request, import_id)
+    if record.bytes > AT_ONCE_BYTES:
+        request.app.state.start(IMPORTS_DAG, {"import": import_id, **more}, caller.name)
+        return JSONResponse(record.model_dump(mode="json"), 202)
+    try:
+        record = done(context_of(request))
+    except StaleFence:
+        raise HTTPException(409, FASTER) from None
+    except NeedsPerson as error:
+        raise HTTPException(409, str(error)) from None
+    except BadInput as error:
+        if any(each.code == "rehearse_again" for each in error.problems):
+            raise HTTPException(409, str(error)) from None
+        raise
+    return JSONResponse(record.model_dump(mode="json"))
+
+
+def _maker(request: Request, record: ImportRecord) -> str | None:
+    """Return who made the key that asked for an import, None where no key did: they are not a second person."""
+    keys = context_of(request).state.keys.list()
+    return next((each.created_by for each in keys if each.actor == record.requested_by), None)
+
+
+def _sees(caller: Caller, record: ImportRecord) -> bool:
+    return record.requested_by == caller.name or caller.may(Scope.PERSONAL)
+
+
+def _hidden(outcome: RowOutcome) -> RowOutcome:
+    """Return a row without what the file says of its member, unless that is the id it was found by."""
+    if not outcome.member or outcome.member in {outcome.customer, outcome.card}:
+        return outcome
+    message = outcome.message.replace(outcome.member, HIDDEN)
+    return outcome.model_copy(update={"member": HIDDEN, "message": message})
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "")

@@ -1,0 +1,44 @@
+"""Pages of lists: which one is asked for, and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import Query, Request
+
+MOST_PER_PAGE = 500
+LAST_PAGE = 1_000_000
+
+
+class Page(NamedTuple):
+    """Which page: `number` counts from 1."""
+
+    number: int
+    size: int
+
+    @property
+    def offset(self) -> int:
+        """Return how many come before it."""
+        return (self.number - 1) * self.size
+
+
+def paged(
+    page: Annotated[int, Query(ge=1, le=LAST_PAGE, description="Which page; 1 is the first.")] = 1,
+    per_page: Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="So many on a page.")] = 50,
+) -> Page:
+    """Return the page that the query asks for."""
+    return Page(page, per_page)
+
+
+def listed(request: Request, items: Sequence[Any], page: Page, total: int) -> dict[str, Any]:
+    """Return a page of a list: `next` is the address of the one after it, null for the last."""
+    more = page.offset + len(items) < total and items
+    following = request.url.include_query_params(page=page.number + 1, per_page=page.size)
+    return {
+        "items": list(items),
+        "page": page.number,
+        "per_page": page.size,
+        "total": total,
+        "next": f"{following.path}?{following.query}" if more else None,
+    }

@@ -1,0 +1,105 @@
+"""Imports from the command line: into the embedded ledger, and what each step says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import Loyalty, home, ledger_file, loyalty
+from tests.pipeline.imports.desk import fill
+
+__all__ = ["home", "ledger_file", "loyalty"]  # fixtures
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def own(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home, with a ledger of its own."""
+    monkeypatch.delenv("LOYALTY_LEDGER_URL")
+    fill(f"sqlite:///{home / 'ledger.sqlite'}")
+    return home
+
+
+def written(folder: Path, text: str, name: str = "points.csv") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_file_is_rehearsed_posted_listed_and_taken_back(loyalty: Loyalty, own: Path) -> None:
+    file = written(own, "customer_id,points\nann,40\n")
+    command = ("import", file, "--mode", "add", "--program", "club")
+    dry = loyalty(*command, "--dry-run")
+    assert dry.code == 0
+    assert "100.00 -> 140.00" in dry.out
+    assert "nothing was booked" in dry.error
+    assert (loyalty(*command).code, loyalty(*command).error.strip()) == (
+        0,
+        "it was posted before: nothing was done",
+    )
+    [record] = json.loads(loyalty("imports", "list", "--json").out)
+    assert (record["state"], record["file_name"], record["options"]["mode"]) == (
+        "posted",
+        "points.csv",
+        "add",
+    )
+    own_id = record["import_id"]
+    assert f"2,ann,,,,40.00,done,,100.00,140.00,{own_id}-00000002" in loyalty("imports", "file", own_id).out
+    assert "ann,,,-40.00" in loyalty("imports", "file", own_id, "undo").out
+    undone = loyalty("imports", "undo", own_id)
+    assert (undone.code, undone.error.strip()) == (0, "posted")
+    assert "140.00 -> 100.00" in undone.out
+    shown = json.loads(loyalty("imports", "show", own_id, "--json").out)
+    assert (shown["state"], shown["rows"][0]["customer"]) == ("undone", "ann")
+
+
+def test_wrong_rows_are_shown_and_nothing_is_booked(loyalty: Loyalty, own: Path) -> None:
+    file = written(own, "customer_id,points\nann,40\nnobody,1\nann,1e3\n")
+    done = loyalty("import", file, "--mode", "add", "--program", "club")
+    assert done.code == 2
+    assert "no customer has this id or e-mail address" in done.out
+    assert "1 to book, 0 skipped, 2 wrong" in done.out
+
+
+def test_a_reset_waits_for_somebody_else(loyalty: Loyalty, own: Path) -> None:
+    file = written(own, "customer_id,points\nann,40\n")
+    asked = loyalty("import", file, "--mode", "reset", "--program", "club", "--by", "olga")
+    assert asked.code == 0
+    assert "a second person must approve it" in asked.error
+    [record] = json.loads(loyalty("imports", "list", "--json").out)
+    assert loyalty("imports", "post", record["import_id"]).code == 1
+    refused = loyalty("imports", "approve", record["import_id"], "--by", "olga")
+    assert refused.code == 2
+    assert "a second person must look" in refused.error
+    assert loyalty("imports", "approve", record["import_id"], "--by", "paul").error.strip() == "posted"
+
+
+def test_templates_import_as_they_are_read(loyalty: Loyalty, own: Path) -> None:
+    to = own / "template.csv"
+    assert loyalty("imports", "template", "add", "--to", str(to)).code == 0
+    done = loyalty("import", str(to), "--mode", "add", "--program", "club", "--dry-run")
+    assert done.code == 2  # its members are examples, and all that is wrong
+    assert "no customer has this id or e-mail address" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("import", "missing.csv", "--mode", "add", "--program", "club"), "there is no such file"),
+        (("imports", "show", "imp-none"), "there is no such import"),
+        (("imports", "file", "imp-none", "sideways"), "known are result, undo, original"),
+    ],
+)
+def test_mistakes_are_told(loyalty: Loyalty, own: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = loyalty(*arguments)
+    assert done.code == 2
+    assert said in done.error
+
+
+def test_a_ledger_that_is_not_ours_is_not_written(loyalty: Loyalty, home: Path) -> None:
+    file = written(home, "customer_id,points\nann,40\n")
+    done = loyalty("import", file, "--mode", "add", "--program", "club")
+    assert done.code == 2
+    assert "imports are turned off: set LOYALTY_LEDGER_WRITE_URL" in done.error

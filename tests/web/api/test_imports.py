@@ -1,0 +1,118 @@
+"""Points imported through our API: once, rehearsed first, taken back, and never agreed to by the key that asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include import sample
+from include.pipeline import Context
+from include.sample.plan import Plan
+from include.settings import Settings
+from include.state.keys import Scope
+from tests.web.api.asking import OURS, Asking
+
+ADD = b"customer_id,points\nc0000001,12.50\nc0000002,-3\n"
+
+
+@pytest.fixture
+def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    sample.load(url, Plan(customers=10, transactions=100))
+    monkeypatch.setenv("LOYALTY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LOYALTY_LEDGER_URL", url)
+    monkeypatch.setenv("LOYALTY_LEDGER_WRITE_URL", url)
+    return Asking(Context.from_settings(Settings.from_environment()))
+
+
+def booked(asking: Asking) -> list[tuple[str, int]]:
+    engine = sa.create_engine(asking.context.settings.ledger_url)
+    with engine.connect() as connection:
+        wanted = "SELECT customer_id, points FROM transactions WHERE source = 'import' ORDER BY customer_id, points"
+        found = [(row[0], row[1]) for row in connection.execute(sa.text(wanted))]
+    engine.dispose()
+    return found
+
+
+def posted(asking: Asking, content: bytes, mode: str = "add", **more: str) -> str:
+    client = asking.client(Scope.IMPORTS_WRITE)
+    wish = {"name": "points.csv", "mode": mode, "program": "club", **more}
+    answer = client.post(f"{OURS}/imports", params=wish, content=content)
+    assert answer.status_code in {200, 201}, answer.text
+    return f"{OURS}/imports/{answer.json()['import_id']}"
+
+
+def test_points_go_in_once_and_come_out_again(importing: Asking) -> None:
+    client = importing.client(Scope.IMPORTS_WRITE)
+    place = posted(importing, ADD)
+    assert posted(importing, ADD) == place
+    rehearsed = client.post(f"{place}/rehearse")
+    assert (rehearsed.status_code, rehearsed.json()["state"]) == (200, "rehearsed"), rehearsed.text
+    assert booked(importing) == []
+    rows = client.get(f"{place}/rows").json()["items"]
+    assert [(each["customer"], each["status"]) for each in rows] == [
+        ("c0000001", "done"),
+        ("c0000002", "done"),
+    ]
+    done = client.post(f"{place}/post")
+    assert (done.status_code, done.json()["state"]) == (200, "posted"), done.text
+    assert client.post(f"{place}/post").json()["state"] == "posted"
+    assert booked(importing) == [("c0000001", 1250), ("c0000002", -300)]
+    owner = importing.client(Scope.IMPORTS_WRITE, Scope.PERSONAL)
+    assert b"c0000001" in owner.get(f"{place}/files/result").content
+    back = client.post(f"{place}/undo").json()
+    assert client.post(f"{OURS}/imports/{back['import_id']}/post").json()["state"] == "posted"
+    assert client.get(place).json()["state"] == "undone"
+    assert sum(points for _, points in booked(importing)) == 0
+    listed = client.get(f"{OURS}/imports?state=undone").json()["items"]
+    assert [each["import_id"] for each in listed] == [place.rpartition("/")[2]]
+
+
+def test_what_is_wrong_books_nothing(importing: Asking) -> None:
+    client = importing.client(Scope.IMPORTS_WRITE)
+    place = posted(importing, b"customer_id,points\nnobody,1\nc0000001,1e3\n")
+    assert client.post(f"{place}/rehearse").json()["state"] == "wrong"
+    assert client.post(f"{place}/post").status_code in {409, 422}
+    assert booked(importing) == []
+    wrong = client.get(f"{place}/rows?status=wrong").json()["items"]
+    assert len(wrong) == 2
+    assert client.post(f"{place}/refuse", json={"note": "a mistake"}).json()["state"] == "refused"
+
+
+def test_a_reset_waits_for_a_person_who_is_no_key(importing: Asking) -> None:
+    client = importing.client(Scope.IMPORTS_WRITE)
+    place = posted(importing, b"customer_id,points\nc0000001,5\n", "reset")
+    assert client.post(f"{place}/rehearse").json()["state"] == "waiting"
+    assert client.post(f"{place}/post").status_code == 409
+    assert client.post(f"{place}/approve", json={"note": "fine"}).status_code == 403
+    # Whoever made the key is no second person either; whoever made none is.
+    for name, status in (("ann", 403), ("bob", 200)):
+        person = importing.logged_in("import", name=name)
+        person.headers["authorization"] = "Bearer a-token-of-airflow"
+        assert person.post(f"{place}/approve", json={"note": "fine"}).status_code == status, name
+    assert client.post(f"{place}/post").json()["state"] == "posted"
+
+
+def test_what_is_no_import_is_told(importing: Asking) -> None:
+    client = importing.client(Scope.IMPORTS_WRITE)
+    assert client.get(f"{OURS}/imports/imp-{'0' * 16}").status_code == 404
+    assert client.post(f"{OURS}/imports/imp-{'0' * 16}/post").status_code == 404
+    assert client.get(f"{OURS}/imports/x").status_code == 422
+    for wish in (
+        {},
+        {"name": "a.csv"},
+        {"name": "a.csv", "mode": "steal"},
+        {"name": "a.csv", "mode": "undo"},
+    ):
+        assert client.post(f"{OURS}/imports", params=wish, content=ADD).status_code == 422, wish
+    unknown = {"name": "a.csv", "mode": "add", "program": "no-such"}
+    assert client.post(f"{OURS}/imports", params=unknown, content=ADD).status_code == 422
+
+
+def test_a_large_file_is_airflows_work(importing: Asking) -> None:
+    place = posted(importing, b"customer_id,points\n" + b"c0000001,1\n" * 120_000)
+    client = importing.client(Scope.IMPORTS_WRITE)
+    assert client.post(f"{place}/rehearse").status_code == 202
+    assert importing.started[-1][:2] == ("loyalty-imports", {"import": place.rpartition("/")[2]})
