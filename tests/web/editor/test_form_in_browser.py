@@ -58,7 +58,11 @@ def test_an_operator_makes_an_export_without_a_word_of_yaml(opened, context):
 def test_a_choice_made_before_the_page_listens_is_not_lost(opened):
     page = opened("olga", "ADMIN")
     held = []
-    page.route("**/htmx.min.js*", lambda route: held.append(route))
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/htmx.min.js*", hold)
     page.goto(f"{NEW}/balance", wait_until="commit")
     page.select_option("[name='targets.0.kind']", "folder")
     page.select_option("[name='schedule.kind']", "monthly")
