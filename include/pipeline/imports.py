@@ -85,12 +85,16 @@ def rehearse(context: Context, import_id: str, *, progress: Progress = silent) -
 
 
 def approve(context: Context, import_id: str, *, by: str, note: str = "") -> ImportRecord:
-    """Agree to an import that waits for a second person; BadInput when it waits for none, or `by` asked for it."""
+    """Agree to an import that waits for a second person; BadInput when it waits for none, or `by` asked for it.
+
+    Who made an API key asks with it, and a key is no second person.
+    """
     record = get(context, import_id)
     if record.state is not ImportState.WAITING:
         right = f"it is {record.state}: only an import that waits for a second person can be approved"
         raise BadInput([Problem("import", import_id, right, "not_waiting")])
-    if _same_person(by, record.requested_by):
+    behind = context.state.keys.person_behind
+    if behind(by) != by or _same_person(by, behind(record.requested_by)):
         right = "whoever asked for an import cannot approve it: a second person must look at the rehearsal"
         raise BadInput([Problem("by", by, right, "second_person")])
     return context.state.imports.approve(import_id, by=by, note=note)

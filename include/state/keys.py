@@ -43,6 +43,7 @@ TOLD_EVERY = timedelta(hours=1)
 _TENTHS = 10
 _MINUTE = 60_000_000
 _KEY = re.compile(rf"{PREFIX}_([0-9a-f]{{{ID_BYTES * 2}}})_[A-Za-z0-9_-]{{43}}")
+_ACTOR = re.compile(rf"key .* \(([0-9a-f]{{{ID_BYTES * 2}}})\)", re.DOTALL)
 _MOST_CACHED = 10_000
 
 
@@ -199,6 +200,15 @@ class ApiKeys:
         wanted = _select().order_by(API_KEYS.c.created_at.desc(), API_KEYS.c.id).limit(limit)
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(wanted)]
+
+    def person_behind(self, actor: str) -> str:
+        """Return who made the key that `actor` names (`KeyRecord.actor`); `actor` itself where it names none."""
+        named = _ACTOR.fullmatch(actor)
+        if named is None:
+            return actor
+        with self._database.read() as connection:
+            record = _one(connection, named[1])
+        return actor if record is None else record.created_by
 
     def revoke(self, key_id: str, *, by: str) -> KeyRecord:
         """End a key; BadInput when there is none of this id. Again is fine."""

@@ -99,6 +99,18 @@ def test_a_corrected_file_is_not_asked_about(desk: Desk) -> None:
     assert desk.run("customer_id,points\nann,5\n").state == "posted"
 
 
+def test_neither_a_key_nor_who_made_it_is_a_second_person(desk: Desk) -> None:
+    keys = desk.context.state.keys
+    key = keys.make("shop (till)", ["imports:write"], by="Olga").record.actor
+    other = keys.make("other", ["imports:write"], by="paul").record.actor
+    record = desk.rehearse("customer_id,points\nann,5\n", "reset", by=key)
+    for name in ("olga", key, other):
+        with pytest.raises(BadInput) as caught:
+            imports.approve(desk.context, record.import_id, by=name)
+        assert codes(caught) == ["second_person"]
+    assert imports.approve(desk.context, record.import_id, by="paul").decided_by == "paul"
+
+
 def test_a_large_file_waits_for_a_second_person(desk: Desk) -> None:
     desk = Desk(desk.url, desk.settings.scratch.parent, import_approval_rows=1)
     record = desk.rehearse(FILE)
