@@ -53,7 +53,8 @@ PLAN = pa.schema(
     ]
 )
 _BOTH = {"line", "code", "customer_id", "email", "card_id", "customer", "card", "subledger", "reason"}
-_POINTS = _BOTH | {"points", "expected", "activates", "expires", "related", "balance_before", "balance_after"}
+_BALANCES = frozenset({"balance_before", "balance_after"})
+_POINTS = _BOTH | {"points", "expected", "activates", "expires", "related"} | _BALANCES
 _BIRTHDAYS = _BOTH | {"birthday", "old_birthday"}
 _GROUP_ROWS = 65_536
 Progress = Callable[[str, int, int | None], None]
@@ -137,6 +138,12 @@ def _judged(batch: pa.RecordBatch) -> pa.RecordBatch:
             pc.is_in(codes, value_set=pa.array(list(SKIPPED))), RowStatus.SKIPPED.value, RowStatus.WRONG.value
         ),
     )
+    # The balances of accounts that no row books were not looked up.
+    known = pc.or_kleene(
+        pc.not_equal(columns["status"], RowStatus.WRONG.value), pc.equal(codes, "stale_balance")
+    )
+    for name in _BALANCES & columns.keys():
+        columns[name] = pc.if_else(known, columns[name], None)
     columns["message"] = _messages(batch) if codes.null_count < len(codes) else pa.nulls(len(batch), TEXT)
     arrays = [
         columns[field.name].cast(field.type) if field.name in columns else pa.nulls(len(batch), field.type)

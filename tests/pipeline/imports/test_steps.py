@@ -52,6 +52,7 @@ def test_nothing_of_a_file_with_a_wrong_row_is_booked(desk: Desk) -> None:
     record = desk.run(FILE + "nobody,1,\n")
     assert record.state == "wrong"
     assert desk.why(record) == {4: "no customer has this id or e-mail address"}
+    assert [(each[3], each[4]) for each in desk.rows(record)] == [(100, 200), (0, -300), (None, None)]
     with pytest.raises(BadInput) as caught:
         imports.post(desk.context, record.import_id, by="olga")
     assert codes(caught) == ["rows_wrong"]
