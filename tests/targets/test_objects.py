@@ -119,11 +119,7 @@ def test_a_name_that_is_taken_while_it_goes_up_stays_as_it_is(way, tmp_path, con
 
 @pytest.mark.slow
 def test_two_deliveries_at_once_make_one(way, tmp_path):
-    """No lease protects them here: the store itself lets only one of them name the object.
-
-    SeaweedFS checks the condition and writes in two steps (its issue 8800), so that now and then two of them hear that
-    theirs was the one; what stands there is right all the same.
-    """
+    """No lease protects them: the store lets one of them name it (SeaweedFS may tell two so: its issue 8800)."""
     found = []
 
     def run() -> None:
