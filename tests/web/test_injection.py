@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 from lxml import html
 
 from include import sample
-from include.pipeline import attention
+from include.imports.options import Mode, Options
+from include.pipeline import attention, imports
 from include.sample.plan import Plan
 from include.state.audit import Action
 from include.state.identity import delivery_key
@@ -61,8 +63,9 @@ def ledger(tmp_path: Path) -> str:
 
 @pytest.fixture
 def evil(ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
-    """An installation in which every text that people write is evil; return the run and its delivery's key."""
+    """An installation in which every text that people write is evil; return what addresses name."""
     monkeypatch.setenv("LOYALTY_LEDGER_URL", ledger)
+    monkeypatch.setenv("LOYALTY_LEDGER_WRITE_URL", ledger)
     folder = tmp_path / "exports"
     folder.mkdir()
     monkeypatch.setenv("LOYALTY_EXPORTS", str(folder))
@@ -94,7 +97,20 @@ def evil(ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: 
     context.state.grants.grant(EVIL, "edit", by=EVIL)
     context.state.keys.make(EVIL, ["runs:read"], by=EVIL)
     context.state.audit.write(EVIL, Action.TARGET_TESTED, EVIL, {EVIL: EVIL, "problems": [EVIL]})
-    return run, key, installation.link(FILE)
+    quoted = EVIL.replace('"', '""')
+    file = io.BytesIO(f'customer_id,Birthday(MM/DD)\n"{quoted}",{BROKEN}\n'.encode())
+    brought = imports.receive(
+        context, file, name=EVIL, options=Options(mode=Mode.BIRTHDAY), by=EVIL
+    ).import_id
+    imports.rehearse(context, brought)
+    imports.refuse(context, brought, by=EVIL, reason=EVIL)
+    return {
+        "run_key": run.run_key,
+        "key": key,
+        "token": installation.link(FILE),
+        "name": FILE,
+        "import_id": brought,
+    }
 
 
 def sound(text: str) -> str:
@@ -111,12 +127,11 @@ def sound(text: str) -> str:
     )
 
 
-def test_no_page_makes_markup_of_a_text(browser: Any, evil: Any) -> None:
-    run, key, token = evil
+def test_no_page_makes_markup_of_a_text(evil: Any, browser: Any) -> None:
     client = browser("ada", "ADMIN")
     wrong, shown = {}, set()
     paths = {
-        route: address(route, run_key=run.run_key, key=key, token=token, name=FILE)
+        route: address(route, **evil)
         for route in ROUTES
         if route.method == "GET" and not route.path.startswith("/static")
     }
@@ -141,8 +156,7 @@ def test_no_page_makes_markup_of_a_text(browser: Any, evil: Any) -> None:
     assert len(shown) >= 15  # else the texts were not there to be escaped
 
 
-def test_no_form_gives_back_markup(browser: Any, evil: Any) -> None:
-    run, key, token = evil
+def test_no_form_gives_back_markup(evil: Any, browser: Any) -> None:
     client = browser("ada", "ADMIN")
     brought = known_visit(client, "ada")
     fields = FIELDS.split()
@@ -153,7 +167,7 @@ def test_no_form_gives_back_markup(browser: Any, evil: Any) -> None:
     for route in ROUTES:
         if route.method != "POST":
             continue
-        path = address(route, run_key=run.run_key, key=key, token=token, name=EVIL, key_id="0" * 16)
+        path = address(route, **evil | {"name": EVIL, "key_id": "0" * 16})
         for headers in (OWN, OWN | {"hx-request": "true"}):
             answer = client.post(path, data=data, headers=headers)
             assert answer.status_code < 500, (path, answer.text[:300])
