@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from include.imports.options import Mode, Options
 from include.orchestration.services import free_port
-from include.pipeline import Context
+from include.pipeline import Context, imports
 from include.pipeline.links import with_code
 from include.settings import ROOT, Settings
 from tests.browser import mail, pages
@@ -57,7 +59,7 @@ def main(folder: Path) -> None:
 
 
 def our_pages(folder: Path) -> None:
-    """Write exports, new-export, export, dashboards and customer: every shipped export on a sample ledger."""
+    """Write exports, new-export, export, dashboards and import: every shipped export on a sample ledger."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="loyalty-") as home, sync_playwright() as playwright:
@@ -81,10 +83,21 @@ def our_pages(folder: Path) -> None:
             pages.shot(page, folder, "export")
             page.goto(f"{url}/loyalty/dashboards?frame=last_3_months")
             pages.shot(page, folder, "dashboards")
+            page.goto(f"{url}/loyalty/imports/{waiting_import(Path(home) / 'pages')}")
+            pages.shot(page, folder, "import")
         finally:
             browser.close()
             server.terminate()
             server.wait()
+
+
+def waiting_import(home: Path) -> str:
+    """Rehearse an import that a second person must agree to; return its id."""
+    context = Context.from_settings(Settings.from_environment({"LOYALTY_HOME": str(home)}))
+    file = io.BytesIO(b"customer_id,points\nc0000000,5000\nc0000001,1200.50\nc0000002,0\n")
+    options = Options(mode=Mode.RESET, program="club")
+    made = imports.receive(context, file, name="balances-july.csv", options=options, by="olga")
+    return imports.rehearse(context, made.import_id).import_id
 
 
 def answers(url: str, seconds: float = 600) -> None:
