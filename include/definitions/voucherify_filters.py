@@ -67,7 +67,9 @@ def _condition(field: str, inner: object) -> dict[str, Any]:
 
 
 def _operator(key: str, values: object) -> tuple[str, object]:
-    if not key.startswith("$") and key not in OPERATORS:  # it may be another word of a filter, such as `field`
+    if (
+        not key.startswith("$") and key not in OPERATORS
+    ):  # it may be another word of a filter, such as `field`
         raise refuse("bad_condition", f"{key}: conditions begin with $, such as $is")
     operator = OPERATORS.get(key.removeprefix("$")) if key.startswith("$") else None
     if operator is None:
