@@ -73,6 +73,23 @@ def test_a_choice_made_before_the_page_listens_is_not_lost(opened):
     expect(page.locator("[name='targets.0.kind']")).to_have_value("folder")
 
 
+def test_a_choice_made_as_soon_as_a_part_is_drawn_is_not_lost(opened):
+    page = opened("olga", "ADMIN")
+    show(page, f"{NEW}/balance")
+    # Choose in the same moment in which the new row is there: before anything that the page puts off.
+    page.evaluate(
+        """() => new MutationObserver((_, self) => {
+          const field = document.querySelector("[name='targets.1.kind']");
+          if (!field) return;
+          self.disconnect();
+          field.value = "folder";
+          field.dispatchEvent(new Event("change", { bubbles: true }));
+        }).observe(document.body, { childList: true, subtree: true })"""
+    )
+    page.click("button[value='add:targets']")
+    expect(page.locator("[name='targets.1.options.folder']")).to_be_visible()
+
+
 def test_the_fields_of_a_row_stand_at_one_height(opened):
     page = opened("olga", "ADMIN")
     show(page, f"{NEW}/balance")
