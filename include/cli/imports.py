@@ -26,7 +26,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="A CSV, TSV or XLSX file, also zipped or gzipped.")],
     mode: Annotated[Mode, typer.Option(help="What its rows mean: add, reset, birthday or points.")],
     program: Annotated[str, typer.Option(help="The program whose points move.")] = "",
-    subledger: Annotated[str, typer.Option(help="The purse of rows that name none.")] = "",
+    subledger: Annotated[str, typer.Option(help="The subledger of rows that name none.")] = "",
     card: Annotated[bool, typer.Option("--card", help="Points go to members' cards.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would happen, and book nothing.")

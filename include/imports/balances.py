@@ -130,8 +130,8 @@ def _rows_of(relation: str, session: Session, names: tuple[str, ...], program: s
         theirs = f" AND t.customer_id IN ({customers})" if relation == "tier_changes" else ""
         return f"SELECT {columns} FROM {relation} t WHERE {ours}{theirs}"
     there = session.columns("transactions")
-    purse = "coalesce(t.subledger_id, '')" if "subledger_id" in there else "''"
-    on = f"JOIN loyalty_accounts a ON a.subledger = {purse} AND a.holder_kind ="
+    subledger = "coalesce(t.subledger_id, '')" if "subledger_id" in there else "''"
+    on = f"JOIN loyalty_accounts a ON a.subledger = {subledger} AND a.holder_kind ="
     if "card_id" not in there:
         return (
             f"SELECT {columns} FROM transactions t {on} 'customer' AND a.holder = t.customer_id WHERE {ours}"

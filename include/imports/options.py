@@ -21,7 +21,7 @@ class Options(BaseModel):
     """The choices of one import.
 
     program: the id of the program whose points move; empty in mode birthday alone, which moves none.
-    subledger: the purse of rows that name none; '' is the program's only one.
+    subledger: the subledger of rows that name none; '' is the program's only one.
     card: points go to cards: the one that a row names, else the member's only card of the program.
     """
 

@@ -27,7 +27,7 @@ _RENAMED = {
 def stage(session: Session, batches: Iterable[Batch], subledger: str) -> int:
     """Make `loyalty_staged` and `loyalty_problems` (line, message) from a file; return the rows.
 
-    subledger: the purse of rows that name none.
+    subledger: the subledger of rows that name none.
     """
     session.execute(f"CREATE TEMP TABLE loyalty_staged ({_STAGED})")
     session.execute("CREATE TEMP TABLE loyalty_problems (line BIGINT, message TEXT)")

@@ -1,4 +1,4 @@
-"""What one customer holds now, purse by purse and card by card, and what that becomes by itself in the next days.
+"""What one customer holds now, account by account and card by card, and what that becomes by itself in the next days.
 
 Figures are rows of the reports `balance`, `projection` and `customer_tiers`, of what the ledger holds now. Days are
 those of UTC: an API's answers have no other zone.
@@ -7,7 +7,7 @@ those of UTC: an API's answers have no other zone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from include.ledger.people import Name
 from include.pipeline.context import Context
 from include.pipeline.customer import READ_SECONDS, opened
 from include.pipeline.holder import Wanted, holder_rows
-from include.pipeline.holder_purses import tiers_of
+from include.pipeline.holder_accounts import tiers_of
 from include.pipeline.numbered import Program, program_numbered
 from include.pipeline.privacy import erasure_key
 from include.snapshots.excerpt import IDS_AT_ONCE, Holder, Looking
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Purse:
+class Account:
     """An account of a program: its row of `balance`, its rows of `projection`, and that of `customer_tiers`."""
 
     row: Row
@@ -57,7 +57,7 @@ class InProgram:
     """What a customer, or a card, has in a program, by subledger; joined: since when a customer is in it."""
 
     program: Program
-    purses: dict[str, Purse]
+    accounts: dict[str, Account]
     joined: datetime | None = None
 
 
@@ -149,7 +149,7 @@ def _by_holder(
         if program is not None and program.program_id == row["program_id"]:
             of_holder = found.setdefault((row["holder_kind"], row["holder_id"]), {})
             in_program = of_holder.setdefault(program.program_id, InProgram(program, {}))
-            in_program.purses[row["subledger_id"]] = Purse(row, days.get(_account(row), []))
+            in_program.accounts[row["subledger_id"]] = Account(row, days.get(_account(row), []))
     return found
 
 
@@ -160,11 +160,10 @@ def _account(row: Row) -> tuple[str, ...]:
 def _with_tiers(
     context: Context, holder: Holder, held: InProgram, since: dict[str, datetime], at: datetime
 ) -> InProgram:
-    """Return a customer's purses of a program with their tiers, and since when the customer is in it."""
-    rows = {purse: each.row for purse, each in held.purses.items()}
-    tiers = tiers_of(context, holder, held.program, rows, at)
-    purses = {purse: Purse(each.row, each.days, tiers.get(purse)) for purse, each in held.purses.items()}
-    return InProgram(held.program, purses, since.get(held.program.program_id))
+    """Return a customer's accounts of a program with their tiers, and since when the customer is in it."""
+    tiers = tiers_of(context, holder, held.program, held.accounts, at)
+    accounts = {name: replace(each, tier=tiers.get(name)) for name, each in held.accounts.items()}
+    return InProgram(held.program, accounts, since.get(held.program.program_id))
 
 
 def _card(

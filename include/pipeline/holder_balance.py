@@ -125,7 +125,7 @@ def _name(ledger: Looking, rows: list[Row], people: Mapping[str, Row], as_of: in
             "customer_name": owner.get("name"),
             "email": owner.get("email"),
             "registered_at": owner.get("registered_at"),
-            # A purse whose tier was taken away has none, whatever the program's has.
+            # A subledger whose tier was taken away has none, whatever the program's has.
             "tier": tier_of.get(
                 (row["program_id"], row["subledger_id"], row["customer_id"]),
                 tier_of.get((row["program_id"], "", row["customer_id"])),
@@ -134,7 +134,7 @@ def _name(ledger: Looking, rows: list[Row], people: Mapping[str, Row], as_of: in
 
 
 def _tiers(ledger: Looking, owners: Iterable[str], as_of: int) -> dict[tuple[str, str, str], str | None]:
-    """Return the tier by program, purse and customer: that of the last change before `as_of`."""
+    """Return the tier by program, subledger and customer: that of the last change before `as_of`."""
     changes = _rows(ledger, "tier_changes", tiers.NEEDS["tier_changes"], "customer_id", owners)
     if not changes:
         return {}

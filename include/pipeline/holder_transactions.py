@@ -143,8 +143,8 @@ def _fulfils(rows: pa.RecordBatch, which: Which) -> pa.Array:
     """Return which rows of `COLUMNS` are asked for."""
     kept = pc.not_equal(rows.column("type"), "expired")
     if which.subledgers:
-        purse = pc.coalesce(rows.column("subledger_id"), "")
-        kept = pc.and_(kept, pc.is_in(purse, value_set=pa.array(which.subledgers, pa.string())))
+        subledger = pc.coalesce(rows.column("subledger_id"), "")
+        kept = pc.and_(kept, pc.is_in(subledger, value_set=pa.array(which.subledgers, pa.string())))
     created = rows.column("created_at")
     if which.since is not None:
         kept = pc.and_(kept, pc.greater_equal(created, _moment(which.since)))

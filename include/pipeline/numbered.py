@@ -40,7 +40,7 @@ class Program:
     steps: tuple[Step, ...] = ()
 
     def ladder(self, subledger_id: str) -> tuple[Step, ...]:
-        """Return the tiers that a purse's points count for: its own, else those of the purse ''."""
+        """Return the tiers that a subledger's points count for: its own, else those of the subledger ''."""
         own = tuple(step for step in self.steps if step.subledger_id == subledger_id)
         return own or tuple(step for step in self.steps if not step.subledger_id)
 

@@ -93,7 +93,7 @@ def test_somebody_who_was_erased_after_the_rehearsal_is_not_booked(desk: Desk) -
     assert (again.state, desk.why(again)) == ("wrong", {2: "this customer was erased"})
 
 
-def test_a_purse_is_the_one_of_the_row_else_the_one_that_was_chosen(
+def test_a_subledger_is_the_one_of_the_row_else_the_one_that_was_chosen(
     sqlite_ledger: str, tmp_path: Path
 ) -> None:
     fill(sqlite_ledger)

@@ -81,7 +81,7 @@ def test_the_same_file_is_booked_again_only_when_that_is_said(desk: Desk) -> Non
     assert len(desk.ledger(source="import")) == 4
 
 
-def test_the_same_bytes_for_another_purse_are_another_import(desk: Desk) -> None:
+def test_the_same_bytes_for_another_subledger_are_another_import(desk: Desk) -> None:
     first = desk.run(FILE)
     assert desk.run(FILE, subledger="bonus").import_id != first.import_id
 

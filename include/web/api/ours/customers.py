@@ -76,7 +76,7 @@ def _documented(key: str, example: dict[str, Any]) -> dict[int | str, dict[str, 
     "/customers/{customer_id}/balance", response_class=Response, responses=_documented("accounts", _ACCOUNT)
 )
 def customer_balance(request: Request, caller: Reads, customer_id: HolderId, as_of: Until = None) -> Response:
-    """Read what a customer has, in each program and purse, with the cards that the customer owns."""
+    """Read what a customer has, in each program and subledger, with the cards that the customer owns."""
     return _balance(request, caller, Holder(Name.CUSTOMER, customer_id), as_of)
 
 

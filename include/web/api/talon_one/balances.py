@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from typing_extensions import TypedDict
 
 from include.ledger.people import Name
-from include.pipeline.holder_purses import Purses, Row, card_of, purses
+from include.pipeline.holder_accounts import HolderAccounts, Row, accounts_of, card_of
 from include.pipeline.numbered import Program
 from include.snapshots.excerpt import Holder
 from include.state.keys import Scope
@@ -35,7 +35,7 @@ class ProjectedTier(TypedDict):
 
 
 class Balance(WithTier, TypedDict):
-    """The points of one purse, with its tier where that is asked for."""
+    """The points of one account, with its tier where that is asked for."""
 
     activePoints: float
     pendingPoints: float
@@ -46,7 +46,7 @@ class Balance(WithTier, TypedDict):
 
 
 class Balances(TypedDict):
-    """The purse of the program itself, and by id those of its subledgers."""
+    """The account of the program itself, and by id those of its subledgers."""
 
     balance: Balance
     subledgerBalances: dict[str, Balance]
@@ -60,7 +60,7 @@ class Linked(TypedDict):
 
 
 class CardBalances(Balances, TypedDict):
-    """The purses of a card, and whose it is."""
+    """The accounts of a card, and whose it is."""
 
     profiles: list[Linked]
 
@@ -84,7 +84,7 @@ def of_profile(
 ) -> Balances:
     """What a customer has in the program: the own points, without those of cards."""
     holder = Holder(Name.CUSTOMER, profile)
-    found = purses(context_of(request), holder, program, end, by=asks.name, tiers=tiers, ends=projected)
+    found = accounts_of(context_of(request), holder, program, end, by=asks.name, tiers=tiers, ends=projected)
     if found is None:
         raise nobody("profile", profile)
     _tell(response, found)
@@ -110,7 +110,7 @@ def of_card(
     """What a card has in the program, and whose it is."""
     context = context_of(request)
     known = card_of(context, card, program)
-    found = purses(context, Holder(Name.CARD, card), program, end, by=asks.name) if known else None
+    found = accounts_of(context, Holder(Name.CARD, card), program, end, by=asks.name) if known else None
     if known is None or found is None:
         raise nobody("loyalty card", card)
     _tell(response, found)
@@ -129,23 +129,23 @@ class _Tiers(NamedTuple):
     projected: bool = False
 
 
-def _tell(response: Response, found: Purses) -> None:
+def _tell(response: Response, found: HolderAccounts) -> None:
     response.headers[AS_OF] = utc(found.at)
     response.headers[READ_AT] = utc(found.read_at)
     response.headers["Cache-Control"] = "private, no-cache"
 
 
-def _balances(found: Purses, only: tuple[str, ...], tiers: _Tiers) -> Balances:
-    shown = [purse for purse in found.accounts if purse and (not only or purse in only)]
-    shown += [purse for purse in only if purse and purse not in found.accounts]
+def _balances(found: HolderAccounts, only: tuple[str, ...], tiers: _Tiers) -> Balances:
+    shown = [subledger for subledger in found.accounts if subledger and (not only or subledger in only)]
+    shown += [subledger for subledger in only if subledger and subledger not in found.accounts]
     return Balances(
         balance=_balance(found, "", tiers),
-        subledgerBalances={purse: _balance(found, purse, tiers) for purse in shown},
+        subledgerBalances={subledger: _balance(found, subledger, tiers) for subledger in shown},
     )
 
 
-def _balance(found: Purses, purse: str, tiers: _Tiers) -> Balance:
-    row = found.accounts.get(purse) or _NOTHING
+def _balance(found: HolderAccounts, subledger: str, tiers: _Tiers) -> Balance:
+    row = found.accounts.get(subledger) or _NOTHING
     balance = Balance(
         activePoints=points(row["active"]),
         pendingPoints=points(row["pending"]),
@@ -153,20 +153,20 @@ def _balance(found: Purses, purse: str, tiers: _Tiers) -> Balance:
         expiredPoints=points(row["expired"]),
         negativePoints=points(row["negative_balance"]),
     )
-    held = found.tiers.get(purse if purse in found.accounts else "")
+    held = found.tiers.get(subledger if subledger in found.accounts else "")
     if tiers.shown:
-        add_tier(balance, tiers.program, purse, held, row["active"])
-    if tiers.projected and held is not None and purse in found.ends:
-        balance["projectedTier"] = _projected(tiers.program, purse, held, found.ends[purse]["active"])
+        add_tier(balance, tiers.program, subledger, held, row["active"])
+    if tiers.projected and held is not None and subledger in found.ends:
+        balance["projectedTier"] = _projected(tiers.program, subledger, held, found.ends[subledger]["active"])
     return balance
 
 
-def _projected(program: Program, purse: str, held: Row, active: int) -> ProjectedTier:
+def _projected(program: Program, subledger: str, held: Row, active: int) -> ProjectedTier:
     projected = ProjectedTier(projectedActivePoints=points(active))
     step = program.step(held["tier_id"])
     if step is not None and step.threshold is not None and step.threshold > active:
         projected["stayInTierPoints"] = points(step.threshold - active)
-    then = program.reached(active, purse)
+    then = program.reached(active, subledger)
     if then is not None:
         projected["projectedTierName"] = then.name
     return projected

@@ -52,7 +52,7 @@ def dashboard(
     ] = None,
     before: Annotated[Moment | None, Query(alias="rangeEnd", description="Days that begin before.")] = None,
     subledger: Annotated[
-        str | None, Query(alias="subledgerId", description="Figures by day are of all purses: refused.")
+        str | None, Query(alias="subledgerId", description="Figures by day are of all subledgers: refused.")
     ] = None,
     data: Annotated[
         Data | None,

@@ -13,10 +13,10 @@ from include.errors import BadInput, Problem
 from include.ledger.people import Name
 from include.pipeline.customer_inventory import (
     MOST_DAYS,
+    Account,
     HeldCard,
     InProgram,
     Inventory,
-    Purse,
     Row,
     inventory,
 )
@@ -161,18 +161,20 @@ def _card(card: HeldCard, held: InProgram, profile_id: str, read_at: datetime, *
 
 
 def _ledgers(held: InProgram, *, projected: bool) -> tuple[Ledger, dict[str, Ledger]]:
-    """Return the program's own purse, empty where there is none, and the subledgers'."""
-    made = {name: _ledger(held.program, purse, projected=projected) for name, purse in held.purses.items()}
+    """Return the program's own account, empty where there is none, and the subledgers'."""
+    made = {
+        name: _ledger(held.program, account, projected=projected) for name, account in held.accounts.items()
+    }
     return made.pop("", None) or _points(0, 0, 0, 0, 0), made
 
 
-def _ledger(program: Program, purse: Purse, *, projected: bool) -> Ledger:
-    row = purse.row
+def _ledger(program: Program, account: Account, *, projected: bool) -> Ledger:
+    row = account.row
     made = _points(row["active"], row["pending"], row["negative_balance"], row["expired"], row["spent"])
     if row["holder_kind"] == Name.CUSTOMER.value:  # a card has no tier
-        add_tier(made, program, row["subledger_id"], purse.tier, row["active"])
+        add_tier(made, program, row["subledger_id"], account.tier, row["active"])
     if projected:
-        made["projection"] = _projection(purse.days)
+        made["projection"] = _projection(account.days)
     return made
 
 

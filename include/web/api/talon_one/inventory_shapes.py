@@ -27,7 +27,7 @@ class Projection(TypedDict):
 
 
 class Ledger(TypedDict):
-    """The points of one purse. Nothing is tentative: a ledger knows no open sessions."""
+    """The points of one account. Nothing is tentative: a ledger knows no open sessions."""
 
     currentBalance: float
     pendingBalance: float

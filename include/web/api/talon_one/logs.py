@@ -14,7 +14,7 @@ from include.errors import BadInput, Problem
 from include.formats.artefact import Artefact
 from include.ledger.people import Name
 from include.pipeline.customer_log import Log, log
-from include.pipeline.holder_purses import card_of
+from include.pipeline.holder_accounts import card_of
 from include.pipeline.numbered import Program
 from include.snapshots.excerpt import Holder
 from include.state.keys import Scope

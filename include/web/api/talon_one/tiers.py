@@ -1,4 +1,4 @@
-"""The tier of a purse, and what is missing to the next one, as the vendor tells them."""
+"""The tier of an account, and what is missing to the next one, as the vendor tells them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tier(TypedDict):
 
 
 class WithTier(TypedDict):
-    """What is said of tiers beside the points of a purse; nothing where there is none."""
+    """What is said of tiers beside the points of an account; nothing where there is none."""
 
     currentTier: NotRequired[Tier]
     pointsToNextTier: NotRequired[float]
@@ -29,9 +29,9 @@ class WithTier(TypedDict):
 
 
 def add_tier(
-    target: WithTier, program: Program, purse: str, held: dict[str, Any] | None, active: int
+    target: WithTier, program: Program, subledger: str, held: dict[str, Any] | None, active: int
 ) -> None:
-    """Add to what is told of a purse its tier, and what so many active points (hundredths) lack to the next one.
+    """Add to what is told of an account its tier, and what so many active points (hundredths) lack to the next one.
 
     held: the row of `customer_tiers`; None for who has no tier.
     """
@@ -40,7 +40,7 @@ def add_tier(
         if held["expires_at"] is not None:
             tier["expiryDate"] = written(held["expires_at"])
         target["currentTier"] = tier
-    following = program.after(held["tier_id"] if held else None, purse)
+    following = program.after(held["tier_id"] if held else None, subledger)
     if following is not None:
         target["nextTierName"] = following.name
         if following.threshold is not None:

@@ -3,7 +3,7 @@
 Beside what `tests.layouts.tiny` has (Ann A +100, B -30, C +5; Bob E +20, expired on 20 February; card K1 +40 from 15
 March; card K2 +8):
 
-Ann, purse `travel`  T1  1 February   earned      12.50
+Ann, subledger `travel`  T1  1 February   earned      12.50
                      T2  20 February  expired     -2.50  posted: no lot was due, so 10 stay
 Cy                   R   1 February   redeemed    -5     for nothing: a debt of 5
 d/e +ü               I1  2 February   adjusted    60     by an import, and I2, of which a rule is named, 1.25

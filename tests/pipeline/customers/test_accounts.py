@@ -1,4 +1,4 @@
-"""What one holder has in a program: tiers of each purse, what they end with, and cards, against the reports."""
+"""What one holder has in a program: tiers of each subledger, what they end with, and cards, against the reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from include.ledger.people import Name
-from include.pipeline.holder_purses import card_of, purses, tiers_of
+from include.pipeline.holder_accounts import accounts_of, card_of, tiers_of
 from include.pipeline.numbered import Program, program_numbered
 from include.snapshots.excerpt import Holder
 from tests.layouts.tiny import CLUB, D, Desk, at
@@ -31,8 +31,8 @@ LEDGER: dict[str, list[dict[str, Any]]] = CLUB | {
     "cards": [*CLUB["cards"], {"card_id": "K3", "program_id": "p"}, {"card_id": "K4", "program_id": "other"}],
     "transactions": [
         *CLUB["transactions"],
-        *({**_ROW, "transaction_id": purse, "subledger_id": purse, "points": D(4), "created_at": at("01-12")}
-          for purse in ("travel", "food")),
+        *({**_ROW, "transaction_id": subledger, "subledger_id": subledger, "points": D(4), "created_at": at("01-12")}
+          for subledger in ("travel", "food")),
         {**_ROW, "transaction_id": "C1", "card_id": "K4", "points": D(1), "created_at": at("02-07")},
         {**_ROW, "transaction_id": "C2", "card_id": "K4", "points": D(1), "created_at": at("02-06")},
     ],
@@ -41,7 +41,7 @@ LEDGER: dict[str, list[dict[str, Any]]] = CLUB | {
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(Path(tmp_path_factory.mktemp("purses")), LEDGER)
+    return Desk(Path(tmp_path_factory.mktemp("accounts")), LEDGER)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +53,10 @@ def program(desk: Desk) -> Program:
 
 def names(desk: Desk, program: Program, moment: datetime) -> dict[str, str]:
     held = tiers_of(desk.context, ANN, program, ("", "travel", "food"), moment)
-    return {purse: row["tier"] for purse, row in held.items()}
+    return {subledger: row["tier"] for subledger, row in held.items()}
 
 
-def test_a_purse_has_the_tier_of_its_last_change_before_else_that_of_the_program(
+def test_a_subledger_has_the_tier_of_its_last_change_before_else_that_of_the_program(
     desk: Desk, program: Program
 ):
     gold = {"": "Gold", "travel": "Gold", "food": "Gold"}
@@ -68,23 +68,26 @@ def test_a_purse_has_the_tier_of_its_last_change_before_else_that_of_the_program
 
 @pytest.mark.parametrize("day", ["01-12", "01-20", "01-21", "02-01", "02-02", "02-03", "02-04", "06-01"])
 def test_tiers_are_those_of_the_report(desk: Desk, program: Program, day: str):
-    found = purses(desk.context, ANN, program, at(day), by="tests", tiers=True)
+    found = accounts_of(desk.context, ANN, program, at(day), by="tests", tiers=True)
     assert found is not None
-    held = {purse: found.tiers[purse]["tier"] if purse in found.tiers else None for purse in found.accounts}
-    assert held == {purse: row["tier"] for purse, row in found.accounts.items()}
+    held = {
+        subledger: found.tiers[subledger]["tier"] if subledger in found.tiers else None
+        for subledger in found.accounts
+    }
+    assert held == {subledger: row["tier"] for subledger, row in found.accounts.items()}
 
 
 def test_what_a_tier_ends_with(desk: Desk, program: Program):
-    found = purses(desk.context, ANN, program, at("03-01"), by="tests", ends=True)
+    found = accounts_of(desk.context, ANN, program, at("03-01"), by="tests", ends=True)
     assert found is not None
     # Gold ends on 20 January 2027: of A's 100 nothing is left then, of C 5, and `food` never expires.
-    assert {purse: row["active"] for purse, row in found.ends.items()} == {"": 500, "food": 400}
-    after = purses(desk.context, ANN, program, datetime(2027, 2, 1, tzinfo=UTC), by="tests", ends=True)
+    assert {subledger: row["active"] for subledger, row in found.ends.items()} == {"": 500, "food": 400}
+    after = accounts_of(desk.context, ANN, program, datetime(2027, 2, 1, tzinfo=UTC), by="tests", ends=True)
     assert after is not None
     assert after.ends == {}
 
 
-def test_tiers_follow_each_other_by_rank_in_the_purse_they_count_for(program: Program):
+def test_tiers_follow_each_other_by_rank_in_the_subledger_they_count_for(program: Program):
     assert [step.name for step in program.ladder("")] == ["Silver", "Gold"]
     assert [step.name for step in program.ladder("travel")] == ["Flyer"]
     assert [step and step.name for step in (program.after(None, ""), program.after("s", ""), program.after("g", ""))] == [
@@ -113,4 +116,4 @@ def test_programs_without_a_number_are_not_there(desk: Desk):
 
 
 def test_nobody_has_nothing(desk: Desk, program: Program):
-    assert purses(desk.context, Holder(Name.CUSTOMER, "nobody"), program, None, by="tests") is None
+    assert accounts_of(desk.context, Holder(Name.CUSTOMER, "nobody"), program, None, by="tests") is None

@@ -1,4 +1,4 @@
-"""What one holder has in one program: the purses of a customer, or of a card, at any instant, and the tiers they give.
+"""What one holder has in one program: the accounts of a customer or a card at any instant, and the tiers they give.
 
 A customer's own accounts alone: cards are holders of their own, as in systems whose programs are of one kind or the
 other. Figures are rows of the report `balance`, of what the ledger holds now.
@@ -41,11 +41,11 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Purses:
+class HolderAccounts:
     """What a holder has in a program, as of `at`, of what the ledger held at `read_at`.
 
     accounts: rows of `balance` by subledger; points are hundredths. tiers: by subledger, rows of `customer_tiers`, of
-    the purses in which the customer has a tier. ends: by subledger, the row of `balance` at the end of that tier.
+    the subledgers in which the customer has a tier. ends: by subledger, the row of `balance` at the end of that tier.
     """
 
     read_at: datetime
@@ -55,7 +55,7 @@ class Purses:
     ends: dict[str, Row] = field(default_factory=dict)
 
 
-def purses(
+def accounts_of(
     context: Context,
     holder: Holder,
     program: Program,
@@ -64,7 +64,7 @@ def purses(
     by: str,
     tiers: bool = False,
     ends: bool = False,
-) -> Purses | None:
+) -> HolderAccounts | None:
     """Return what a holder has at `at` (None: now), and tell the audit chain who looked.
 
     None for whom nobody knows, and for who was erased. tiers, ends: these are asked for. Raises what `holder_rows`
@@ -80,7 +80,7 @@ def purses(
     then = _ends(context, holder, program, held, at) if ends else {}
     person = Person(holder.kind, holder.id)
     context.state.looked.note(by, Action.CUSTOMER_SEEN, person, {"as_of": at, "program": program.program_id})
-    return Purses(found.read_at, at, accounts, held, then)
+    return HolderAccounts(found.read_at, at, accounts, held, then)
 
 
 def card_of(context: Context, card_id: str, program: Program) -> Card | None:
@@ -125,20 +125,20 @@ def _accounts(rows: pa.Table, holder: Holder, program: Program) -> dict[str, Row
 def tiers_of(
     context: Context, holder: Holder, program: Program, accounts: Collection[str], at: datetime
 ) -> dict[str, Row]:
-    """Return the tiers of purses, and of the purse '', that a customer has at `at`: rows as of `customer_tiers`.
+    """Return the tiers that a customer has at `at`, by subledger and for '': rows as of `customer_tiers`.
 
-    docs/ledger.md section 1: that of the last change before; a purse without any change has the tier of ''.
+    docs/ledger.md section 1: that of the last change before; a subledger without any change has the tier of ''.
     """
     last: dict[str, Row] = {}
     for row in _tier_changes(context, holder):
         if row["program_id"] == program.program_id and row["changed_at"] < at:
             last[row["subledger_id"] or ""] = row
     found = {}
-    for purse in dict.fromkeys(("", *accounts)):
-        held = last.get(purse) or last.get("")
+    for subledger in dict.fromkeys(("", *accounts)):
+        held = last.get(subledger) or last.get("")
         if held is not None and held["tier_id"] is not None:
             step = program.step(held["tier_id"])
-            found[purse] = {
+            found[subledger] = {
                 "tier_id": held["tier_id"],
                 "tier": step.name if step else held["tier_id"],
                 "starts_at": held["changed_at"],
@@ -159,10 +159,10 @@ def _tier_changes(context: Context, holder: Holder) -> list[Row]:
 def _ends(
     context: Context, holder: Holder, program: Program, held: dict[str, Row], at: datetime
 ) -> dict[str, Row]:
-    """Return, for each purse whose tier ends after `at`, its account then."""
+    """Return, for each subledger whose tier ends after `at`, its account then."""
     ends = {
-        purse: row["expires_at"]
-        for purse, row in held.items()
+        subledger: row["expires_at"]
+        for subledger, row in held.items()
         if row["expires_at"] is not None and row["expires_at"] > at
     }
     moments = sorted(set(ends.values()))
@@ -173,4 +173,4 @@ def _ends(
     then = {
         moment: _accounts(rows, holder, program) for moment, rows in zip(moments, found.tables, strict=True)
     }
-    return {purse: then[end][purse] for purse, end in ends.items() if purse in then[end]}
+    return {subledger: then[end][subledger] for subledger, end in ends.items() if subledger in then[end]}
