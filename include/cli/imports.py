@@ -46,7 +46,16 @@ def import_(
 
     context, who = Context.from_settings(), by or user()
     if not file.is_file():
-        raise BadInput([Problem("FILE", str(file), "there is no such file", "no_file")])
+        raise BadInput(
+            [
+                Problem(
+                    "FILE",
+                    str(file),
+                    "there is no such file: give the path of a CSV, XLSX, zip or gzip file",
+                    "no_file",
+                )
+            ]
+        )
     options = Options(mode=mode, program=program, subledger=subledger, card=card)
     record = imports.receive(
         context, file, name=file.name, options=options, by=who, again=again, renewed=renewed
@@ -196,7 +205,16 @@ def file_(
         raise BadInput([Problem("KIND", kind, f"known are {', '.join(makes)}", "unknown_kind")])
     chunks = makes[kind](context, import_id)
     if chunks is None:
-        raise BadInput([Problem("import", import_id, f"it has no {kind} file yet", "no_file")])
+        raise BadInput(
+            [
+                Problem(
+                    "import",
+                    import_id,
+                    f"it has no {kind} file yet: `loyalty imports show` says what is to be done next",
+                    "no_file",
+                )
+            ]
+        )
     _write(chunks, to)
 
 

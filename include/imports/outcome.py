@@ -116,7 +116,9 @@ def _points(session: Session, options: Options, *, several: bool) -> str:
 def _birthdays(session: Session, *, undo: bool) -> None:
     """Birthdays move no points. To take one back, it must still be what the import wrote (`written`)."""
     if "birthday" not in session.columns("customers"):
-        raise BadInput([Problem("ledger", "customers", "it has no column birthday", "no_birthdays")])
+        raise BadInput(
+            [Problem("ledger", "customers", "it lacks the column birthday: add it as text", "no_birthdays")]
+        )
     old, join = "c.birthday", "LEFT JOIN customers c ON c.customer_id = m.customer"
     changed = (
         f"WHEN {old} IS DISTINCT FROM m.written THEN 'birthday_changed' "
