@@ -87,13 +87,17 @@ async function bring(form, name, values) {
 
 /** An id follows the name while it is empty, or what was made of the name: here before, or when the page was drawn. */
 function follow() {
-  document.addEventListener("input", (event) => {
-    const id = document.querySelector("input[data-follows]");
-    if (!id || event.target.id !== id.dataset.follows) return;
-    const before = id.dataset.made ?? idOf(event.target.defaultValue);
-    id.dataset.made = idOf(event.target.value);
+  const id = () => document.querySelector("input[data-follows]");
+  const suggest = (id, name) => {
+    const before = id.dataset.made ?? idOf(name.defaultValue);
+    id.dataset.made = idOf(name.value);
     if (!id.value || id.value === before) id.value = id.dataset.made;
+  };
+  document.addEventListener("input", (event) => {
+    if (id() && event.target.id === id().dataset.follows) suggest(id(), event.target);
   });
+  const name = document.getElementById(id()?.dataset.follows);
+  if (name && name.value !== name.defaultValue) suggest(id(), name); // typed before the page listened
 }
 
 function idOf(name) {

@@ -73,6 +73,21 @@ def test_a_choice_made_before_the_page_listens_is_not_lost(opened):
     expect(page.locator("[name='targets.0.kind']")).to_have_value("folder")
 
 
+def test_a_name_typed_before_the_page_listens_makes_the_id(opened):
+    page = opened("olga", "ADMIN")
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/editor.js*", hold)
+    page.goto(f"{NEW}/balance", wait_until="commit")
+    page.fill("#at-name", "Soldes")
+    assert page.input_value("#at-id") == ""
+    held[0].continue_()
+    expect(page.locator("#at-id")).to_have_value("soldes")
+
+
 def test_a_choice_made_as_soon_as_a_part_is_drawn_is_not_lost(opened):
     page = opened("olga", "ADMIN")
     show(page, f"{NEW}/balance")
