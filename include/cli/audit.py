@@ -61,7 +61,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check that no entry was changed, removed, moved or put in, against all anchors that can be read."""
-    from include.pipeline import audit
+    from include.pipeline.audit import anchors as audit
 
     found = audit.verify(_context(), [audit.parsed(each) for each in against or ()])
     for place in found.unread:
@@ -90,7 +90,7 @@ def verify(
 @app.command()
 def anchor(as_json: Json = False) -> None:
     """Write the chain's head to every place of LOYALTY_AUDIT_ANCHORS; Airflow does it every day."""
-    from include.pipeline import audit
+    from include.pipeline.audit import anchors as audit
 
     written = audit.anchor(_context())
     if as_json:

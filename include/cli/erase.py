@@ -35,8 +35,8 @@ def erase(
 ) -> None:
     """Erase customers from snapshots, stored files, records, and all that is read from now on. See docs/privacy.md."""
     from include.pipeline import Context
-    from include.pipeline import erase as erasing
-    from include.pipeline.person import by_email
+    from include.pipeline.erasure import erase as erasing
+    from include.pipeline.erasure.person import by_email
 
     context = Context.from_settings()
     people = [{"customer": each} for each in customers or ()]

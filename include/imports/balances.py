@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from include.imports.sessions import Session, literal
 from include.ledger.catalog import RELATIONS, FieldType, arrow_schema
 from include.reports import allocations, balance, tiers
-from include.reports.files import Spool
+from include.reports.engine.files import Spool
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.render import Job, render
 from include.state.tables import microseconds
 
 _WANTED = frozenset({"program_id", "subledger_id", "holder_kind", "holder_id", "tier", "active", "pending"})

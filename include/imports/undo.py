@@ -19,7 +19,7 @@ from include.imports.outcome import touch
 from include.imports.posting import done_rows, transaction_ids
 from include.imports.rehearsal import conclude
 from include.imports.sessions import Session
-from include.reports.files import Spool
+from include.reports.engine.files import Spool
 from include.snapshots.erased import Erased
 
 Progress = Callable[[str, int, int | None], None]

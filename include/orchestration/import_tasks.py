@@ -45,7 +45,7 @@ def post(import_id: str, airflow: Mapping[str, Any]) -> dict[str, Any]:
     from airflow.sdk.exceptions import AirflowSkipException
 
     from include.pipeline import imports
-    from include.pipeline.import_asking import who_asked
+    from include.pipeline.imports.asking import who_asked
     from include.state.imports import ImportState
 
     context = open_context(writing=True)
@@ -64,7 +64,7 @@ def post(import_id: str, airflow: Mapping[str, Any]) -> dict[str, Any]:
 def report(airflow: Mapping[str, Any]) -> Any:
     """Tell who should know; raise Permanent when a step failed."""
     from include.pipeline import imports
-    from include.pipeline.import_telling import tell
+    from include.pipeline.imports.telling import tell
 
     run, instance = airflow["dag_run"], airflow["ti"]
     states = instance.get_task_states(dag_id=run.dag_id, run_ids=[run.run_id], task_ids=list(STAGES))

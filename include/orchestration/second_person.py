@@ -40,7 +40,7 @@ class SecondPerson(HITLOperator):
 
     def execute(self, context: Any) -> Any:
         """Ask where a second person is needed; else end at once."""
-        from include.pipeline.import_telling import place, question, tell
+        from include.pipeline.imports.telling import place, question, tell
         from include.state.imports import ImportState
 
         ours = open_context(writing=True)

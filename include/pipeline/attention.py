@@ -17,7 +17,7 @@ from include.notices.reasons import LEDGER
 from include.pipeline import exports, health
 from include.pipeline.checks import check
 from include.pipeline.context import Context
-from include.pipeline.import_attention import matters
+from include.pipeline.imports.attention import matters
 from include.pipeline.kept import Kept
 from include.pipeline.telling import to_do
 from include.pipeline.watch import late_runs

@@ -26,9 +26,9 @@ from include.formats.splitting import split
 from include.ledger.columns import Column
 from include.pipeline.checks import layout_of, model_of, split_of
 from include.reports.agreement import Tally
-from include.reports.files import Spool
+from include.reports.engine.files import Spool
+from include.reports.engine.render import Job
 from include.reports.model import Asked, ReportModule
-from include.reports.render import Job
 from include.shaping.privacy import Protector
 from include.shaping.shape import Shape
 from include.state.runs import RunRecord

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.pipeline.context import Context
-from include.pipeline.customer import opened
+from include.pipeline.customers.look import opened
 from include.pipeline.privacy import erasure_key
 
 SECONDS = 10

@@ -21,9 +21,9 @@ from include.pipeline.signature import signed
 from include.pipeline.workbook import workbook
 from include.reports import models
 from include.reports.agreement import disagreements
+from include.reports.engine.render import Notes
+from include.reports.engine.render import render as render_jobs
 from include.reports.model import LocalSnapshot
-from include.reports.render import Notes
-from include.reports.render import render as render_jobs
 from include.scratch import working_folder
 from include.settings import Settings
 from include.snapshots import registry

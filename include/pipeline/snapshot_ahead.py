@@ -54,7 +54,7 @@ def gather(context: Context, run: RunRecord) -> Making:
     """Begin to gather the sample that the preview of a run needs, likewise."""
 
     def work(progress: Progress) -> None:
-        process.in_process("include.pipeline.preview_stage:gather", context.settings, run, progress=progress)
+        process.in_process("include.pipeline.previews.stage:gather", context.settings, run, progress=progress)
 
     return _begun(context, Making("A sample of the snapshot"), work)
 

@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from include.errors import NotYet
-from include.pipeline import audit, closing, erase, import_keeping, janitor, notify, retention
+from include.pipeline import closing, janitor, notify, retention
+from include.pipeline.audit import anchors as audit
 from include.pipeline.context import Context
+from include.pipeline.erasure import erase
+from include.pipeline.imports import keeping as import_keeping
 from include.snapshots import registry
 
 # No upload takes so long: its writer is dead.

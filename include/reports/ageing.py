@@ -24,11 +24,11 @@ from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.ledger.rollforward import NONE, Attribution, Cohorts
 from include.ledger.rows import Ints
-from include.reports import liability_programs
-from include.reports.liability_accounts import ids_of, program_codes
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition
+from include.reports.liabilities import programs as liability_programs
+from include.reports.liabilities.accounts import ids_of, program_codes
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition
 
 KIND = "ageing"
 TITLE = "Ageing of points"

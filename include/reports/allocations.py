@@ -18,9 +18,9 @@ from include.ledger.booking import ALLOCATED_AS_EXPIRY, ALLOCATED_AT_DEBIT, NEVE
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.reports import programs
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition, Ints, instants
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints, instants
 
 KIND = "allocations"
 TITLE = "Allocations"

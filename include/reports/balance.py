@@ -19,12 +19,13 @@ from pydantic import BaseModel, ConfigDict
 from include.ledger.balances import balances
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
-from include.reports import files, owners, programs, tiers
-from include.reports.files import Spool
-from include.reports.joins import Batches, Side, chosen, left_join, relation
+from include.reports import programs, tiers
+from include.reports.engine import files, owners
+from include.reports.engine.files import Spool
+from include.reports.engine.joins import Batches, Side, chosen, left_join, relation
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition, instants
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, instants
 
 KIND = "balance"
 TITLE = "Balances"

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from include.ledger.columns import Column
 from include.reports import glossary, programs
+from include.reports.engine.queried import Queried, stream
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.queried import Queried, stream
 
 KIND = "customer_tiers"
 TITLE = "Tiers of customers"

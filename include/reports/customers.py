@@ -17,15 +17,16 @@ from pydantic import BaseModel, ConfigDict
 from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
 from include.ledger.liability import MINOR_PLACES
-from include.reports import glossary, owners, programs
-from include.reports.account_figures import AccountFigures
-from include.reports.engine import TIERS_AS_OF
-from include.reports.joins import Batches
+from include.reports import glossary, programs
+from include.reports.engine import owners
+from include.reports.engine.account_figures import AccountFigures
+from include.reports.engine.duckdb import TIERS_AS_OF
+from include.reports.engine.joins import Batches
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.queried import BEFORE, Stream, stream
+from include.reports.engine.replay import BookedPartition
+from include.reports.engine.widened import Part, Widened, counted
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.queried import BEFORE, Stream, stream
-from include.reports.replay import BookedPartition
-from include.reports.widened import Part, Widened, counted
 
 KIND = "customers"
 TITLE = "Customers"

@@ -21,10 +21,10 @@ from include.errors import LedgerViolation
 from include.ledger.ageing import instant
 from include.ledger.booking import ALLOCATED_AT_DEBIT, TransactionType
 from include.ledger.columns import Column
-from include.reports import files
+from include.reports.engine import files
+from include.reports.engine.replay import BookedPartition, Ints
 from include.reports.horizon import Horizon
 from include.reports.model import SLICE_ROWS, Asked, LocalSnapshot, arrow_schema
-from include.reports.replay import BookedPartition, Ints
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Rows of which figures are made in one go, so that an account of any size takes no more memory.

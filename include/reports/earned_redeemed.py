@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
-from include.reports import daily, glossary, programs, relation_rows
+from include.reports import daily, glossary, programs
+from include.reports.engine import relation_rows
+from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report
-from include.reports.replay import BookedPartition
 
 KIND = "earned_redeemed"
 TITLE = "Earned and redeemed by day"

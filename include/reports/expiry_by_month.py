@@ -20,10 +20,10 @@ from include.errors import LedgerViolation
 from include.ledger.ageing import instant
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition
 from include.reports.horizon import Horizon, changes
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition
 
 KIND = "expiry_by_month"
 TITLE = "Points that will expire, by month"

@@ -7,7 +7,7 @@ balances of a card follow from each other, also where its first load is not amon
 from __future__ import annotations
 
 from include.ledger.catalog import RELATIONS
-from include.reports.queried import BEFORE
+from include.reports.engine.queried import BEFORE
 
 COLUMNS = RELATIONS["gift_card_transactions"].names
 

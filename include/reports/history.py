@@ -21,9 +21,9 @@ from include.ledger.catalog import RELATIONS, FieldType
 from include.ledger.columns import Column
 from include.ledger.invariants import problem_codes
 from include.reports import programs
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition, Ints, instants, with_others, words
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints, instants, with_others, words
 
 KIND = "history"
 TITLE = "History"

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from include.definitions.zones import day_exists, local, start_of, zone
-from include.reports.files import Spool
-from include.reports.replay import BookedPartition, Ints
-from include.reports.splitting import Scatter
+from include.reports.engine.files import Spool
+from include.reports.engine.replay import BookedPartition, Ints
+from include.reports.engine.splitting import Scatter
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

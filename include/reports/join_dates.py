@@ -12,12 +12,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from include.ledger.columns import Column
-from include.reports import glossary, owners, programs
-from include.reports.joins import Batches, chosen
+from include.reports import glossary, programs
+from include.reports.engine import owners
+from include.reports.engine.joins import Batches, chosen
+from include.reports.engine.queried import BEFORE, Queried, asked_stream, stream
+from include.reports.engine.replay import INSTANT
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.queried import BEFORE, Queried, asked_stream, stream
 from include.reports.relation import filled
-from include.reports.replay import INSTANT
 
 KIND = "join_dates"
 TITLE = "Join dates"

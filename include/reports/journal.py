@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.errors import LedgerViolation
 from include.ledger.columns import Column
 from include.reports import glossary, liability
-from include.reports.derived import Derived, Rows
+from include.reports.engine.derived import Derived, Rows
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
 from include.reports.points_accounting import last_day_of
 

@@ -28,13 +28,16 @@ from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.ledger.rollforward import NONE, RollForward, roll_forward
 from include.ledger.rows import Ints
-from include.reports import liability_consideration, liability_money, liability_programs, liability_tiers
-from include.reports.liability_money import Money, Share
-from include.reports.liability_points import Points
-from include.reports.liability_programs import Program
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition
+from include.reports.liabilities import consideration as liability_consideration
+from include.reports.liabilities import money as liability_money
+from include.reports.liabilities import programs as liability_programs
+from include.reports.liabilities import tiers as liability_tiers
+from include.reports.liabilities.money import Money, Share
+from include.reports.liabilities.points import Points
+from include.reports.liabilities.programs import Program
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition
 
 KIND = "liability"
 TITLE = "Points liability"

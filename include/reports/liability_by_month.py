@@ -20,8 +20,8 @@ from include.definitions.zones import last_day_before, start_of, zone
 from include.ledger.ageing import instant
 from include.ledger.columns import Column
 from include.reports import glossary, liability
+from include.reports.engine.several import Several
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
-from include.reports.several import Several
 
 KIND = "liability_by_month"
 TITLE = "Points liability by month"

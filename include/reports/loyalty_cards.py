@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.reports.joins import Batches, left_join, relation
+from include.reports.engine.joins import Batches, left_join, relation
 from include.reports.model import LocalSnapshot, Needs
 
 NEEDS: Needs = {"vouchers": ("voucher_id", "card_id", "voucher_type", "campaign_id")}

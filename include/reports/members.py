@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 
 from include.ledger.columns import Column
 from include.ledger.hashing import text_hashes
-from include.reports import daily, glossary, owners, programs
-from include.reports.files import Spool
-from include.reports.joins import hash_range
+from include.reports import daily, glossary, programs
+from include.reports.engine import owners
+from include.reports.engine.files import Spool
+from include.reports.engine.joins import hash_range
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition, Ints
+from include.reports.engine.splitting import Scatter
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints
-from include.reports.splitting import Scatter
 
 KIND = "members"
 TITLE = "Members by day"

@@ -20,7 +20,7 @@ from include.ledger.columns import Column
 
 if TYPE_CHECKING:
     from include.definitions.filters import Filter
-    from include.reports.replay import BookedPartition
+    from include.reports.engine.replay import BookedPartition
 
 Period = Literal["none", "required", "optional"]
 Needs = dict[str, tuple[str, ...]]

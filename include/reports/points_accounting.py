@@ -18,7 +18,7 @@ from include.definitions.zones import zone
 from include.errors import LedgerViolation
 from include.ledger.columns import Column
 from include.reports import glossary, liability, programs
-from include.reports.derived import Derived, Rows
+from include.reports.engine.derived import Derived, Rows
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
 
 KIND = "points_accounting"

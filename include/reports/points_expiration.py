@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from include.ledger.columns import Column
-from include.reports import glossary, loyalty_cards, owners, programs
-from include.reports.files import Spool
-from include.reports.joins import chosen
+from include.reports import glossary, loyalty_cards, programs
+from include.reports.engine import owners
+from include.reports.engine.files import Spool
+from include.reports.engine.joins import chosen
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition, Ints, instants
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints, instants
 
 KIND = "points_expiration"
 TITLE = "Points expiration"

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition
 
 KIND = "points_total"
 TITLE = "Points total by day"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from include.errors import BadInput, Problem
-from include.reports import files
+from include.reports.engine import files
 from include.reports.model import LocalSnapshot
 
 COLUMNS = ("program_id", "name", "currency", "time_zone")

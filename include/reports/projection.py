@@ -17,8 +17,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from include.errors import BadInput, LedgerViolation, Problem
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
-from include.reports import owners, programs
-from include.reports.files import Spool
+from include.reports import programs
+from include.reports.engine import owners
+from include.reports.engine.files import Spool
+from include.reports.engine.joins import Batches
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition, Ints, coded, instants, words
 from include.reports.horizon import (
     CHANGES,
     Cursor,
@@ -29,10 +33,7 @@ from include.reports.horizon import (
     one_instant,
     regroup,
 )
-from include.reports.joins import Batches
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints, coded, instants, words
 
 KIND = "projection"
 TITLE = "Projection"

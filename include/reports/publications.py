@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
 from include.reports import glossary
+from include.reports.engine.widened import Part, Widened
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
 from include.reports.relation import NoOptions
-from include.reports.widened import Part, Widened
 
 KIND = "publications"
 TITLE = "Publications"

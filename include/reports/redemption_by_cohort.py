@@ -20,12 +20,13 @@ from include.ledger import rollforward
 from include.ledger.ageing import month_number, month_text
 from include.ledger.columns import Column
 from include.ledger.rows import Ints
-from include.reports import glossary, liability_programs
-from include.reports.liability_points import Points
-from include.reports.liability_programs import Program
+from include.reports import glossary
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition
+from include.reports.liabilities import programs as liability_programs
+from include.reports.liabilities.points import Points
+from include.reports.liabilities.programs import Program
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition
 
 KIND = "redemption_by_cohort"
 TITLE = "Redemption by issue month and age"

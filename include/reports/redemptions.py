@@ -14,11 +14,12 @@ from pydantic import BaseModel
 
 from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
-from include.reports import files, glossary, relation_rows
-from include.reports.joins import Batches, Side
+from include.reports import glossary
+from include.reports.engine import files, relation_rows
+from include.reports.engine.joins import Batches, Side
+from include.reports.engine.widened import Part, Widened, changed
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
 from include.reports.relation import NoOptions
-from include.reports.widened import Part, Widened, changed
 
 KIND = "redemptions"
 TITLE = "Redemptions and attempts"

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict
 
 from include.ledger.catalog import ARROW_TYPES, RELATIONS, FieldType, Relation
 from include.ledger.columns import Column
-from include.reports import relation_rows
-from include.reports.joins import Batches
+from include.reports.engine import relation_rows
+from include.reports.engine.joins import Batches
+from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.replay import BookedPartition
 
 
 class NoOptions(BaseModel):

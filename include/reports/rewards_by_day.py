@@ -16,7 +16,7 @@ import pyarrow as pa
 from include.ledger.columns import Column
 from include.ledger.rows import Ints
 from include.reports import daily, glossary, programs, redemption
-from include.reports.derived import Derived, Rows
+from include.reports.engine.derived import Derived, Rows
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
 
 KIND = "rewards_by_day"

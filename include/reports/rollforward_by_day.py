@@ -16,10 +16,10 @@ from include.errors import LedgerViolation
 from include.ledger.columns import Column
 from include.ledger.rows import TransactionType
 from include.reports import daily, glossary, programs
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.replay import BookedPartition, Ints
 from include.reports.horizon import Horizon
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.replay import BookedPartition, Ints
 
 KIND = "rollforward_by_day"
 TITLE = "Points roll-forward by day"

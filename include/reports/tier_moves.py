@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs
+from include.reports.engine.queried import Queried, Stream, stream
 from include.reports.horizon import Horizon
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.queried import Queried, Stream, stream
 
 KIND = "tier_moves"
 TITLE = "Moves between tiers by day"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.reports import files
-from include.reports.joins import Batches, Side, left_join
+from include.reports.engine import files
+from include.reports.engine.joins import Batches, Side, left_join
 from include.reports.model import LocalSnapshot, Needs
 
 NEEDS: Needs = {

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs, tier_moves
+from include.reports.engine.queried import Queried
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.queried import Queried
 
 KIND = "tiers_by_day"
 TITLE = "Tiers by day"

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
-from include.reports import glossary, owners, programs, relation_rows
-from include.reports.joins import Batches, chosen, relation
+from include.reports import glossary, programs
+from include.reports.engine import owners, relation_rows
+from include.reports.engine.joins import Batches, chosen, relation
+from include.reports.engine.queried import Queried, asked_stream
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.queried import Queried, asked_stream
 
 KIND = "top_earners"
 TITLE = "Top earners"

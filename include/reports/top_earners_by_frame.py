@@ -17,9 +17,10 @@ from include.definitions import periods
 from include.definitions.zones import zone
 from include.ledger.ageing import instant
 from include.ledger.columns import Column
-from include.reports import glossary, relation_rows, top_earners
+from include.reports import glossary, top_earners
+from include.reports.engine import relation_rows
+from include.reports.engine.several import Several
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
-from include.reports.several import Several
 
 KIND = "top_earners_by_frame"
 TITLE = "Top earners by time frame"

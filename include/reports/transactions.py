@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
-from include.reports import glossary, programs, relation_rows
+from include.reports import glossary, programs
+from include.reports.engine import relation_rows
+from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report
 from include.reports.relation import NoOptions, filled, in_key_order
-from include.reports.replay import BookedPartition
 
 KIND = "transactions"
 TITLE = "Transactions"

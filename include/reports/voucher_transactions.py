@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict
 from include.ledger.catalog import ARROW_TYPES, FieldType
 from include.ledger.columns import Column
 from include.reports import gift_cards, glossary, history, loyalty_cards
-from include.reports.files import Spool
-from include.reports.joins import Batches
+from include.reports.engine.files import Spool
+from include.reports.engine.joins import Batches
+from include.reports.engine.queried import Queried, stream
+from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
-from include.reports.queried import Queried, stream
-from include.reports.replay import BookedPartition
 
 KIND = "voucher_transactions"
 TITLE = "Movements of loyalty cards and gift cards"

@@ -16,14 +16,14 @@ from pydantic import BaseModel
 from include.ledger.catalog import ARROW_TYPES, RELATIONS, FieldType
 from include.ledger.columns import Column
 from include.reports import gift_cards, glossary
-from include.reports.account_figures import AccountFigures
-from include.reports.joins import Batches
+from include.reports.engine.account_figures import AccountFigures
+from include.reports.engine.joins import Batches
+from include.reports.engine.partitions import BOOKING_COLUMNS
+from include.reports.engine.queried import stream
+from include.reports.engine.replay import BookedPartition
+from include.reports.engine.widened import Part, Widened, changed
 from include.reports.model import Asked, LocalSnapshot, Needs, Period, Report
-from include.reports.partitions import BOOKING_COLUMNS
-from include.reports.queried import stream
 from include.reports.relation import NoOptions
-from include.reports.replay import BookedPartition
-from include.reports.widened import Part, Widened, changed
 
 KIND = "vouchers"
 TITLE = "Vouchers"

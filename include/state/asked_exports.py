@@ -1,6 +1,6 @@
 """Exports that programs asked for through an API: what was asked, how far it is, and whose it is.
 
-An export is made by a run (`include/pipeline/asked_exports.py`). Its record is there before the run is, so that it is
+An export is made by a run (`pipeline/answers/asked_exports.py`). Its record is there before the run is, so that it is
 never forgotten, whatever happens to the process that makes it.
 """
 
@@ -12,50 +12,13 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ColumnElement,
-    Index,
-    Integer,
-    String,
-    Table,
-    Text,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, func, insert, select, update
 
 from include.state.database import Database
-from include.state.tables import DOCUMENT, KEY, METADATA, NAME, Instant, Now
+from include.state.tables import ASKED_EXPORTS, Now
 
 ID_LETTERS = "abcdefghijkmnpqrstuvwxyz0123456789"
 ID_LENGTH = 24
-
-ASKED_EXPORTS = Table(
-    "loyalty_asked_exports",
-    METADATA,
-    Column("export_id", NAME, primary_key=True),
-    Column("owner", NAME, nullable=False),
-    Column("requested_by", NAME, nullable=False),
-    Column("kind", String(64), nullable=False),
-    Column("asked", DOCUMENT, nullable=False),
-    Column("definition", DOCUMENT, nullable=False),
-    Column("personal", Boolean, nullable=False),
-    Column("as_of", Instant, nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("not_before", Instant, nullable=False),
-    Column("run_key", KEY),
-    Column("message", Text),
-    Column("created_at", Instant, nullable=False),
-    Column("updated_at", Instant, nullable=False),
-    Column("deleted_at", Instant),
-    Index(None, "owner", "deleted_at", "created_at"),
-    Index(None, "status", "created_at"),
-    Index(None, "run_key"),
-)
 
 
 class AskedStatus(StrEnum):

@@ -1,7 +1,7 @@
 """The audit chain: who did what to what, when. Entries are only ever added, each naming the hash of the one before.
 
 Numbers run from 1 without a gap. An entry's hash is the sha256 of the canonical JSON of everything else in it (see
-`digest`), so whoever changes, removes, inserts or moves an entry breaks the chain from there on: `pipeline/audit.py`
+`digest`), so whoever changes, removes, inserts or moves an entry breaks the chain from there on: `pipeline/audit/`
 verifies it. Taking away the newest entries leaves a whole chain: that is seen by an anchor, a copy of the head that is
 kept elsewhere.
 

@@ -22,8 +22,7 @@ from include.imports.options import Mode, Options
 from include.state.audit import Action, append
 from include.state.database import Database
 from include.state.leases import StaleFence, upsert
-from include.state.tables import Now
-from include.state.tables_imports import IMPORTS
+from include.state.tables import IMPORTS, Now
 
 _ID_DIGITS = 16
 

@@ -10,11 +10,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, select, update
 
-from include.state.asked_exports import ASKED_EXPORTS, is_over
+from include.state.asked_exports import is_over
 from include.state.database import Database
 from include.state.export_rows import searched
-from include.state.tables import DEFINITIONS, DELIVERIES, EXPORT_EDITS, EXPORTS, LINKS, NOTICES, RUNS, Now
-from include.state.tables_imports import IMPORTS
+from include.state.tables import (
+    ASKED_EXPORTS,
+    DEFINITIONS,
+    DELIVERIES,
+    EXPORT_EDITS,
+    EXPORTS,
+    IMPORTS,
+    LINKS,
+    NOTICES,
+    RUNS,
+    Now,
+)
 
 Replace = Callable[[Any], Any]
 """Gives back JSON values with other names in them."""

@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from include.acting import acting
 from include.errors import BadInput
-from include.pipeline import audit, notify, resolving
+from include.pipeline import notify, resolving
 from include.pipeline.attention import HEADINGS, Deed, Item, Visible, collect, concerned, counted
+from include.pipeline.audit import anchors as audit
 from include.state.deliveries import Delivery
 from include.state.runs import RunRecord
 from include.web import pages

@@ -34,9 +34,9 @@ def main() -> None:
     from include import sample
     from include.ledger.people import Name
     from include.pipeline import Context
-    from include.pipeline.customer import look
-    from include.pipeline.customer_figures import View
-    from include.pipeline.customer_search import search
+    from include.pipeline.customers.figures import View
+    from include.pipeline.customers.look import look
+    from include.pipeline.customers.search import search
     from include.snapshots.excerpt import Holder
 
     if asked.url or not (home / "ledger.sqlite").exists():
@@ -78,7 +78,7 @@ def scan(context: Any, who: str) -> Callable[[], object]:
     from datetime import UTC, datetime, timedelta
 
     from include.pipeline.snapshot import take_now
-    from include.reports import files
+    from include.reports.engine import files
     from include.snapshots.local import local
 
     made = take_now(context, datetime.now(UTC) - timedelta(hours=1))

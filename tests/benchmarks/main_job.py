@@ -108,9 +108,9 @@ def render(url: str, folder: Path, profile: str) -> dict[str, Any]:
     """Render the five reports in one pass."""
     from include.formats import artefact
     from include.formats.options import FileOptions
+    from include.reports.engine.render import Job
+    from include.reports.engine.render import render as render_jobs
     from include.reports.model import Asked, LocalSnapshot
-    from include.reports.render import Job
-    from include.reports.render import render as render_jobs
     from include.snapshots.local import local
     from include.snapshots.manifest import SnapshotManifest
     from include.snapshots.store import Store

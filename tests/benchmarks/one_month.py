@@ -21,8 +21,8 @@ from typing import Any
 from include.definitions.filters import Filter
 from include.ledger.catalog import RELATIONS
 from include.reports import models
+from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
-from include.reports.render import Job, render
 from include.sample import Plan, generate
 from include.snapshots.local import local
 from include.snapshots.manifest import SnapshotManifest, SnapshotTotals

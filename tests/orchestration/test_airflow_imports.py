@@ -232,7 +232,7 @@ def test_a_run_that_cannot_do_it_fails_and_tells_why(airflow_server):
 
 
 def test_what_needs_no_second_person_is_posted_from_an_inbox_at_once(airflow_server, context, tmp_path):
-    from include.pipeline.import_asking import ask
+    from include.pipeline.imports.asking import ask
 
     (tmp_path / "few.csv").write_text("customer_id,Points\nc0000006,3\n")
     options = Options(mode=Mode.ADD, program="club")

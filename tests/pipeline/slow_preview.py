@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from include.pipeline import preview_stage
+from include.pipeline.previews import stage as preview_stage
 
 
 def draw(_: Any, *, progress: Any) -> None:

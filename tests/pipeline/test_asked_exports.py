@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from include.errors import LedgerViolation, NotYet, Transient
-from include.pipeline import Context, asked_exports
-from include.state.asked_exports import ASKED_EXPORTS, AskedExport, AskedStatus
+from include.pipeline import Context
+from include.pipeline.answers import asked_exports
 from include.state.runs import RunStatus
+from include.state.tables import ASKED_EXPORTS, AskedExport, AskedStatus
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -49,7 +50,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
             raise left.pop(0)
         return right(*arguments)
 
-    monkeypatch.setattr("include.pipeline.asked_exports.render", broken)
+    monkeypatch.setattr("include.pipeline.answers.asked_exports.render", broken)
 
 
 def due_now(context: Context) -> None:
@@ -160,7 +161,7 @@ def test_what_is_deleted_while_it_is_made_leaves_no_file(context, monkeypatch):
         assert asked_exports.delete(context, "exp_1", owner="crm", by="key crm (1)")
         return settle(*arguments, **how)
 
-    monkeypatch.setattr("include.pipeline.asked_exports.settle", deleting)
+    monkeypatch.setattr("include.pipeline.answers.asked_exports.settle", deleting)
     ask(context)
     asked_exports.work(context)
     assert context.state.asked_exports.get("exp_1") is None

@@ -16,7 +16,8 @@ from sqlalchemy import text
 
 from include import pipeline
 from include.errors import BadInput, NeedsPerson, Permanent
-from include.pipeline import Context, audit
+from include.pipeline import Context
+from include.pipeline.audit import anchors as audit
 from include.settings import Settings
 from include.state.audit import Action, digest
 from tests.examples import examples

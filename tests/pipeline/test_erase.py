@@ -21,8 +21,9 @@ from include.acting import acting
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Permanent
 from include.formats.manifest import SUFFIX, Manifest
-from include.pipeline import Context, erase
-from include.pipeline.person import by_email
+from include.pipeline import Context
+from include.pipeline.erasure import erase
+from include.pipeline.erasure.person import by_email
 from include.reports import models
 from include.settings import Settings
 from include.state.audit import Action

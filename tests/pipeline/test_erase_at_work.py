@@ -13,7 +13,8 @@ import pytest
 from include import pipeline
 from include.definitions.model import ExportDefinition
 from include.errors import NotYet
-from include.pipeline import Context, erase, removal
+from include.pipeline import Context, removal
+from include.pipeline.erasure import erase
 from include.pipeline.snapshot import take_now
 from include.settings import Settings
 from include.snapshots import registry, renew

@@ -13,8 +13,9 @@ from include import sample
 from include.connections import Secrets
 from include.errors import BadInput, LedgerViolation
 from include.ledger.people import Name
-from include.pipeline import Context, holder
-from include.pipeline.holder import Wanted, holder_rows
+from include.pipeline import Context
+from include.pipeline.holders import reports as holder
+from include.pipeline.holders.reports import Wanted, holder_rows
 from include.sample.plan import Plan
 from include.settings import Settings
 from include.snapshots.excerpt import Holder, TooLong
@@ -88,7 +89,7 @@ def test_a_long_history_is_read_apart(context: Context, monkeypatch: pytest.Monk
     with pytest.raises(TooLong):
         holder._at_once(context, who, [Wanted("balance")], None)
     assert holder_rows(context, who, [Wanted("balance")]) is None
-    assert asked == [("include.pipeline.holder:read_apart", who)]
+    assert asked == [("include.pipeline.holders.reports:read_apart", who)]
 
 
 def test_what_does_not_exist_is_told(context: Context) -> None:

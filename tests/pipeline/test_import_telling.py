@@ -12,7 +12,7 @@ from include.imports.options import Mode, Options
 from include.notices import hook, words
 from include.notices.notice import Notice
 from include.pipeline import Context
-from include.pipeline.import_telling import figures, notice, question, tell, what
+from include.pipeline.imports.telling import figures, notice, question, tell, what
 from include.settings import Settings
 from include.state.imports import ImportRecord, ImportState
 from tests.servers.smtp import mail_server

@@ -14,10 +14,11 @@ import pytest
 from include import pipeline
 from include.connections import Secrets
 from include.errors import BadInput, Transient
-from include.pipeline import Context, preview_stage, process, snapshot_ahead, snapshot_stage
-from include.pipeline import preview as previews
+from include.pipeline import Context, process, snapshot_ahead, snapshot_stage
 from include.pipeline.context import silent
-from include.pipeline.preview import Busy, NotGathered, NothingToRead, Preview, newest, preview
+from include.pipeline.previews import preview as previews
+from include.pipeline.previews import stage as preview_stage
+from include.pipeline.previews.preview import Busy, NotGathered, NothingToRead, Preview, newest, preview
 from include.snapshots import sample
 
 pytestmark = pytest.mark.slow  # it reads a whole sample ledger, or starts processes

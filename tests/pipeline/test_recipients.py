@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from include import connections
 from include.definitions.model import ExportDefinition
-from include.pipeline import Context, erase
+from include.pipeline import Context
+from include.pipeline.erasure import erase
 from include.settings import Settings
 from tests.pipeline.people import CLEAR, make, rows
 

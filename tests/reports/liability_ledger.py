@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from include.definitions.filters import Filter
 from include.ledger.ageing import instant
 from include.ledger.catalog import RELATIONS, arrow_schema
+from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
-from include.reports.render import Job, render
 
 Render = Callable[..., list[dict[str, Any]]]
 

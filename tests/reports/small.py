@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from include.ledger.catalog import RELATIONS, arrow_schema
 from include.reports import model
+from include.reports.engine.render import Job, Notes, render
 from include.reports.model import Asked, LocalSnapshot
-from include.reports.render import Job, Notes, render
 from tests.ledger.ledger_text import day, ledger
 
 FAR = day("12-31") * 2

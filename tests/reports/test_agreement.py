@@ -7,8 +7,8 @@ import pytest
 
 from include.reports import balance, history, liability, points_accounting, redemption
 from include.reports.agreement import Tally, disagreements
+from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
-from include.reports.render import Job, render
 from tests.reports.conftest import SAMPLE_END
 
 DAY = 86_400_000_000

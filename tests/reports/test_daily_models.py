@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from include.errors import BadInput
 from include.ledger.ageing import instant
 from include.reports import balance, history, models
+from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
-from include.reports.render import Job, render
 from tests.reports.liability_ledger import at, program, rendered, row, snapshot
 
 POINTS, MEMBERS, MOVED = (

@@ -9,8 +9,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.reports import joins
-from include.reports.joins import Side, left_join
+from include.reports.engine import joins
+from include.reports.engine.joins import Side, left_join
 from tests.examples import examples
 
 NAMES = st.sampled_from([None, "", "a", "b", "c", "é", "dd", "zz"])

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.ledger.revenue import order_consideration, points_price
-from include.reports.liability_shares import WORTH, decimals, numbers, shares, sums, worths
+from include.reports.liabilities.shares import WORTH, decimals, numbers, shares, sums, worths
 from tests.examples import examples
 
 PRICES = st.integers(0, 10**18) | st.integers(0, 10**11) | st.integers(0, 3)

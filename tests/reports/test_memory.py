@@ -13,8 +13,8 @@ from include.formats import artefact
 from include.formats.options import FileOptions
 from include.pipeline.process import in_process
 from include.reports import balance, history, liability, lots, projection
+from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
-from include.reports.render import Job, render
 from include.sample import Plan, generate
 
 pytestmark = pytest.mark.slow

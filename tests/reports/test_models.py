@@ -12,7 +12,7 @@ import pytest
 from include.errors import BadInput
 from include.ledger.catalog import RELATIONS
 from include.reports import glossary, models
-from include.reports import render as rendering
+from include.reports.engine import render as rendering
 from include.reports.model import Asked, LocalSnapshot
 from include.reports.reference import PAGE, every_column, page, variants
 from tests.reports.liability_ledger import rendered
@@ -168,7 +168,9 @@ def test_spans_say_what_must_be_fetched():
 def test_reports_without_cuts_need_no_pass_over_the_transactions(
     sample: LocalSnapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("include.reports.render.partition", lambda *_, **__: pytest.fail("partitioned"))
+    monkeypatch.setattr(
+        "include.reports.engine.render.partition", lambda *_, **__: pytest.fail("partitioned")
+    )
     for name in ("transactions", "products", "top_earners", "join_dates", "earned_redeemed", "publications"):
         assert rendered(models.load(name, where="test"), sample, tmp_path, "2026-07-01", "2025-07-01")
 
@@ -183,7 +185,7 @@ def test_a_pass_carries_no_column_that_only_reports_without_cuts_read(
         carried.extend(columns)
         return original(files, cuts, scratch, columns, **more)
 
-    monkeypatch.setattr("include.reports.render.partition", watched)
+    monkeypatch.setattr("include.reports.engine.render.partition", watched)
     jobs = []
     for name in ("transactions", "balance"):
         model = models.load(name, where="test")

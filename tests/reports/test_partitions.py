@@ -10,9 +10,9 @@ import pytest
 
 from include.errors import LedgerViolation
 from include.reports import allocations, balance, history
+from include.reports.engine.partitions import partition
+from include.reports.engine.render import Notes
 from include.reports.model import Cut
-from include.reports.partitions import partition
-from include.reports.render import Notes
 from tests.ledger.ledger_text import day
 from tests.reports.small import FAR, of_text, rows, snapshot, taken
 
@@ -127,8 +127,8 @@ def test_a_related_row_counts_only_in_its_own_account(tmp_path):
 
 @pytest.mark.parametrize("batch_rows", [2, 100])  # too many values in one batch, or only in all of them
 def test_columns_with_more_values_than_thought_travel_as_text(batch_rows, tmp_path, monkeypatch):
-    monkeypatch.setattr("include.reports.partitions._MOST_VALUES", 3)
-    monkeypatch.setattr("include.reports.partitions._BATCH_ROWS", batch_rows)
+    monkeypatch.setattr("include.reports.engine.partitions._MOST_VALUES", 3)
+    monkeypatch.setattr("include.reports.engine.partitions._BATCH_ROWS", batch_rows)
     ledger = of_text("\n".join(f"T{i} earned 1 on 01-01 account c{i % 7}" for i in range(40)))
     for number, row in enumerate(ledger):
         purse = None if number % 2 else f"s{number % 8}"

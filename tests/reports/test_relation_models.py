@@ -16,7 +16,8 @@ from include.definitions.filters import Filter
 from include.errors import BadInput
 from include.ledger.ageing import instant
 from include.ledger.catalog import RELATIONS, arrow_schema
-from include.reports import files, models, relation, relation_rows
+from include.reports import models, relation
+from include.reports.engine import files, relation_rows
 from include.reports.model import Asked, LocalSnapshot
 from tests.reports.liability_ledger import at, program, rendered, row, snapshot
 

@@ -11,7 +11,7 @@ import pytest
 
 from include.errors import Permanent
 from include.reports import balance, history, lots
-from include.reports.render import Job, RenderStopped, render
+from include.reports.engine.render import Job, RenderStopped, render
 from tests.reports.conftest import SAMPLE_END
 from tests.reports.small import asked, table
 
@@ -70,7 +70,7 @@ def test_a_sink_may_stop_early(sample, tmp_path):
 @pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="there is no /dev/full here")
 def test_a_full_scratch_is_permanent_and_named(sample, tmp_path, monkeypatch):
     # The first partition's file is a device that is always full.
-    from include.reports import splitting
+    from include.reports.engine import splitting
 
     class Full(splitting.Scatter):
         def __init__(self, folder, prefix, count):
@@ -78,7 +78,7 @@ def test_a_full_scratch_is_permanent_and_named(sample, tmp_path, monkeypatch):
             if prefix == "part":
                 self._paths[0].symlink_to("/dev/full")
 
-    monkeypatch.setattr("include.reports.partitions.Scatter", Full)
+    monkeypatch.setattr("include.reports.engine.partitions.Scatter", Full)
     with pytest.raises(Permanent, match="no space is left in"):
         render([Job(balance, asked(balance, SAMPLE_END), count)], sample, tmp_path, partitions=2)
     assert list(tmp_path.iterdir()) == []

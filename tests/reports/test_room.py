@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 import numpy as np
 import pytest
 
-from include.reports.room import Room
+from include.reports.engine.room import Room
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux what is resident")
 MIB = 1 << 20
@@ -53,7 +53,7 @@ def test_an_array_has_its_room_on_the_disk_before_it_is_written(tmp_path, monkey
         reserved.append(os.dup(file.fileno()))
         return file
 
-    monkeypatch.setattr("include.reports.room.TemporaryFile", watched)
+    monkeypatch.setattr("include.reports.engine.room.TemporaryFile", watched)
     with Room(tmp_path) as room:
         room(MIB, np.uint8)
     assert os.fstat(reserved[0]).st_blocks * 512 >= MIB

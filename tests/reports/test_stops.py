@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from include.errors import LedgerViolation
-from include.reports import ageing, balance, history, liability, projection, replay
+from include.reports import ageing, balance, history, liability, projection
+from include.reports.engine import replay
 from tests.ledger.ledger_text import day
 from tests.reports.small import rows, taken
 

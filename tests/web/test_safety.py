@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from include import sample, web
 from include.imports.options import Mode, Options
-from include.pipeline.import_stage import received_key
+from include.pipeline.imports.stage import received_key
 from include.sample.plan import Plan
 from include.state import grants
 from include.state.audit import Action

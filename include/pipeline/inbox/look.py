@@ -12,7 +12,7 @@ from pathlib import Path
 from include.errors import BadInput
 from include.pipeline import imports
 from include.pipeline.context import Context
-from include.pipeline.import_asking import ask
+from include.pipeline.imports.asking import ask
 from include.pipeline.inbox.config import Inbox
 from include.pipeline.inbox.place import ARCHIVE, REFUSED, TAKEN, Place, Stamp, opened
 from include.state.imports import ImportRecord, ImportState

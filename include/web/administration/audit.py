@@ -14,8 +14,8 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response, StreamingResponse
 
 from include.ledger.people import Name
-from include.pipeline import audit_parts
-from include.pipeline.audit import places
+from include.pipeline.audit import parts as audit_parts
+from include.pipeline.audit.anchors import places
 from include.pipeline.context import Context
 from include.state.audit import Action, Entry
 from include.state.audit_search import Search, actors, every, search

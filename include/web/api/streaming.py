@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
-from include.pipeline.answers import Answer
+from include.pipeline.answers.report import Answer
 from include.web.api import etags
 from include.web.downloads.sending import disposition
 

@@ -17,7 +17,7 @@ from include.definitions.operators import MANY
 from include.errors import BadInput, Problem
 from include.layouts import wupsales as layouts
 from include.pipeline import Context
-from include.pipeline.answers import Question, answered, answered_rows, definition_of
+from include.pipeline.answers.report import Question, answered, answered_rows, definition_of
 from include.state.keys import Scope
 from include.web.api.application import Api
 from include.web.api.caller import Caller, bearer_key, needs

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from starlette.datastructures import QueryParams
 
 from include.definitions.zones import instant_at, start_of, zone
-from include.pipeline.customer_figures import TYPES, View
-from include.pipeline.customer_picked import Filter
+from include.pipeline.customers.figures import TYPES, View
+from include.pipeline.customers.picked import Filter
 from include.state.tables import microseconds
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199

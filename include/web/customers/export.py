@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from include.errors import BadInput
 from include.ledger.people import Name
-from include.pipeline.customer_log import Log, log
+from include.pipeline.customers.log import Log, log
 from include.snapshots.excerpt import Holder
 from include.state.tables import instant
 from include.web.customers.asked import asked

@@ -11,11 +11,11 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from include.ledger.people import Name
-from include.pipeline.customer import Customer, look, owner_of
-from include.pipeline.customer_figures import PERSON, TYPES
-from include.pipeline.customer_log import LAYOUTS
-from include.pipeline.customer_picked import ENTRIES_PER_PAGE, Rows
-from include.pipeline.customer_search import SLOW_SECONDS, search
+from include.pipeline.customers.figures import PERSON, TYPES
+from include.pipeline.customers.log import LAYOUTS
+from include.pipeline.customers.look import Customer, look, owner_of
+from include.pipeline.customers.picked import ENTRIES_PER_PAGE, Rows
+from include.pipeline.customers.search import SLOW_SECONDS, search
 from include.snapshots.excerpt import Holder
 from include.state.tables import instant
 from include.web import pages

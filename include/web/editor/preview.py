@@ -13,7 +13,7 @@ from include.definitions.zones import zone
 from include.errors import BadInput, LoyaltyError, Problem
 from include.pipeline import Context, snapshot_ahead
 from include.pipeline.checks import check
-from include.pipeline.preview import Busy, NotGathered, NothingToRead, Preview, preview
+from include.pipeline.previews.preview import Busy, NotGathered, NothingToRead, Preview, preview
 from include.pipeline.snapshot_ahead import Making
 from include.web.editor.guess import instead
 from include.web.editor.schedule import days

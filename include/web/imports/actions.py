@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from include.pipeline import imports
-from include.pipeline.import_asking import ask
+from include.pipeline.imports.asking import ask
 from include.settings import IMPORTS_DAG
 from include.state.imports import ImportRecord, ImportState
 from include.state.leases import StaleFence

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from include.imports.effects import RowStatus
 from include.pipeline import imports
-from include.pipeline.import_asking import who_asked
+from include.pipeline.imports.asking import who_asked
 from include.state.imports import ImportState
 from include.web import pages
 from include.web.imports.listing import zone_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.imports.effects import RowOutcome, RowStatus
-from include.pipeline.import_telling import figures, points, what
+from include.pipeline.imports.telling import figures, points, what
 from include.state.imports import ImportRecord, ImportState
 
 HIDDEN = "\N{BULLET}" * 3

@@ -6,8 +6,8 @@ from typing import Any
 
 from include.ledger.people import Name
 from include.pipeline import Context
-from include.pipeline.customer import Customer, look
-from include.pipeline.customer_figures import View
+from include.pipeline.customers.figures import View
+from include.pipeline.customers.look import Customer, look
 from include.snapshots.excerpt import Holder
 
 ZONE = "Europe/Paris"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from include.ledger.people import Name
-from include.pipeline.holder_accounts import accounts_of, card_of, tiers_of
+from include.pipeline.holders.accounts import accounts_of, card_of, tiers_of
 from include.pipeline.numbered import Program, program_numbered
 from include.snapshots.excerpt import Holder
 from tests.layouts.tiny import CLUB, D, Desk, at

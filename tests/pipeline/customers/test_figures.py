@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from include.ledger.people import Name
 from include.pipeline import Context
-from include.pipeline import customer as customers
-from include.pipeline.customer import look
-from include.pipeline.customer_figures import Figures, View
-from include.pipeline.customer_picked import ENTRIES_PER_PAGE, Filter
+from include.pipeline.customers import look as customers
+from include.pipeline.customers.figures import Figures, View
+from include.pipeline.customers.look import look
+from include.pipeline.customers.picked import ENTRIES_PER_PAGE, Filter
 from include.settings import Settings
 from include.snapshots.excerpt import Holder
 from include.state.tables import instant, microseconds

@@ -13,7 +13,7 @@ import pytest
 from include.errors import BadInput
 from include.ledger.people import Name
 from include.pipeline import Context
-from include.pipeline.customer_log import LAYOUTS, Log, log
+from include.pipeline.customers.log import LAYOUTS, Log, log
 from include.snapshots.excerpt import Holder
 from include.state.audit import Action
 from include.state.looked import Person

@@ -6,10 +6,10 @@ import pytest
 
 from include.ledger.people import Name
 from include.pipeline import Context
-from include.pipeline import customer as customers
-from include.pipeline.customer import look, owner_of
-from include.pipeline.customer_figures import View
-from include.pipeline.erase import erase
+from include.pipeline.customers import look as customers
+from include.pipeline.customers.figures import View
+from include.pipeline.customers.look import look, owner_of
+from include.pipeline.erasure.erase import erase
 from include.snapshots.excerpt import Holder
 from include.state.audit import Action
 from include.state.looked import Person

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from include.ledger.catalog import RELATIONS, arrow_schema
 from include.reports import allocations, balance, history, lots, projection, redemption
+from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
-from include.reports.render import Job, render
 from include.snapshots.source import Source, open_read
 
 REPORTS: dict[str, tuple[Any, Any]] = {

@@ -15,7 +15,8 @@ from typing import Any
 
 from include.errors import NotYet
 from include.imports import members, postgres, sqlite
-from include.pipeline import import_stage, imports
+from include.pipeline import imports
+from include.pipeline.imports import stage as import_stage
 from include.state.imports import ImportRecord, Imports
 from tests.pipeline.imports.desk import Desk
 

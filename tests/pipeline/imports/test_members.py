@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from include.errors import BadInput
-from include.pipeline import erase, import_keeping, imports
+from include.pipeline import imports
+from include.pipeline.erasure import erase
+from include.pipeline.imports import keeping as import_keeping
 from tests.pipeline.imports.desk import Desk, fill
 
 UNKNOWN = "no customer has this id or e-mail address"

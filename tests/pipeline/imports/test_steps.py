@@ -11,6 +11,7 @@ import pytest
 
 from include.errors import BadInput, NeedsPerson, NotYet
 from include.pipeline import imports
+from include.pipeline.imports import steps
 from include.settings import Settings
 from include.state.audit import Action
 from tests.pipeline.imports.desk import ANN, CLUB, Desk
@@ -212,7 +213,7 @@ def test_files_of_an_import(desk: Desk) -> None:
 def test_a_large_file_is_worked_on_in_a_process_of_its_own(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "_BYTES_IN_PLACE", 0)
+    monkeypatch.setattr(steps, "_BYTES_IN_PLACE", 0)
     record = desk.run(FILE)
     assert record.state == "posted"
     assert len(desk.booked(record)) == 2

@@ -9,7 +9,7 @@ import pytest
 from include import sample
 from include.imports.options import Mode
 from include.pipeline import Context, imports
-from include.pipeline.import_asking import who_asked
+from include.pipeline.imports.asking import who_asked
 from include.pipeline.inbox import Inbox, look
 from include.pipeline.inbox.local import Local
 from include.sample.plan import Plan

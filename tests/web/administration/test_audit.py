@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from include.ledger.people import Name
-from include.pipeline import audit, audit_parts
+from include.pipeline.audit import anchors as audit
+from include.pipeline.audit import parts as audit_parts
 from include.state.audit import Action
 from include.state.looked import Person
 from tests.web.posting import OWN, post, read, text_of, token

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from include.pipeline import attention, audit_parts
+from include.pipeline import attention
+from include.pipeline.audit import parts as audit_parts
 from include.state.audit import Action
 from include.state.identity import delivery_key
 from include.state.runs import RunStatus

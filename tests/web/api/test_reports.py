@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from include.pipeline import answers
+from include.pipeline.answers import report as answers
 from include.state.audit import Action
 from include.state.keys import Scope
 from tests.web.api.asking import OURS, Asking

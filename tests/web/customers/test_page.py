@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.ledger.people import Name
-from include.pipeline import erase
+from include.pipeline.erasure import erase
 from include.snapshots import canonical
 from include.state.audit import Action
 from include.web.customers.ways import card_way, way

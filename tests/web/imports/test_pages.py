@@ -13,7 +13,7 @@ from include.errors import BadInput
 from include.imports.modes import modes
 from include.imports.options import Mode
 from include.pipeline import attention, imports
-from include.pipeline.import_asking import who_asked
+from include.pipeline.imports.asking import who_asked
 from include.state import grants
 from include.state.audit import Action
 from include.state.imports import ImportState

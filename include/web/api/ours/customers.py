@@ -15,7 +15,7 @@ from starlette.responses import Response
 from include.formats import json as rows_as_json
 from include.ledger.columns import Column
 from include.ledger.people import Name
-from include.pipeline.holder import Found, Wanted, holder_rows
+from include.pipeline.holders.reports import Found, Wanted, holder_rows
 from include.snapshots.excerpt import Holder
 from include.state.audit import Action
 from include.state.keys import Scope

@@ -15,7 +15,7 @@ from include.errors import BadInput, NeedsPerson
 from include.imports.effects import RowOutcome, RowStatus
 from include.imports.options import Mode, Options
 from include.pipeline import imports
-from include.pipeline.import_asking import ask
+from include.pipeline.imports.asking import ask
 from include.scratch import working_folder
 from include.settings import IMPORTS_DAG
 from include.state.imports import ImportRecord, ImportState

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from include.errors import BadInput
 from include.layouts import layout as layouts
-from include.pipeline.answers import Question, answered, definition_of
+from include.pipeline.answers.report import Question, answered, definition_of
 from include.pipeline.checks import options_of
 from include.reports import models
 from include.state.keys import Scope

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from typing_extensions import TypedDict
 
 from include.ledger.people import Name
-from include.pipeline.holder_accounts import HolderAccounts, Row, accounts_of, card_of
+from include.pipeline.holders.accounts import HolderAccounts, Row, accounts_of, card_of
 from include.pipeline.numbered import Program
 from include.snapshots.excerpt import Holder
 from include.state.keys import Scope

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from include.errors import BadInput, Problem
-from include.pipeline.answers import Question, answered, definition_of
+from include.pipeline.answers.report import Question, answered, definition_of
 from include.state.keys import Scope
 from include.web.api.caller import Caller, needs
 from include.web.api.etags import etag_of, tagged

@@ -13,7 +13,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from include.pipeline.holder_transactions import properties, uuid_of
+from include.pipeline.holders.transactions import properties, uuid_of
 from include.web.api.talon_one.parameters import written
 
 LONGEST_NAME = 255

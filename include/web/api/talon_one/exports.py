@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from include.pipeline.answers import Question, answered, definition_of
+from include.pipeline.answers.report import Question, answered, definition_of
 from include.state.keys import Scope
 from include.web.api.caller import Caller, needs
 from include.web.api.streaming import sent

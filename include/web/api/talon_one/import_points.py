@@ -1,4 +1,4 @@
-"""Points from a file into a program, by the one door of all imports (include/pipeline/imports.py).
+"""Points from a file into a program, by the one door of all imports (include/pipeline/imports/).
 
 What the vendor does at once is done at once here too, but for a file of many rows, to which a second person must
 agree: its answer is 202. The same bytes again are recognised, and give the import that is there.

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from include.errors import BadInput, Problem
 from include.ledger.people import Name
-from include.pipeline.customer_inventory import (
+from include.pipeline.customers.inventory import (
     MOST_DAYS,
     Account,
     HeldCard,

@@ -13,8 +13,8 @@ from starlette.responses import Response, StreamingResponse
 from include.errors import BadInput, Problem
 from include.formats.artefact import Artefact
 from include.ledger.people import Name
-from include.pipeline.customer_log import Log, log
-from include.pipeline.holder_accounts import card_of
+from include.pipeline.customers.log import Log, log
+from include.pipeline.holders.accounts import card_of
 from include.pipeline.numbered import Program
 from include.snapshots.excerpt import Holder
 from include.state.keys import Scope

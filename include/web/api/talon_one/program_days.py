@@ -12,7 +12,7 @@ from typing import NamedTuple
 from typing_extensions import TypedDict
 
 from include.pipeline import Context
-from include.pipeline.answers_together import Row, answered_together
+from include.pipeline.answers.together import Row, answered_together
 from include.web.api.talon_one.entries import points
 
 DAY = timedelta(days=1)

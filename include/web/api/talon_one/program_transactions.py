@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query, Request, Response
 from typing_extensions import TypedDict
 
 from include.errors import BadInput, Problem
-from include.pipeline.answers import Answer, Question, answered_rows, definition_of
-from include.pipeline.holder_transactions import How
+from include.pipeline.answers.report import Answer, Question, answered_rows, definition_of
+from include.pipeline.holders.transactions import How
 from include.state.keys import Scope
 from include.web.api.caller import Caller, needs
 from include.web.api.streaming import READ_AT, utc

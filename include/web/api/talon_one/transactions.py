@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from include.ledger.people import Name
-from include.pipeline.holder_transactions import How, Which, transactions
+from include.pipeline.holders.transactions import How, Which, transactions
 from include.pipeline.numbered import Program
 from include.snapshots.excerpt import Holder
 from include.state.keys import Scope

@@ -15,7 +15,7 @@ from include.definitions.operators import OPERATORS
 from include.definitions.values import WrongValue, exact
 from include.errors import BadInput, Problem
 from include.ledger.fields import FieldType
-from include.pipeline.asked_exports import sound
+from include.pipeline.answers.asked_exports import sound
 from include.state.asked_exports import new_id
 from include.web.api.voucherify.errors import Key
 from include.web.api.voucherify.objects import ORDERS, SYSTEM, Exported, Source, exported

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from include.definitions.model import ExportDefinition
-from include.pipeline import Context, asked_exports
+from include.pipeline import Context
+from include.pipeline.answers import asked_exports
 from include.settings import WEB_PREFIX
 from include.state.asked_exports import AskedExport, AskedStatus
 from include.state.audit import Action

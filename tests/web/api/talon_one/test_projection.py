@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from include.pipeline.erase import erase
+from include.pipeline.erasure.erase import erase
 from include.state.keys import Scope
 from tests.layouts.tiny import Desk
 from tests.pipeline.people import key_of_erased

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.ledger.people import Name
-from include.pipeline.holder_transactions import Which, transactions, uuid_of
+from include.pipeline.holders.transactions import Which, transactions, uuid_of
 from include.snapshots.excerpt import Holder
 from include.web.api.talon_one.entries import number_of, points
 from include.web.api.talon_one.parameters import instant_of, listed, written

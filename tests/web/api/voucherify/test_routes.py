@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from include.pipeline import asked_exports
+from include.pipeline.answers import asked_exports
 from include.state.asked_exports import AskedStatus
 from include.state.keys import Scope
 from tests.web.api.asking import Asking

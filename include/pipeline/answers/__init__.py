@@ -1,0 +1,1 @@
+"""Reports and exports for who asks by an API: made now, together, or a moment later."""

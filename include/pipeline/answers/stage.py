@@ -1,0 +1,111 @@
+"""What an answer does in a process of its own: snapshot to rows, rows to one file in the folder of whoever waits."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from include.connections import Secrets
+from include.definitions.model import ExportDefinition
+from include.formats import artefact
+from include.formats.styles import plain
+from include.ledger.columns import Column
+from include.pipeline.contents import Prepared, prepare
+from include.pipeline.context import Context, Progress
+from include.pipeline.render_stage import local_snapshot
+from include.reports.engine.files import Spool
+from include.reports.engine.render import Job, render
+from include.settings import Settings
+from include.snapshots import registry
+from include.state.runs import RunRecord
+
+ROWS = "rows.arrow"
+
+
+@dataclass(frozen=True)
+class Made:
+    """The file by its name in the folder, and what is known of it; hidden: columns that were left empty."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+    media_type: str
+    columns: tuple[Column, ...]
+    hidden: tuple[str, ...]
+
+
+def make(
+    settings: Settings,
+    run: RunRecord,
+    secrets: Secrets,
+    folder: Path,
+    personal: bool,
+    as_rows: bool,
+    *,
+    progress: Progress,
+) -> Made:
+    """Make the file of a run that nobody will record; as_rows: as Arrow batches, not in the definition's format."""
+    context = Context(settings)
+    definition = ExportDefinition.model_validate(run.definition)
+    read = registry.load(context.store, context.state, run.snapshot_id or "")
+    work = folder / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    [prepared] = prepare(definition, run, work, secrets)
+    snapshot = local_snapshot(context, read, [prepared], work / "snapshot")
+    sink = _rows(prepared, folder, personal) if as_rows else _file(prepared, folder, personal)
+    [made] = render([Job(prepared.model, prepared.asked, sink)], snapshot, work, progress=progress)
+    registry.load(context.store, context.state, read.id)  # nobody in it was erased meanwhile
+    shutil.rmtree(work)
+    return made
+
+
+def _file(prepared: Prepared, folder: Path, personal: bool) -> Callable[[Iterator[pa.RecordBatch]], Made]:
+    def sink(batches: Iterator[pa.RecordBatch]) -> Made:
+        path = folder / f"{prepared.part.id}{prepared.file.extension}"
+        rows = _seen(prepared, batches, personal)
+        made = artefact.write(path, prepared.protect.columns, rows, prepared.file, prepared.secrets)
+        return _made(prepared, personal, path, made.rows, made.bytes, made.sha256)
+
+    return sink
+
+
+def _rows(prepared: Prepared, folder: Path, personal: bool) -> Callable[[Iterator[pa.RecordBatch]], Made]:
+    def sink(batches: Iterator[pa.RecordBatch]) -> Made:
+        spool = Spool(folder / ROWS)
+        for batch in _seen(prepared, batches, personal):
+            arrays = [plain(array) for array in batch.columns]
+            spool.write(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names))
+        spool.close()
+        if not spool.rows:
+            spool.path.touch()
+        with spool.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = spool.path.stat().st_size
+        return _made(prepared, personal, spool.path, spool.rows, size, digest)
+
+    return sink
+
+
+def _made(prepared: Prepared, personal: bool, path: Path, rows: int, size: int, sha256: str) -> Made:
+    columns = tuple(prepared.protect.columns)
+    hidden = tuple(column.name for column in columns if column.pii and not personal)
+    media_type = "" if path.name == ROWS else prepared.file.media_type
+    return Made(path.name, rows, size, sha256, media_type, columns, hidden)
+
+
+def _seen(prepared: Prepared, batches: Iterator[pa.RecordBatch], personal: bool) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of the file, empty where who asks may not see personal data."""
+    hidden = [column.pii and not personal for column in prepared.protect.columns]
+    for batch in map(prepared.protect, prepared.shape.apply(batches)):
+        arrays = [
+            pa.nulls(len(batch), array.type) if hide else array
+            for array, hide in zip(batch.columns, hidden, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)

@@ -1,0 +1,1 @@
+"""What the pages show of one customer: found, looked at, figured, logged."""

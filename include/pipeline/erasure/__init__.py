@@ -1,0 +1,1 @@
+"""Erasing a customer: who it is, what holds them, and taking them out."""

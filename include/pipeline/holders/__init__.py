@@ -1,0 +1,1 @@
+"""What an API answers about one customer or card: accounts, balances and transactions, read from the ledger now."""

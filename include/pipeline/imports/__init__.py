@@ -1,0 +1,43 @@
+"""Imports of points and birthdays: receive -> rehearse -> approve -> post -> report; the one door for all ways in."""
+
+from include.pipeline.imports.steps import (
+    approve,
+    files,
+    get,
+    history,
+    needs_second_person,
+    original,
+    post,
+    programs,
+    receive,
+    refuse,
+    rehearse,
+    result_file,
+    resume,
+    rows,
+    run,
+    undo,
+    undo_file,
+    why_not_writable,
+)
+
+__all__ = [
+    "approve",
+    "files",
+    "get",
+    "history",
+    "needs_second_person",
+    "original",
+    "post",
+    "programs",
+    "receive",
+    "refuse",
+    "rehearse",
+    "result_file",
+    "resume",
+    "rows",
+    "run",
+    "undo",
+    "undo_file",
+    "why_not_writable",
+]

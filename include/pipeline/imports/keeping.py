@@ -1,0 +1,92 @@
+"""How long the files of imports stay: until their time is over, or until somebody in them is erased.
+
+What was booked stays in the ledger, and its record in the state; without its rows an import cannot be taken back here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from include.errors import NotYet
+from include.ledger.people import Name
+from include.pipeline.context import Context
+from include.pipeline.imports.stage import FOLDER, local
+from include.scratch import working_folder
+from include.snapshots.erased import Erased
+from include.state.imports import ImportRecord, ImportState
+
+_ALL = 10_000_000
+_ASK_AGAIN = timedelta(seconds=5)
+_BATCH_ROWS = 65_536
+_TYPED = {"customer_id": Name.CUSTOMER, "customer": Name.CUSTOMER, "card_id": Name.CARD, "card": Name.CARD}
+
+
+def retire(context: Context) -> list[str]:
+    """Remove the files of imports that have been over for longer than files are kept; return the imports' ids."""
+    limit = datetime.now(UTC) - context.settings.keep_files
+    removed = []
+    for record in context.state.imports.list(limit=_ALL):
+        if record.finished and record.files and record.updated_at < limit:
+            _remove(context, record.import_id)
+            removed.append(record.import_id)
+    return removed
+
+
+def clear(context: Context, erased: Erased) -> int:
+    """Remove the files that name somebody who was erased, or may and cannot be looked into; return of how many imports.
+
+    Those that were not posted are refused. Raises NotYet while one of them is being posted.
+    """
+    records = {each.import_id: each for each in context.state.imports.list(limit=_ALL)}
+    folders = sorted({entry.key.split("/")[1] for entry in context.store.list(FOLDER)})
+    removed = 0
+    for import_id in folders:
+        record = records.get(import_id)
+        if record is not None and not _holds(context, record, erased):
+            continue
+        if record is not None and record.state is ImportState.POSTING:
+            raise NotYet(f"{import_id} is being posted", datetime.now(UTC) + _ASK_AGAIN)
+        if record is not None and not record.finished:
+            context.state.imports.refuse(
+                import_id, by="erasure", reason="it may name somebody who was erased"
+            )
+        _remove(context, import_id)
+        removed += 1
+    return removed
+
+
+def _remove(context: Context, import_id: str) -> None:
+    for entry in list(context.store.list(f"{FOLDER}/{import_id}")):
+        context.store.delete(entry.key)
+    context.state.imports.forget_files(import_id)
+
+
+def _holds(context: Context, record: ImportRecord, erased: Erased) -> bool:
+    """Say whether the rows of an import name one of the people; one that has no rows may."""
+    if record.rows_key is None or not context.store.exists(record.rows_key):
+        return True
+    with working_folder(context.settings.scratch, FOLDER) as folder:
+        return _names(local(context.store, record.rows_key, folder), erased)
+
+
+def _names(rows: Path, erased: Erased) -> bool:
+    with pq.ParquetFile(rows) as file:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=[*_TYPED, "email", "reason"]):
+            for name, kind in _TYPED.items():
+                if any(each and erased.name(kind, each) for each in batch.column(name).unique().to_pylist()):
+                    return True
+            if any(_changes(each, erased) for name in ("email", "reason") for each in _texts(batch, name)):
+                return True
+    return False
+
+
+def _texts(batch: Any, name: str) -> list[str]:
+    return [each for each in batch.column(name).unique().to_pylist() if each]
+
+
+def _changes(text: str, erased: Erased) -> bool:
+    return erased.text(text) != text

@@ -1,0 +1,1 @@
+"""A look at what an export would be, before it is saved."""

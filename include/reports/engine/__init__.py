@@ -1,0 +1,1 @@
+"""What every report runs on: partitions, booking, joins and files in bounded memory."""

@@ -1,0 +1,1 @@
+"""The parts of the liability report: points, tiers, programs, consideration and money."""
