@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from include.errors import LedgerViolation, NotYet, Transient
 from include.pipeline import Context
 from include.pipeline.answers import asked_exports
+from include.state.asked_exports import AskedExport, AskedStatus
 from include.state.runs import RunStatus
-from include.state.tables import ASKED_EXPORTS, AskedExport, AskedStatus
+from include.state.tables import ASKED_EXPORTS
 
 pytestmark = pytest.mark.usefixtures("inline")
 
