@@ -14,6 +14,7 @@ from typing import Any
 from include.errors import Permanent, Transient
 
 FINAL = frozenset({"success", "failed"})
+PAGE = 50  # Airflow gives no more than `api.maximum_page_limit`, 100 by default
 
 
 class Client:
@@ -48,10 +49,14 @@ class Client:
         """Return the answer to PATCH /api/v2<path>."""
         return self._call("PATCH", path, body)
 
+    def dags(self) -> list[dict[str, Any]]:
+        """Return all DAGs that Airflow knows, by id."""
+        return self._all("/dags", "dags", order_by="dag_id")
+
     def wait_for_dags(self, dag_ids: set[str], seconds: float = 120) -> None:
         """Return when Airflow knows all of `dag_ids`; raise Permanent with its import errors if not."""
         until = time.monotonic() + seconds
-        while missing := dag_ids - {dag["dag_id"] for dag in self.get("/dags", limit=1000)["dags"]}:
+        while missing := dag_ids - {dag["dag_id"] for dag in self.dags()}:
             if time.monotonic() > until:
                 errors = [x["stack_trace"] for x in self.get("/importErrors")["import_errors"]]
                 raise Permanent(
@@ -71,8 +76,7 @@ class Client:
 
     def runs(self, dag_id: str, **query: Any) -> list[dict[str, Any]]:
         """Return the runs of a DAG, oldest occurrence first."""
-        answer = self.get(f"/dags/{dag_id}/dagRuns", order_by="run_after", limit=1000, **query)
-        return list(answer["dag_runs"])
+        return self._all(f"/dags/{dag_id}/dagRuns", "dag_runs", order_by="run_after", **query)
 
     def state(self, dag_id: str, run_id: str) -> str:
         """Return the state of a run now."""
@@ -92,8 +96,7 @@ class Client:
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run, mapped ones each by itself."""
         quoted = urllib.parse.quote(run_id, safe="")
-        answer = self.get(f"/dags/{dag_id}/dagRuns/{quoted}/taskInstances", limit=1000)
-        return list(answer["task_instances"])
+        return self._all(f"/dags/{dag_id}/dagRuns/{quoted}/taskInstances", "task_instances")
 
     def log(self, dag_id: str, run_id: str, task: Mapping[str, Any]) -> str:
         """Return the log of one task instance's last attempt as text."""
@@ -110,6 +113,15 @@ class Client:
         quoted = urllib.parse.quote(run_id, safe="")
         path = f"/dags/{dag_id}/dagRuns/{quoted}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.get(path, map_index=map_index, deserialize="true")["value"]
+
+    def _all(self, path: str, of: str, **query: Any) -> list[dict[str, Any]]:
+        """Return all pages of a list: Airflow gives no more than so many at once, whatever limit is asked for."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.get(path, limit=PAGE, offset=len(found), **query)[of]
+            found.extend(page)
+            if len(page) < PAGE:
+                return found
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         """Call, with patience: on SQLite the server answers 500 now and then when its database was busy."""

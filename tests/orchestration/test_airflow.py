@@ -218,11 +218,18 @@ def test_a_broken_definition_is_shown_and_the_others_have_their_dags(airflow_ser
     errors = airflow_server.running.client.get("/importErrors")["import_errors"]
     assert [Path(error["filename"]).name for error in errors] == ["broken_definitions.py"]
     assert "broken.yaml: model" in errors[0]["stack_trace"]
-    dags = {dag["dag_id"]: dag for dag in airflow_server.running.client.get("/dags", limit=1000)["dags"]}
+    dags = {dag["dag_id"]: dag for dag in airflow_server.running.client.dags()}
     expected = (set(DEFINITIONS) - {"broken"}) | OURS  # other tests of this server add theirs
     assert expected <= set(dags)
     assert "broken" not in dags
     assert not any(dags[name]["is_paused"] for name in expected)
+
+
+def test_the_client_turns_the_pages_of_lists(airflow_server, monkeypatch):
+    whole = airflow_server.running.client.dags()
+    monkeypatch.setattr("include.orchestration.client.PAGE", 3)
+    assert len(whole) > 3
+    assert [dag["dag_id"] for dag in airflow_server.running.client.dags()] == [dag["dag_id"] for dag in whole]
 
 
 def test_no_secret_lies_in_the_logs(airflow_server):
