@@ -14,4 +14,7 @@ PYTHON
 chown airflow:0 /opt/airflow/login/passwords.json
 
 as_airflow airflow db migrate
+# What somebody set in Airflow stays.
+as_airflow airflow pools get "$LOYALTY_POOL" >/dev/null 2>&1 ||
+    as_airflow airflow pools set "$LOYALTY_POOL" "$POOL_SLOTS" "Reading the ledger, rendering and importing: a slot for each, as memory allows"
 as_airflow python -m include.orchestration.sample_ledger

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from include.orchestration import pools
 from include.settings import ROOT
 
 USER = "admin"
@@ -56,7 +57,9 @@ def variables(
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": str(max(2, os.cpu_count() or 2)),
+        # A place beside the heavy tasks, for what is small.
+        "AIRFLOW__CORE__PARALLELISM": str(pools.slots() + 1),
+        "LOYALTY_POOL": inherited.get("LOYALTY_POOL", pools.NAME),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__AUTH_MANAGER": (
             "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from airflow.sdk import DAG, get_parsing_context, task
 
 from include.definitions.model import ExportDefinition
-from include.orchestration import tasks
+from include.orchestration import pools, tasks
 from include.orchestration.catalogue import entries, entry, saved_lately
 from include.orchestration.outcome import ATTEMPTS
 from include.orchestration.parameters import parameters
@@ -73,11 +73,14 @@ def build(
         def pin(**airflow: Any) -> list[dict[str, Any]]:
             return tasks.pin(definition, airflow)
 
-        @task(doc_md="Make or find the snapshot of the ledger that the run reads.")
+        @task(pool=pools.heavy(), doc_md="Make or find the snapshot of the ledger that the run reads.")
         def snapshot(run_key: str, **airflow: Any) -> str:
             return tasks.snapshot(run_key, airflow)
 
-        @task(doc_md="Book every account, check the invariants, write the files into the store.")
+        @task(
+            pool=pools.heavy(),
+            doc_md="Book every account, check the invariants, write the files into the store.",
+        )
         def render(run_key: str, **airflow: Any) -> Any:
             return tasks.render(run_key, airflow)
 

@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
-from include.orchestration import import_tasks
+from include.orchestration import import_tasks, pools
 from include.orchestration.housekeeping import ALWAYS
 from include.orchestration.second_person import SecondPerson
 from include.settings import IMPORTS_DAG, LONGEST_RUN
@@ -47,12 +47,18 @@ def build() -> DAG:
     ) as dag:
 
         @task(
-            doc_md="Find what the file would do; leave the import's id.", max_active_tis_per_dag=WORK_AT_ONCE
+            pool=pools.heavy(),
+            doc_md="Find what the file would do; leave the import's id.",
+            max_active_tis_per_dag=WORK_AT_ONCE,
         )
         def rehearse(**airflow: Any) -> Any:
             return import_tasks.rehearse(airflow)
 
-        @task(doc_md="Post it in one database transaction.", max_active_tis_per_dag=WORK_AT_ONCE)
+        @task(
+            pool=pools.heavy(),
+            doc_md="Post it in one database transaction.",
+            max_active_tis_per_dag=WORK_AT_ONCE,
+        )
         def post(import_id: str, **airflow: Any) -> Any:
             return import_tasks.post(import_id, airflow)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.errors import Permanent
+from include.orchestration import pools
 from include.orchestration.client import Client
 from include.orchestration.environment import USER, password, variables
 from include.settings import ROOT
@@ -83,6 +84,7 @@ def airflow(
             started[name] = _start(SERVICES[name], environment, logs / f"{name}.log")
         client = Client(f"http://127.0.0.1:{port}", USER, password(home))
         _wait_until_healthy(client, started, logs, start_seconds)
+        pools.ensure(client, environment["LOYALTY_POOL"], pools.slots())
         with _kept_alive(started, environment, logs):
             yield Running(home, client.url, environment, client)
     finally:

@@ -12,6 +12,7 @@ import pytest
 
 from include import pipeline
 from include.formats.verify import verify
+from include.orchestration import pools
 from include.pipeline.checks import load_definition
 from include.settings import Settings
 from tests.orchestration.airflow_server import DEFINITIONS, Server
@@ -128,6 +129,11 @@ def test_a_run_at_an_occurrence_and_its_tasks_tell_what_they_did(airflow_server)
     client = airflow_server.running.client
     run_id = client.trigger("weekly-history", datetime(2026, 5, 4, 7, tzinfo=UTC))
     tasks = ended(airflow_server, "weekly-history", run_id, "success")
+    assert {name.split("[")[0] for name, task in tasks.items() if task["pool"] == "loyalty"} == {
+        "snapshot",
+        "render",
+    }
+    assert airflow_server.running.client.get("/pools/loyalty")["slots"] == pools.slots()
     assert tasks["deliver[0]"]["rendered_map_index"] == "folder"
     summary = client.xcom("weekly-history", run_id, "settle")
     assert summary["status"] == "done"
