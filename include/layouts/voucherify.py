@@ -1,4 +1,8 @@
-"""Voucherify: the fields of its seven exports, and what an export has when it names none. Order amounts are x 100."""
+"""Voucherify: the fields of its exports, and what an export has when it names none. Prices and orders' amounts are x 100.
+
+The fields of `product` and `sku` are those that the vendor's published clients let an export ask for. A row of the
+ledger's `products` is both: the product, and its one SKU.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.layouts.layout import Layout, LayoutColumn, made, same
+from include.layouts.layout import Layout, LayoutColumn, empty, made, same
 from include.ledger.catalog import ARROW_TYPES, FieldType
 
 ID, TEXT, ENUM, POINTS = FieldType.ID, FieldType.TEXT, FieldType.ENUM, FieldType.POINTS
@@ -41,6 +45,10 @@ def _value(batch: pa.RecordBatch) -> pa.Array:
 _METADATA = same("metadata", JSON, pii=True)
 _CREATED, _UPDATED = same("created_at", INSTANT), same("updated_at", INSTANT)
 _CUSTOMER, _CUSTOMER_SOURCE = same("customer_id", ID), same("customer_source_id", ID, pii=True)
+_SKU_ID, _SKU_SOURCE, _PRICE = same("id", ID, "sku"), same("source_id", ID, "sku"), _hundredfold("price")
+_IMAGE, _ATTRIBUTES, _NO_METADATA, _MADE, _CHANGED = (
+    empty(name, beside="sku") for name in ("image_url", "attributes", "metadata", "created_at", "updated_at")
+)
 
 LAYOUTS = MappingProxyType({
     "order": Layout(
@@ -126,6 +134,17 @@ LAYOUTS = MappingProxyType({
         ),
         default=(
             "id", "type", "source_id", "status", "reason", "source", "balance", "amount", "created_at",
+        ),
+    ),
+    "product": Layout(
+        "products",
+        (_SKU_ID, same("name", TEXT), _PRICE, _IMAGE, _SKU_SOURCE, _ATTRIBUTES, _NO_METADATA, _MADE, _CHANGED),
+    ),
+    "sku": Layout(
+        "products",
+        (
+            _SKU_ID, same("sku", TEXT, "name"), same("product_id", ID, "sku"), same("currency", TEXT), _PRICE,
+            _IMAGE, _SKU_SOURCE, _ATTRIBUTES, _NO_METADATA, _MADE, _CHANGED,
         ),
     ),
 })  # fmt: skip

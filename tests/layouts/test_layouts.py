@@ -67,6 +67,10 @@ HEADERS = {
     # status: only the defaults name it
     "voucherify.voucher_transactions": "id, type, source_id, reason, balance, amount, created_at, voucher_id, "
     "campaign_id, source, details, related_transaction_id, status",
+    # the fields that the vendor's published client lets these two have
+    "voucherify.product": "id, name, price, image_url, source_id, attributes, metadata, created_at, updated_at",
+    "voucherify.sku": "id, sku, product_id, currency, price, image_url, source_id, attributes, metadata, created_at, "
+    "updated_at",
     "accounting.quickbooks_online": "Journal No., Journal Date, Account Name, Description, Debits, Credits",
     "accounting.quickbooks_online_sample": "*JournalNo, *JournalDate, *AccountName, *Debits, *Credits, Description, "
     "Name, Currency, Location, Class",

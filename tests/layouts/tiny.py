@@ -75,6 +75,10 @@ CLUB: dict[str, list[dict[str, Any]]] = {
         {"order_id": "O2", "customer_id": "ann", "status": "FULFILLED", "currency": "EUR", "amount": D("10.005"),
          "total_amount": D("10.005"), "created_at": at("02-06"), "referrer_id": "bob"},
     ],
+    "products": [
+        {"sku": "8638-M", "name": "Shirt, M", "category": "shirts", "price": D("19.995"), "currency": "EUR"},
+        {"sku": "8639", "name": "Mug"},
+    ],
     "rewards": [{"reward_id": "R1", "program_id": "p", "name": "5 off", "value": D("5.00"), "currency": "EUR"}],
     "vouchers": [
         {"voucher_id": "v1", "code": "SAVE5", "voucher_type": "DISCOUNT_VOUCHER", "discount_type": "AMOUNT",

@@ -18,7 +18,7 @@ from include.ledger.fields import FieldType
 from include.pipeline.answers.asked_exports import sound
 from include.state.asked_exports import new_id
 from include.web.api.voucherify.errors import Key
-from include.web.api.voucherify.objects import ORDERS, SYSTEM, Exported, Source, exported
+from include.web.api.voucherify.objects import ORDERS, SYSTEM, UNKNOWN, Exported, Source, exported
 
 ID_PREFIX = "exp_"
 RETENTION = "30d"
@@ -83,7 +83,7 @@ def definition_of(
     campaign: the only one it is about, beside what the filters say. options: of the model.
     """
     if name not in ORDERS:
-        right = f"should be equal to one of the allowed values [ {', '.join(ORDERS)} ]"
+        right = UNKNOWN.get(name, f"should be equal to one of the allowed values [ {', '.join(ORDERS)} ]")
         raise BadInput([Problem("exported_object", name, right, Key.PAYLOAD)])
     kind = exported(name)
     if unwritable := [*_unwritable(asked)]:

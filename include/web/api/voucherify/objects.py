@@ -1,7 +1,8 @@
 """What can be exported, in the vendor's words: fields, orders and filters of each object, and the columns they mean.
 
 A filter may name every field of the object, and the other names that the vendor has for the same things. What a ledger
-has no source for (`related_object_parent_id`, `redemption_status`, ...) is no filter here, and is refused by name.
+has no source for (`related_object_parent_id`, `redemption_status`, ...) is no filter here, and is refused by name; an
+object that it has no source for is in `UNKNOWN`, with what to do instead.
 """
 
 from __future__ import annotations
@@ -29,7 +30,15 @@ ORDERS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "order": ("created_at", "updated_at", "status"),
     "points_expiration": ("expires_at",),
     "voucher_transactions": ("created_at",),
+    "product": ("id", "source_id", "name"),
+    "sku": ("id", "source_id", "product_id", "sku"),
 })  # fmt: skip
+UNKNOWN: Mapping[str, str] = MappingProxyType(
+    {
+        "api_log": "is not kept here: requests are not recorded one by one. Who asked for what is in the audit log, "
+        "GET /loyalty/api/v1/audit (docs/audit.md)",
+    }
+)
 _SUMMARY = {
     **{f"summary.redemptions.total_{what}": f"redemptions_total_{what}" for what in (
         "redeemed", "failed", "succeeded", "rolled_back", "rollback_failed", "rollback_succeeded",
@@ -63,6 +72,8 @@ _ALSO: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "order": {},
     "points_expiration": {},
     "voucher_transactions": {},
+    "product": {},
+    "sku": {},
 })  # fmt: skip
 
 
@@ -113,7 +124,7 @@ def exported(name: str) -> Exported:
     columns = {column.name: column for column in module.columns(module.Options())}
     found = {}
     for made in layout.made:
-        if len(made.reads) == 1:
+        if len(made.reads) == 1 and not made.empty:
             column = columns[made.reads[0]]
             found[made.header] = Source(column, (made.type, column.type) == _HUNDREDFOLD)
     for other, meant in _ALSO[name].items():

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from voucherify import ExportsCreateRequestBody, ExportsCreateRequestBodyParameters
 
 from include.definitions.operators import OPERATORS
 from include.errors import BadInput, Problem
@@ -25,6 +26,12 @@ DEFAULTS = {
     "points_expiration": ["id", "campaign_id", "voucher_id", "status", "expires_at", "points"],
     "voucher_transactions": [
         "id", "type", "source_id", "status", "reason", "source", "balance", "amount", "created_at",
+    ],
+    # No document says: all that the vendor's client knows of them.
+    "product": ["id", "name", "price", "image_url", "source_id", "attributes", "metadata", "created_at", "updated_at"],
+    "sku": [
+        "id", "sku", "product_id", "currency", "price", "image_url", "source_id", "attributes", "metadata",
+        "created_at", "updated_at",
     ],
 }  # fmt: skip
 
@@ -250,10 +257,37 @@ def test_a_campaign_is_only_for_what_has_one():
     assert refused("customer", campaign_id="m1")[0].where == "parameters.campaign_id"
 
 
-def test_the_kind_is_one_of_seven():
-    for kind in ("product", "sku", "api_log", "", "Voucher"):
+def test_the_kind_is_one_of_nine():
+    for kind in ("campaign", "", "Voucher"):
         [problem] = refused(kind)
         assert (problem.where, problem.code) == ("exported_object", Key.PAYLOAD)
+        assert problem.right.endswith("product, sku ]")
+
+
+def test_a_log_of_requests_is_refused_with_where_to_look_instead():
+    [problem] = refused("api_log", fields=["id", "endpoint"])
+    assert (problem.where, problem.code) == ("exported_object", Key.PAYLOAD)
+    assert "GET /loyalty/api/v1/audit" in problem.right
+
+
+@pytest.mark.parametrize("kind", ["product", "sku"])
+def test_what_a_ledger_does_not_say_of_products_is_a_column_and_neither_a_filter_nor_an_order(kind):
+    """Were it one, every row would have no such value: all would go, or stand in no order, and nobody were told."""
+    [problem] = refused(kind, filters={"created_at": {"conditions": {"$after": ["2026-01-01"]}}})
+    assert "Allowed filters: id," in problem.right
+    [problem] = refused(kind, order="-created_at")
+    assert "-source_id" in problem.right
+    [kept] = asked(kind, filters={"price": {"conditions": {"$less_than": ["1000"]}}})["filters"]["all"][0][
+        "all"
+    ]
+    assert kept == {"field": "price", "less_than": "10.00"}
+
+
+def test_objects_and_fields_are_those_that_the_vendors_client_knows():
+    """Its newest one refuses all others before it asks."""
+    for kind in DEFAULTS:
+        known = ExportsCreateRequestBodyParameters(fields=list(exported(kind).fields))
+        ExportsCreateRequestBody(exported_object=kind, parameters=known)
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])

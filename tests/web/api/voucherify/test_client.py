@@ -30,7 +30,14 @@ from tests.web.api.voucherify.test_asked import DEFAULTS
 
 pytestmark = pytest.mark.slow
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-RELATIONS = {"order": "orders", "voucher": "vouchers", "publication": "publications", "customer": "customers"}
+RELATIONS = {
+    "order": "orders",
+    "voucher": "vouchers",
+    "publication": "publications",
+    "customer": "customers",
+    "product": "products",
+    "sku": "products",
+}
 
 
 @pytest.fixture(scope="module")
