@@ -45,6 +45,7 @@ def upkeep(as_json: Json = False) -> None:
     rows += [["run closed as failed or done", run_key] for run_key in done["closed_runs"]]
     rows += [["files removed of run", run_key] for run_key in done["removed_files"]]
     rows += [["files removed of import", import_id] for import_id in done["removed_imports"]]
+    rows += [["export asked for by API, forgotten", export_id] for export_id in done["forgotten_exports"]]
     rows += [["erasure finished", subject] for subject in done["erased"]]
     rows += [
         [f"removed at {place}", name] for place, names in done["targets"]["removed"].items() for name in names

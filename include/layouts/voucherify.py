@@ -1,4 +1,4 @@
-"""Voucherify: the fields of its exports, and what an export has when it names none. Prices and orders' amounts are x 100.
+"""Voucherify: the fields of its exports, and those of one that names none. Prices and orders' amounts are x 100.
 
 The fields of `product` and `sku` are those that the vendor's published clients let an export ask for. A row of the
 ledger's `products` is both: the product, and its one SKU.

@@ -21,7 +21,7 @@ WATCH_DOCUMENTATION = """### Watch
 
 Every quarter of an hour: compares what the schedules of all exports say with what was done, tells who should know of
 a run that is late (`notify.late_after` of a definition, or `LOYALTY_NOTIFY_LATE_AFTER`), and sends again what could not
-be sent.
+be sent. Makes exports that programs asked for through an API, and that a process left which is no more.
 By hand: `loyalty watch`.
 """
 DIGEST_DOCUMENTATION = """### Digest

@@ -18,7 +18,7 @@ Retires snapshots of the ledger that no run needs any more and that are older th
 The newest one stays. Closes runs whose process died, clears away uploads to the store whose writers died, and, at
 every target, the temporary objects of deliveries that died a day ago; `failed` in the result says where it could not
 look. Removes delivered files after `LOYALTY_FILE_DAYS` days or a definition's `retention`, and finishes erasures that
-were interrupted.
+were interrupted. Forgets exports that programs asked for through an API, 30 days after they were made.
 Writes the head of the audit chain to the places of `LOYALTY_AUDIT_ANCHORS`.
 By hand: `loyalty upkeep`.
 """

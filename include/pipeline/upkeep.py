@@ -7,6 +7,7 @@ from typing import Any
 
 from include.errors import NotYet
 from include.pipeline import closing, janitor, notify, retention
+from include.pipeline.answers import asked_exports
 from include.pipeline.audit import anchors as audit
 from include.pipeline.context import Context
 from include.pipeline.erasure import erase
@@ -22,7 +23,8 @@ FORGOTTEN_LINKS = timedelta(days=30)
 def upkeep(context: Context) -> dict[str, Any]:
     """Close runs that died, retire snapshots that no run needs and that are older than `keep_snapshots`, clear away.
 
-    Removes files whose time is over (`retention.retire_files`), and finishes erasures that were interrupted.
+    Removes files whose time is over (`retention.retire_files`), and finishes erasures that were interrupted. Makes what
+    programs asked for and no process works at, and forgets what was made long ago (`asked_exports`).
 
     Returns the keys of the runs, the ids of the snapshots, the number of uploads to the store, and what the janitor
     removed at targets and where it could not look (`janitor.clean_targets`). Notices that could not be sent are sent,
@@ -45,11 +47,13 @@ def _tidied(context: Context) -> dict[str, Any]:
         "retired_snapshots": registry.retire(context.store, context.state, older_than=older_than),
         "removed_files": retention.retire_files(context),
         "removed_imports": import_keeping.retire(context),
+        "forgotten_exports": asked_exports.retire(context),
         "cleared_uploads": context.store.clear_parts(datetime.now(UTC) - DEAD),
         "targets": janitor.clean_targets(context),
         "forgotten_links": context.state.links.prune(FORGOTTEN_LINKS),
         "notices": notify.send(context),
         "erased": _erased(context),
+        "made_exports": asked_exports.resume(context),
     }
 
 

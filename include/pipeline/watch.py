@@ -18,6 +18,7 @@ from include.notices.installation import Installation
 from include.notices.notice import late
 from include.notices.recipients import recipients
 from include.pipeline import exports, notify
+from include.pipeline.answers import asked_exports
 from include.pipeline.context import Context, settle_delay
 from include.state.runs import RunRecord, RunStatus
 
@@ -39,7 +40,9 @@ class Due:
 def watch(context: Context, now: datetime | None = None, base: str | None = None) -> dict[str, Any]:
     """Tell who should know of every run that is late, once, and send what is due of all notices.
 
-    now: for tests. base: address of Airflow's pages. Returns the late runs and what was sent.
+    Exports that programs asked for, and that a process left which is no more, are made then (`asked_exports.resume`).
+
+    now: for tests. base: address of Airflow's pages. Returns the late runs, what was sent, and how many were made.
     """
     found = list(late_runs(context, now or datetime.now(UTC)))
     installation = Installation.from_settings(context.settings)
@@ -50,7 +53,8 @@ def watch(context: Context, now: datetime | None = None, base: str | None = None
         subject = f"{due.definition.id} {due.occurrence.isoformat()}"
         notify.put(context, notice, subject, to, due.definition.id)
     told = [{"export": due.definition.id, "occurrence": due.occurrence.isoformat()} for due in found]
-    return {"late": told, "notices": notify.send(context)}
+    sent = notify.send(context)
+    return {"late": told, "notices": sent, "made_exports": asked_exports.resume(context)}
 
 
 def late_runs(context: Context, now: datetime, *, watching: bool = True) -> Iterator[Due]:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from include.state.database import Database
 from include.state.tables import ASKED_EXPORTS, Now
@@ -142,9 +142,14 @@ class AskedExports:
             rows = connection.execute(wanted.limit(limit).offset(offset))
             return Page(exports=tuple(_record(row) for row in rows), total=total)
 
-    def waiting(self, limit: int = 100) -> Sequence[str]:
-        """Return the ids of exports that are to be made now, the oldest first; some may be in work elsewhere."""
-        due = ASKED_EXPORTS.c.status.in_(_OPEN), ASKED_EXPORTS.c.not_before <= Now()
+    def waiting(self, limit: int = 100, idle: int = 0) -> Sequence[str]:
+        """Return the ids of exports that are to be made now, the oldest first; some may be in work elsewhere.
+
+        idle: only those to which nothing has happened for so many microseconds.
+        """
+        due = [ASKED_EXPORTS.c.status.in_(_OPEN), ASKED_EXPORTS.c.not_before <= Now()]
+        if idle:
+            due.append(ASKED_EXPORTS.c.updated_at <= Now() - idle)
         wanted = select(ASKED_EXPORTS.c.export_id).where(*due, *_theirs(None))
         with self._database.read() as connection:
             found = connection.scalars(wanted.order_by(ASKED_EXPORTS.c.created_at).limit(limit))
@@ -155,6 +160,18 @@ class AskedExports:
         wanted = select(ASKED_EXPORTS.c.export_id).where(ASKED_EXPORTS.c.status.in_(_OPEN), *_theirs(None))
         with self._database.read() as connection:
             return connection.execute(wanted.limit(1)).first() is not None
+
+    def over(self, before: AwareDatetime, limit: int = 10_000) -> Sequence[AskedExport]:
+        """Return exports that were made, failed or were deleted before an instant."""
+        wanted = select(ASKED_EXPORTS).where(is_over(), ASKED_EXPORTS.c.updated_at < before)
+        with self._database.read() as connection:
+            return [_record(row) for row in connection.execute(wanted.limit(limit))]
+
+    def forget(self, export_id: str) -> None:
+        """Remove the record of an export that is over."""
+        gone = delete(ASKED_EXPORTS).where(ASKED_EXPORTS.c.export_id == export_id, is_over())
+        with self._database.write() as connection:
+            connection.execute(gone)
 
     def begin(self, export_id: str, run_key: str) -> None:
         """Say that the export is being made, by this run."""

@@ -25,6 +25,6 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 @cache
 def _app() -> Any:
     from include.web.access import airflow_context, airflow_reader, airflow_roles, announce, start
-    from include.web.app import create
+    from include.web.app import begin, create
 
-    return create(airflow_context(), airflow_reader, announce, airflow_roles, start)
+    return begin(create(airflow_context(), airflow_reader, announce, airflow_roles, start))

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from include.errors import BadInput, LoyaltyError, Permanent, Transient
 from include.pipeline import Context
+from include.pipeline.answers.asked_exports import Makers
 from include.web import (
     administration,
     api,
@@ -58,6 +59,7 @@ def create(
     app.state.announce = announce or (lambda _: None)
     app.state.roles = roles
     app.state.start = start or _not_here
+    app.state.makers = Makers(context)
     app.add_middleware(Limit, usual=LARGEST_FORM_BYTES, large=imports.LARGE)
     app.add_middleware(Guard)
     for part in PARTS:
@@ -67,6 +69,12 @@ def create(
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(LoyaltyError, _failed)
+    return app
+
+
+def begin(app: FastAPI) -> FastAPI:
+    """Take up what processes before this one left: exports that programs asked for. Returns the application."""
+    app.state.makers.wake()
     return app
 
 

@@ -93,7 +93,11 @@ def test_the_watch_and_the_digest(
     rules = "notify: {late_after: 1s, rules: [{kind: email, to: [ops@shop.example]}]}\n"
     (home / "exports" / "balances.yaml").write_text(DEFINITION + rules)
     done = json.loads(loyalty("watch", "--json").out)
-    assert done == {"late": [], "notices": []}  # what was due before it was first seen is not late
+    assert done == {
+        "late": [],
+        "notices": [],
+        "made_exports": 0,
+    }  # what was due before it was first seen is not late
     monkeypatch.setenv("LOYALTY_DIGEST_EMAIL", "boss@shop.example")
     assert "Balances" in loyalty("digest").out
     assert "boss@shop.example" in loyalty("digest", "--send").out

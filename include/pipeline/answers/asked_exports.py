@@ -1,7 +1,8 @@
 """Exports that programs ask for through an API: kept at once, made a moment later by the steps of every run.
 
 An export's run is a dry run: it delivers nothing, has no place in a chain of manifests and stands in no digest. Who
-asked fetches its file. It belongs to nobody's process: whoever works next, after a restart too, takes up what is left.
+asked fetches its file. It belongs to nobody's process: whoever works next, after a restart too, takes up what is left;
+where nobody asks, the watch does (`resume`).
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from include.acting import acting
+from include.acting import acting, actor
 from include.definitions.load import from_document
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, LedgerViolation, LoyaltyError, NotYet, Permanent, Transient
+from include.pipeline import notify
+from include.pipeline.answers import asked_telling
 from include.pipeline.checks import check, personal_parts, personal_uses
 from include.pipeline.context import Context, settle_delay
 from include.pipeline.pin import pin
@@ -38,6 +42,12 @@ AT_ONCE = 2
 MOST_OPEN = 100
 """So many exports may wait for one program; it is told to come back."""
 MOST_ATTEMPTS = 5
+KEPT = timedelta(days=30)
+"""So long an export, its file and its record are kept after it was made, failed or was deleted."""
+LEFT = timedelta(minutes=2)
+"""What was not touched for so long, and is nobody's, was left by a process that is no more."""
+RESUMING = timedelta(minutes=10)
+"""So long what was left is taken up before the rest waits for the next time."""
 _LEASE = timedelta(minutes=1)
 _PAUSES = tuple(timedelta(seconds=each) for each in (2, 10, 60, 300, 900))
 _POLL_SECONDS = 1.0
@@ -88,11 +98,30 @@ def delete(context: Context, export_id: str, *, owner: str | None, by: str) -> b
     return gone is not None
 
 
-def work(context: Context, stop: Callable[[], bool] = lambda: False) -> int:
-    """Make exports until none is left, also those whose maker died; return how many were made here."""
+def resume(context: Context) -> int:
+    """Make what no process works at, without anybody asking for it; return how many were made here."""
+    until = time.monotonic() + RESUMING.total_seconds()
+    return work(context, lambda: time.monotonic() > until, left=LEFT)
+
+
+def retire(context: Context) -> list[str]:
+    """Forget exports that were over for longer than they are kept, with their files; return their ids."""
+    over = context.state.asked_exports.over(datetime.now(UTC) - KEPT)
+    for export in over:
+        if export.run_key is not None:
+            _clear(context, export, actor(), "retention")
+        context.state.asked_exports.forget(export.export_id)
+    return [each.export_id for each in over]
+
+
+def work(context: Context, stop: Callable[[], bool] = lambda: False, left: timedelta = timedelta(0)) -> int:
+    """Make exports until none is left, also those whose maker died; return how many were made here.
+
+    left: only those to which nothing has happened for so long.
+    """
     made = 0
     while not stop():
-        due = context.state.asked_exports.waiting()
+        due = context.state.asked_exports.waiting(idle=left // MICROSECOND)
         taken = sum(1 for each in due if not stop() and _taken(context, each))
         made += taken
         if not taken:
@@ -111,7 +140,8 @@ def _taken(context: Context, export_id: str) -> bool:
         export = context.state.asked_exports.get(export_id)
         if export is None or not export.is_open:
             return False
-        with acting(export.requested_by):
+        # Who lost it leaves it to whoever has it now.
+        with acting(export.requested_by), contextlib.suppress(StaleFence):
             _tried(context, export, beat)
     return True
 
@@ -122,20 +152,20 @@ def _tried(context: Context, export: AskedExport, beat: Heartbeat) -> None:
     try:
         _made(context, export, beat)
     except StaleFence:
-        return  # whoever has it now writes down how it ends
+        raise
     except NotYet as early:
         wait = max(early.until - datetime.now(UTC), timedelta(seconds=_POLL_SECONDS))
         asked.put_off(export.export_id, min(wait, _PAUSES[-1]) // MICROSECOND, failed=False)
     except Transient as trouble:
         if export.attempts + 1 >= MOST_ATTEMPTS:
-            _failed(context, export, str(trouble))
+            _failed(context, export, beat, str(trouble))
             return
         asked.put_off(export.export_id, _PAUSES[export.attempts] // MICROSECOND, failed=True)
     except (BadInput, LedgerViolation, Permanent) as wrong:
-        _failed(context, export, str(wrong))
+        _failed(context, export, beat, str(wrong))
     except Exception as broken:
         LOG.exception("%s could not be made", export.export_id)
-        _failed(context, export, type(broken).__name__)
+        _failed(context, export, beat, type(broken).__name__)
 
 
 def _made(context: Context, export: AskedExport, beat: Heartbeat) -> None:
@@ -154,26 +184,38 @@ def _made(context: Context, export: AskedExport, beat: Heartbeat) -> None:
     render(context, run.run_key)
     beat.check()
     settle(context, run.run_key)
-    context.state.asked_exports.finish(export.export_id, AskedStatus.DONE)
+    beat.check()
+    _ended(context, export, AskedStatus.DONE)
     if context.state.asked_exports.is_deleted(export.export_id):
         _clear(context, export.model_copy(update={"run_key": run.run_key}), export.requested_by)
 
 
-def _failed(context: Context, export: AskedExport, message: str) -> None:
+def _failed(context: Context, export: AskedExport, beat: Heartbeat, message: str) -> None:
     """Write down that it cannot be made, and close its run where there is one."""
+    beat.check()
     found = context.state.asked_exports.get(export.export_id)
     LOG.warning("%s could not be made: %s", export.export_id, message)
     if found is not None and found.run_key is not None:
         with contextlib.suppress(LoyaltyError):  # it has failed, as it says
             settle(context, found.run_key, failure=message)
-    context.state.asked_exports.finish(export.export_id, AskedStatus.ERROR, message)
+    _ended(context, export, AskedStatus.ERROR, message)
 
 
-def _clear(context: Context, export: AskedExport, by: str) -> None:
+def _ended(context: Context, export: AskedExport, status: AskedStatus, message: str | None = None) -> None:
+    """Write down how it ended, and tell of it: first kept to be told, so that no crash between loses it."""
+    asked = context.state.asked_exports
+    now = asked.get(export.export_id)
+    told = [] if now is None else asked_telling.prepare(context, now, status, message)
+    asked.finish(export.export_id, status, message)
+    notify.send(context, told)
+
+
+def _clear(context: Context, export: AskedExport, by: str, why: str = "deleted") -> None:
     assert export.run_key is not None
-    if context.state.runs.get(export.run_key).artefacts:
+    run = context.state.runs.get(export.run_key)
+    if run.artefacts and run.files_gone_at is None:
         with acting(by):
-            remove_files(context, export.run_key, "deleted")
+            remove_files(context, export.run_key, why)
 
 
 def _as_of(context: Context, definition: ExportDefinition) -> datetime:

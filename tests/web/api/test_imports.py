@@ -95,6 +95,25 @@ def test_a_reset_waits_for_a_person_who_is_no_key(importing: Asking) -> None:
     assert client.post(f"{place}/post").json()["state"] == "posted"
 
 
+def test_whoever_the_installation_names_hears_of_imports_by_api(importing: Asking) -> None:
+    """Once for each end, also where the same is asked for again; a key has no address to be mailed to."""
+    told = {"LOYALTY_NOTIFY_WEBHOOK": "chat", "LOYALTY_NOTIFY_WHEN": "finished,failed,skipped"}
+    object.__setattr__(importing.context.settings, "notify", told)
+    client = importing.client(Scope.IMPORTS_WRITE)
+    place = posted(importing, ADD)
+    for step in ("rehearse", "post", "post"):
+        assert client.post(f"{place}/{step}").status_code == 200
+    wrong = posted(importing, b"customer_id,points\nnobody,1\n", name="wrong.csv")
+    client.post(f"{wrong}/rehearse")
+    client.post(f"{wrong}/refuse", json={"note": "a mistake"})
+    found = importing.context.state.notices.list()
+    assert sorted((each.event, each.channel, each.notice["facts"]["import"]) for each in found) == sorted([
+        ("finished", "webhook", place.rpartition("/")[2]),
+        ("failed", "webhook", wrong.rpartition("/")[2]),
+        ("skipped", "webhook", wrong.rpartition("/")[2]),
+    ])  # fmt: skip
+
+
 def test_what_is_no_import_is_told(importing: Asking) -> None:
     client = importing.client(Scope.IMPORTS_WRITE)
     assert client.get(f"{OURS}/imports/imp-{'0' * 16}").status_code == 404

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Body, Depends, HTTPException, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response
 
 from include.errors import BadInput, NeedsPerson
@@ -16,6 +17,7 @@ from include.imports.effects import RowOutcome, RowStatus
 from include.imports.options import Mode, Options
 from include.pipeline import imports
 from include.pipeline.imports.asking import ask
+from include.pipeline.imports.telling import tell
 from include.scratch import working_folder
 from include.settings import IMPORTS_DAG
 from include.state.imports import ImportRecord, ImportState
@@ -197,13 +199,21 @@ def undo(request: Request, caller: Importer, import_id: ImportId) -> Response:
 
 
 @router.post("/{import_id}/refuse", response_model=ImportRecord, responses=_ANSWERS)
-def refuse(request: Request, caller: Importer, import_id: ImportId, why: Annotated[Why, Body()]) -> Any:
+def refuse(
+    request: Request,
+    caller: Importer,
+    import_id: ImportId,
+    why: Annotated[Why, Body()],
+    afterwards: BackgroundTasks,
+) -> Any:
     """Say that it will not be posted."""
     _of(request, import_id)
     try:
-        return imports.refuse(context_of(request), import_id, by=caller.name, reason=why.note)
+        record = imports.refuse(context_of(request), import_id, by=caller.name, reason=why.note)
     except StaleFence:
         raise HTTPException(409, FASTER) from None
+    afterwards.add_task(tell, context_of(request), record)
+    return record
 
 
 @router.post("/{import_id}/approve", response_model=ImportRecord, responses=_ANSWERS)
@@ -243,7 +253,8 @@ def _work(
         if any(each.code == "rehearse_again" for each in error.problems):
             raise HTTPException(409, str(error)) from None
         raise
-    return JSONResponse(record.model_dump(mode="json"))
+    afterwards = BackgroundTask(tell, context_of(request), record)
+    return JSONResponse(record.model_dump(mode="json"), background=afterwards)
 
 
 def _sees(caller: Caller, record: ImportRecord) -> bool:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Query, Request
+from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
@@ -20,6 +21,7 @@ from include.imports.effects import RowStatus
 from include.imports.options import Mode, Options
 from include.imports.reading import open_file
 from include.pipeline import Context, imports
+from include.pipeline.imports.telling import tell
 from include.pipeline.numbered import Program
 from include.scratch import working_folder
 from include.state.imports import ImportRecord, ImportState
@@ -111,14 +113,15 @@ def _answered(
     )
     record = imports.run(context, record.import_id, by=caller.name)
     if record.state is ImportState.WRONG:
+        tell(context, record)
         raise BadInput(_problems(context, record))
     if record.state in {ImportState.REFUSED, ImportState.UNDONE}:
         told = f"This file was imported before as {record.import_id}, and {record.state}; again=true imports it anew."
         raise HTTPException(409, told)
-    return _answer(record)
+    return _answer(context, record)
 
 
-def _answer(record: ImportRecord) -> Response:
+def _answer(context: Context, record: ImportRecord) -> Response:
     rows = record.receipt.rows if record.receipt else record.rehearsal.rows if record.rehearsal else 0
     content = Import(
         id=number_of(record.import_id),
@@ -129,7 +132,8 @@ def _answer(record: ImportRecord) -> Response:
         amount=rows,
     )
     headers = {"Loyalty-Import": record.import_id, "Loyalty-Import-State": record.state.value}
-    return JSONResponse(content, 200 if record.state is ImportState.POSTED else 202, headers=headers)
+    status = 200 if record.state is ImportState.POSTED else 202
+    return JSONResponse(content, status, headers, background=BackgroundTask(tell, context, record))
 
 
 def _problems(context: Context, record: ImportRecord) -> list[Problem]:

@@ -15,13 +15,12 @@ from include.definitions.operators import OPERATORS
 from include.definitions.values import WrongValue, exact
 from include.errors import BadInput, Problem
 from include.ledger.fields import FieldType
-from include.pipeline.answers.asked_exports import sound
+from include.pipeline.answers.asked_exports import KEPT, sound
 from include.state.asked_exports import new_id
 from include.web.api.voucherify.errors import Key
 from include.web.api.voucherify.objects import ORDERS, SYSTEM, UNKNOWN, Exported, Source, exported
 
 ID_PREFIX = "exp_"
-RETENTION = "30d"
 _DEEPEST = 8
 _PLACE = re.compile(r"export: filters\.all\[0\]\.(?:all|any)\[(\d+)\]\.?(.*)", re.DOTALL)
 # What a program reads: plain numbers, texts as they are, and instants as the vendor writes them.
@@ -103,7 +102,7 @@ def definition_of(
         "layout": f"{SYSTEM}.{name}",
         "options": options,
         "fields": asked.fields or list(kind.layout.default or kind.fields),
-        "retention": {"files": RETENTION},
+        "retention": {"files": f"{KEPT.days}d"},
         "file": _FILE,
         # Nothing is delivered: who asked comes for it.
         "targets": [{"kind": "folder", "options": {"folder": "downloads"}}],

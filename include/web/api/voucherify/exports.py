@@ -28,7 +28,6 @@ PREFIX = "/voucherify"
 LAST_PAGE = MOST_PER_PAGE = 100
 TEXT = "text/plain"
 WAIT_SECONDS = 30
-_MAKERS = "asked_exports_makers"
 
 router = APIRouter()
 Reading = Annotated[Caller, needs(Scope.REPORTS_READ)]
@@ -164,10 +163,7 @@ def owner_of(caller: Caller) -> str | None:
 
 def wake(request: Request) -> None:
     """See to it that somebody works at what waits, also at what a process left that is no more."""
-    state = request.app.state
-    if not hasattr(state, _MAKERS):
-        setattr(state, _MAKERS, asked_exports.Makers(context_of(request)))
-    getattr(state, _MAKERS).wake()
+    request.app.state.makers.wake()
 
 
 def _theirs(request: Request, caller: Caller, export_id: str) -> AskedExport | None:
