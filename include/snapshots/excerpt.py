@@ -79,6 +79,10 @@ class Looking:
         self._reading = reading
         self._erased = erased
 
+    def has(self, relation: str) -> bool:
+        """Return whether the ledger has the relation."""
+        return self._reading.has(relation)
+
     def some(self, relation: str, columns: Sequence[str], which: Which | None) -> Iterator[pa.RecordBatch]:
         """Yield some rows, or all, with the columns of these that the ledger has; nothing without the relation."""
         if not self._reading.has(relation):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from include.pipeline.answers import asked_exports
@@ -143,3 +146,50 @@ def test_the_address_is_the_public_one_where_there_is_one(asking, monkeypatch):
     object.__setattr__(asking.context.settings, "public_url", "https://shop.example/air")
     url = client.get(f"{ROOT}/{made}").json()["result"]["url"]
     assert url.startswith(f"https://shop.example/air/loyalty{ROOT}/{made}?token=")
+
+
+CAMPAIGN_EXPORTS = ("points-expiration/export", "transactions/export")
+
+
+@pytest.mark.parametrize("what", CAMPAIGN_EXPORTS)
+def test_a_campaign_goes_by_its_id_or_its_name(asking, what):
+    client = program(asking)
+    [name] = names(asking, "SELECT name FROM campaigns WHERE campaign_id = 'm001'")
+    for called in ("m001", quote(name)):
+        told_of = client.post(f"/voucherify/v1/loyalties/{called}/{what}")
+        assert told_of.status_code == 200, told_of.text
+        found = asking.context.state.asked_exports.get(told_of.json()["id"])
+        assert found.definition["filters"]["all"][-1] == {"field": "campaign_id", "is": "m001"}
+
+
+@pytest.mark.parametrize("what", CAMPAIGN_EXPORTS)
+@pytest.mark.parametrize("called", ["m999", "M001", "%F0%9F%92%A9", "m001%20"])
+def test_a_campaign_that_is_not_there_is_told_as_the_vendor_does(asking, what, called):
+    answer = program(asking).post(f"/voucherify/v1/loyalties/{called}/{what}")
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["key"]) == (404, 404, "not_found")
+    assert body["details"].startswith("Cannot find campaign with id ")
+    assert body["resource_type"] == "campaign"
+    assert asking.context.state.asked_exports.any_open() is False
+
+
+def test_nobody_learns_of_campaigns_without_a_key(asking):
+    assert asking.client().post("/voucherify/v1/loyalties/m999/transactions/export").status_code == 401
+
+
+def test_a_ledger_without_campaigns_cannot_tell_which_there_are(asking, tmp_path):
+    path = tmp_path / "poor.sqlite"
+    shutil.copyfile(asking.context.settings.ledger_url.removeprefix("sqlite:///"), path)
+    object.__setattr__(asking.context.settings, "ledger_url", f"sqlite:///{path}")
+    names(asking, "DROP TABLE campaigns")
+    answer = program(asking).post("/voucherify/v1/loyalties/m999/transactions/export")
+    assert answer.status_code == 200, answer.text
+
+
+def names(asking: Asking, statement: str) -> list[str]:
+    engine = sa.create_engine(asking.context.settings.ledger_url)
+    with engine.begin() as ledger:
+        found = ledger.execute(sa.text(statement))
+        rows = [row[0] for row in found] if found.returns_rows else []
+    engine.dispose()
+    return rows
