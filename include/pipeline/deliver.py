@@ -30,6 +30,7 @@ from include.state.identity import delivery_key
 from include.state.leases import Heartbeat, StaleFence
 from include.state.runs import RunRecord
 from include.targets.protocol import About, Parcel, ParcelFile, Receipt
+from include.targets.unchanged import stamp
 
 
 def deliver(
@@ -155,9 +156,10 @@ def packed(context: Context, run: RunRecord, key: str) -> Iterator[Parcel]:
             path = context.store.path(each["key"]) or context.store.get_to(
                 each["key"], scratch / each["name"]
             )
+            seen = stamp(path)
             _check(path, each)
             about = each["name"], each["sha256"], each["bytes"], each["media_type"]
-            files.append(ParcelFile(path, *about, personal=is_personal(each, personal)))
+            files.append(ParcelFile(path, *about, personal=is_personal(each, personal), stamp=seen))
         yield Parcel(files, key, _about(run), links=ParcelLinks(context, run, key))
 
 

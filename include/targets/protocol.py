@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from include.connections import Secrets
 from include.errors import BadInput, NeedsPerson, Problem
+from include.targets.unchanged import Stamp
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class ParcelFile:
     media_type: str
     personal: bool = False
     """Whether it holds personal data that its reader can read: not encrypted, masked or pseudonymised."""
+    stamp: Stamp | None = None
+    """What the file system said of it when it was hashed; None: it is hashed again as it goes out."""
 
 
 class Links(Protocol):
@@ -268,8 +271,8 @@ def no_progress(_done: int, _total: int) -> None:
     """Report to nobody."""
 
 
-def local_chunks(file: ParcelFile, size: int = 1 << 20) -> Iterator[bytes]:
+def local_chunks(file: ParcelFile) -> Iterator[bytes]:
     """Yield the bytes of the local file."""
     with file.path.open("rb") as source:
-        while chunk := source.read(size):
+        while chunk := source.read(1 << 20):
             yield chunk

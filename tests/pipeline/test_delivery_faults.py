@@ -37,12 +37,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 
 @contextmanager
-def field_at(name: str) -> Iterator[tuple[Field, Place, Path]]:
+def field_at(name: str, state_url: str | None = None) -> Iterator[tuple[Field, Place, Path]]:
     """A place, and runs whose files can be brought there."""
     with tempfile.TemporaryDirectory() as folder, opened(name) as place:
         home = Path(folder)
         (home / "store").mkdir()
-        yield Field(place, home, Context(ours.settings(home)), None, 1), place, home
+        yield Field(place, home, Context(ours.settings(home, state_url)), None, 1), place, home
 
 
 def begun(home: Path, place: Place, sent: Sent, point: int | None = None) -> tuple[int, int]:
@@ -226,11 +226,14 @@ def _tried(context: Context, run_key: str, index: int) -> str:
     return ""
 
 
-@pytest.mark.parametrize("name", ["folder", "webhook-hold"])
-def test_kills_leave_one_of_each(name, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "state"), [("folder", "sqlite"), ("folder", "postgres"), ("webhook-hold", "sqlite")]
+)
+def test_kills_leave_one_of_each(name, state, monkeypatch, request):
     """The first wave of the benchmark that kills two thousand (tests/benchmarks/kills.py)."""
     monkeypatch.setattr(waves, "WAVE", 6)
-    with field_at(name) as (field, _, __), Nursery(ours.__name__) as nursery:
+    state_url = request.getfixturevalue("postgres_ledger") if state == "postgres" else None
+    with field_at(name, state_url) as (field, _, __), Nursery(ours.__name__) as nursery:
         field._nursery = nursery
         field.calibrate()
         field.wave()

@@ -16,6 +16,7 @@ from include.connections import Connection, Secrets
 from include.formats.hashes import file_sha256
 from include.targets import objects
 from include.targets.protocol import Parcel, ParcelFile, no_progress
+from include.targets.unchanged import stamp
 from tests.formats.peak import peak_mib
 
 
@@ -32,7 +33,9 @@ if __name__ == "__main__":
     secrets = Secrets(Path(), {connection.name: connection})
     store = module._store(options, secrets)
     path = Path(task["source"])
-    parcel = Parcel([ParcelFile(path, path.name, file_sha256(path), path.stat().st_size, "text/csv")], "key1")
+    known = stamp(path)
+    about = file_sha256(path), path.stat().st_size, task.get("media_type", "text/csv")
+    parcel = Parcel([ParcelFile(path, path.name, *about, stamp=known)], "key1")
     store.client()  # what only the first use imports
     found: dict[str, float] = {"bytes": path.stat().st_size, "imported": peak_mib()}
 

@@ -8,6 +8,7 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from include.errors import BadInput, NeedsPerson, Permanent, Transient
 from include.targets import objects
 from include.targets.object_stores import client, gcs, reading, s3, sending
 from include.targets.protocol import Outcome, Parcel, ParcelFile, Seen, no_progress
+from include.targets.unchanged import Stamp
 from tests.servers import buckets, corners
 from tests.servers.proxy import Fault, proxy_to
 
@@ -55,6 +57,12 @@ def parcel(folder: Path, key: str = "key1", **contents: bytes) -> Parcel:
         digest = hashlib.sha256(content).hexdigest()
         files.append(ParcelFile(path, name, digest, len(content), "text/csv"))
     return Parcel(files, key)
+
+
+def stamped(file: ParcelFile) -> ParcelFile:
+    """The file as a delivery finds it that was made long ago."""
+    os.utime(file.path, (10**9, 10**9))
+    return replace(file, stamp=Stamp.of(file.path.stat()))
 
 
 def outcomes(receipt):
@@ -143,8 +151,11 @@ def test_two_deliveries_at_once_make_one(way, tmp_path):
     check(way)
 
 
-def test_a_source_that_changes_on_the_way_is_never_seen(way, tmp_path):
+@pytest.mark.parametrize("known", ["by its hash", "by its stamp"])
+def test_a_source_that_changes_on_the_way_is_never_seen(way, known, tmp_path):
     one = parcel(tmp_path)
+    if known == "by its stamp":
+        one = replace(one, files=[stamped(file) for file in one.files])
 
     def progress(done, _total):
         if done:

@@ -159,7 +159,7 @@ def _form(name: str, file: ParcelFile, boundary: str) -> tuple[Body, dict[str, s
 
 def _pieces(file: ParcelFile) -> Iterator[bytes]:
     """Yield the file; it never goes out whole when it is not what was rendered."""
-    return FileBody(file.path, file.bytes, file.sha256, lambda _sent: None).pieces()
+    return FileBody(file.path, file.bytes, file.sha256, lambda _sent: None, file.stamp).pieces()
 
 
 def _rows(options: Options, parcel: Parcel) -> Iterator[Request]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from include.connections import HIDDEN
 from include.errors import LoyaltyError, Permanent, Transient
+from include.targets.unchanged import Stamp, reading
 
 ATTEMPTS = 5
 BACKOFF_SECONDS = 0.3
@@ -39,31 +38,27 @@ _MESSAGE = re.compile(r"<Message>([^<\n]+)|\"(?:message|error_description)\":\s*
 class FileBody:
     """A body that is read from a file as it goes out; `told` hears how many bytes have gone.
 
-    The last piece goes out only when the whole is what `sha256` says, so a file that changed never arrives whole.
+    The last piece goes out only when the whole is what `sha256` says (see `unchanged`), so a file that changed never
+    arrives whole.
     """
 
     path: Path
     size: int
     sha256: str
     told: Callable[[int], None]
+    stamp: Stamp | None = None
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the pieces; Transient when the file is not what it was."""
-        digest, done, piece = hashlib.sha256(), 0, b""
-        # A piece is hashed while it is on its way, on another core.
-        with self.path.open("rb") as file, ThreadPoolExecutor(1) as beside:
-            hashed: Future[None] | None = None
+        done, piece = 0, b""
+        with reading(self.path, self.sha256, self.stamp) as (file, read):
             while done < self.size and (piece := file.read(min(PIECE_BYTES, self.size - done))):
-                if hashed is not None:
-                    hashed.result()
-                hashed = beside.submit(digest.update, piece)
+                read.take(piece)
                 done += len(piece)
                 if done < self.size:
                     yield piece
                     self.told(done)
-            if hashed is not None:
-                hashed.result()
-            if done != self.size or file.read(1) or digest.hexdigest() != self.sha256:
+            if done != self.size or file.read(1) or not read.holds():
                 raise changed(self.path, self.sha256)
         yield piece
 

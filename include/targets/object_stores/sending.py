@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from include.errors import LoyaltyError
 from include.targets.object_stores.client import LANES, FileBody, changed
-from include.targets.protocol import ParcelFile, local_chunks
+from include.targets.protocol import ParcelFile
+from include.targets.unchanged import reading
 
 PART_BYTES = 8 << 20
 _MIB = 1 << 20
@@ -92,14 +93,15 @@ def send(
     part_bytes = max(PART_BYTES, _rounded(file.bytes, store.most_parts))
     if file.bytes <= part_bytes:
         data = file.path.read_bytes()
-        _check(file, hashlib.sha256(data))
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise changed(file.path, file.sha256)
         return store.put(key, data, terms, replace=replace)
-    body = FileBody(file.path, file.bytes, file.sha256, told)
+    body = FileBody(file.path, file.bytes, file.sha256, told, file.stamp)
     if (created := store.stream(key, body, terms, replace=replace)) is not None:
         return created
     upload = store.begin(key, file.bytes, terms, replace=replace)
     try:
-        _check(file, _parts(upload, file, part_bytes, min(store.lanes, LANES), told))
+        _parts(upload, file, part_bytes, min(store.lanes, LANES), told)
         return upload.finish()
     except BaseException:
         with suppress(LoyaltyError):
@@ -114,28 +116,24 @@ def _rounded(size: int, most_parts: int) -> int:
 
 def _parts(
     upload: Upload, file: ParcelFile, part_bytes: int, lanes: int, told: Callable[[int], None]
-) -> hashlib._Hash:
-    """Send the parts, so many at once; return the hash of what was sent."""
-    digest, sent = hashlib.sha256(), 0
+) -> None:
+    """Send the parts, so many at once; Transient when the file is not what it was."""
+    sent = 0
     running: deque[tuple[Future[None], int]] = deque()
-    with ThreadPoolExecutor(lanes) as pool:
-        for number, chunk in enumerate(local_chunks(file, part_bytes), 1):
+    with reading(file.path, file.sha256, file.stamp) as (source, read), ThreadPoolExecutor(lanes) as pool:
+        for number, chunk in enumerate(iter(lambda: source.read(part_bytes), b""), 1):
             if len(running) == lanes:
                 sent += _done(*running.popleft())
                 told(sent)
             running.append((pool.submit(upload.part, number, chunk), len(chunk)))
-            digest.update(chunk)
+            read.take(chunk)
         for future, size in running:
             sent += _done(future, size)
             told(sent)
-    return digest
+        if not read.holds():
+            raise changed(file.path, file.sha256)
 
 
 def _done(future: Future[None], size: int) -> int:
     future.result()
     return size
-
-
-def _check(file: ParcelFile, digest: hashlib._Hash) -> None:
-    if digest.hexdigest() != file.sha256:
-        raise changed(file.path, file.sha256)

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2  # noqa: F401
 import PIL.Image  # noqa: F401
+import psycopg  # noqa: F401
 import urllib3  # noqa: F401
 
 from include import state
@@ -42,12 +43,12 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 LEASE = timedelta(seconds=2)
 
 
-def settings(home: Path) -> Settings:
-    """Where the runs, files and states of a benchmark are."""
+def settings(home: Path, state_url: str | None = None) -> Settings:
+    """Where the runs, files and states of a benchmark are; the state in SQLite unless said otherwise."""
     return Settings(
         ledger_url="sqlite:///:memory:",
         ledger_mapping=None,
-        state_url=f"sqlite:///{home / 'state.sqlite'}",
+        state_url=state_url or f"sqlite:///{home / 'state.sqlite'}",
         store_url=f"file://{home / 'store'}",
         scratch=home / "scratch",
         exports=home / "exports",
@@ -70,7 +71,8 @@ def attempt(task: dict[str, Any], points: Points) -> str:
     sending.PART_BYTES = 5 << 20
     store.S3.most_streamed_bytes = 8 << 20  # smaller ones in one request, larger ones in parts
     loading.INLINE_BYTES = 30_000
-    context = Context(settings(Path(task["home"])), lambda name: Connection(name=name, **task["connection"]))
+    own = settings(Path(task["home"]), task.get("state_url"))
+    context = Context(own, lambda name: Connection(name=name, **task["connection"]))
     try:
         deliver(context, task["run_key"], 0)
     except LoyaltyError as error:

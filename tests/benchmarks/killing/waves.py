@@ -139,7 +139,8 @@ class Field:
                 self.count.points.add((sent.size, how["point"]))
 
     def _attempt(self, sent: Sent, **how: Any) -> End:
-        return self._nursery.attempt(home=str(self._home), run_key=sent.run_key, **self.place.task(), **how)
+        where = {"home": str(self._home), "state_url": self._context.settings.state_url}
+        return self._nursery.attempt(**where, run_key=sent.run_key, **self.place.task(), **how)
 
     def _finish(self, sent: Sent) -> None:
         """Try as Airflow would, until it is done."""
