@@ -15,6 +15,7 @@ from include.pipeline import Context
 from include.settings import Settings
 from include.state.runs import RunRecord
 from tests.servers.smtp import MailServer, mail_server
+from tests.web.application import stand_on
 from tests.web.browsing import address, chromium, opened  # noqa: F401 - fixtures for all tests of pages
 from tests.web.runs import CONTENT, stored
 
@@ -85,11 +86,13 @@ def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer
 
 
 @pytest.fixture
-def browser(api_server: Any, installation: Installation) -> Iterator[Callable[..., Any]]:
+def browser(api_server: Any, installation: Installation) -> Callable[..., Any]:
     """Make a client: of nobody, or of a user who has logged in; what it sends looks like a browser's."""
     from starlette.testclient import TestClient
 
-    web._app.cache_clear()
+    from include.web.access import airflow_context
+
+    stand_on(web._app(), context=airflow_context())
 
     def make(user: str | None = None, role: str | None = "VIEWER", **options: Any) -> TestClient:
         client = TestClient(api_server, base_url=URL, follow_redirects=False, **options)
@@ -98,8 +101,7 @@ def browser(api_server: Any, installation: Installation) -> Iterator[Callable[..
             client.cookies.set("_token", login_token(user, role))
         return client
 
-    yield make
-    web._app.cache_clear()
+    return make
 
 
 def login_token(user: str, role: str | None) -> str:

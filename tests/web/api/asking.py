@@ -14,21 +14,25 @@ from include.pipeline import Context
 from include.state.keys import NewKey, Scope
 from include.web.app import create
 from include.web.reader import Reader
+from tests.web.application import stand_on
 
 OURS = "/api/v1"
 
 
 @dataclass
 class Asking:
-    """The application, and what it was asked to start."""
+    """The application, and what it was asked to start. built: an application to use, one of its own without."""
 
     context: Context
+    built: FastAPI | None = None
     started: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
     announced: list[str] = field(default_factory=list)
     reader: Reader | None = None
 
     def __post_init__(self) -> None:
-        self.app: FastAPI = create(self.context, self._access, self.announced.append, start=self._start)
+        self.app: FastAPI = self.built or create(self.context, self._access)
+        announce = self.announced.append
+        stand_on(self.app, context=self.context, access=self._access, announce=announce, start=self._start)
 
     async def _access(self, request: Request) -> Reader:
         if self.reader is None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from include import sample
 from include.pipeline import Context
 from include.sample.plan import Plan
 from include.settings import Settings
+from include.web.app import create
 from tests.web.api.asking import Asking
 
 
@@ -24,14 +26,22 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def built() -> FastAPI:
+    """The application of all tests that have a context of their own."""
+    return create(
+        Context.from_settings(Settings.from_environment()), lambda _: pytest.fail("nobody's access")
+    )
+
+
 @pytest.fixture
-def asking(sampled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
+def asking(sampled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: FastAPI) -> Asking:
     monkeypatch.setenv("LOYALTY_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LOYALTY_LEDGER_URL", sampled)
     monkeypatch.setenv("LOYALTY_SETTLE_SECONDS", "0")
     (tmp_path / "exports").mkdir()
     monkeypatch.setenv("LOYALTY_EXPORTS", str(tmp_path / "exports"))
-    return Asking(Context.from_settings(Settings.from_environment()))
+    return Asking(Context.from_settings(Settings.from_environment()), built)
 
 
 @pytest.fixture(scope="module")

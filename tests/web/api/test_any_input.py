@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.generation import GenerationMode
 
 from include.state.keys import Scope
 from include.web import api
+from tests.lazily import schemathesis
 from tests.web.api.asking import Asking
 from tests.web.api.headers import headers
 
@@ -28,8 +27,9 @@ SEARCH = settings(
 
 
 @pytest.mark.parametrize("part", api.PARTS, ids=lambda part: part.__name__.rpartition(".")[2])
-@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_no_input_makes_a_500(part: Any, mode: GenerationMode, asking: Asking) -> None:
+@pytest.mark.parametrize("inputs", ["POSITIVE", "NEGATIVE"])
+def test_no_input_makes_a_500(part: Any, inputs: str, asking: Asking) -> None:
+    mode = schemathesis.GenerationMode[inputs]
     brought = headers(part, asking.key(*Scope).key)
     schema = schemathesis.openapi.from_asgi(f"{part.api.prefix}/openapi.json", asking.app)
     schema.config.generation.update(modes=[mode])
@@ -45,5 +45,5 @@ def test_no_input_makes_a_500(part: Any, mode: GenerationMode, asking: Asking) -
 
         SEARCH(given(strategy)(ask))()
     # What is wrong on purpose may be refused altogether.
-    assert mode is GenerationMode.NEGATIVE or any(status < 300 for status in answers)
+    assert inputs == "NEGATIVE" or any(status < 300 for status in answers)
     assert any(400 <= status < 500 for status in answers)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 
 from include import sample
 from include.pipeline import Context
@@ -18,13 +19,13 @@ ADD = b"customer_id,points\nc0000001,12.50\nc0000002,-3\n"
 
 
 @pytest.fixture
-def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
+def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: FastAPI) -> Asking:
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     sample.load(url, Plan(customers=10, transactions=100))
     monkeypatch.setenv("LOYALTY_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LOYALTY_LEDGER_URL", url)
     monkeypatch.setenv("LOYALTY_LEDGER_WRITE_URL", url)
-    return Asking(Context.from_settings(Settings.from_environment()))
+    return Asking(Context.from_settings(Settings.from_environment()), built)
 
 
 def booked(asking: Asking) -> list[tuple[str, int]]:

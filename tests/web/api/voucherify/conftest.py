@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-import voucherify
 from fastapi import FastAPI, HTTPException
 
 from include import sample
@@ -21,6 +20,7 @@ from include.pipeline import Context
 from include.settings import Settings
 from include.state.keys import NewKey
 from include.web.app import create
+from tests.lazily import voucherify
 from tests.servers.running import free_port
 
 SCOPES = ("reports:read", "personal")

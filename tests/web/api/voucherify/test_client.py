@@ -15,16 +15,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 import sqlalchemy as sa
-import voucherify
-from voucherify.exceptions import (
-    BadRequestException,
-    ForbiddenException,
-    NotFoundException,
-    UnauthorizedException,
-)
 
 from include.web.api.voucherify import tokens
 from include.web.api.voucherify.objects import exported
+from tests.lazily import voucherify
 from tests.web.api.voucherify.conftest import Served, finished
 from tests.web.api.voucherify.test_asked import DEFAULTS
 
@@ -170,7 +164,7 @@ def test_a_list_has_pages_and_only_what_is_yours(served):
     stranger = voucherify.ExportsApi(served.client(served.key("somebody else")))
     assert stranger.list_exports().total == 0
     for ask in (stranger.get_export, stranger.delete_export):
-        with pytest.raises(NotFoundException) as caught:
+        with pytest.raises(voucherify.exceptions.NotFoundException) as caught:
             ask(made[0])
         assert refusal(caught)["resource_id"] == made[0]
     for each in made:
@@ -188,7 +182,7 @@ def test_a_deleted_export_is_gone_with_its_file(served, api):
     assert not served.context.store.exists(entry["key"])
     assert served.context.state.runs.get(run_key).files_gone_why == "deleted"
     for ask in (api.get_export, api.delete_export):
-        with pytest.raises(NotFoundException) as caught:
+        with pytest.raises(voucherify.exceptions.NotFoundException) as caught:
             ask(made.id)
         assert refusal(caught)["details"] == f"Cannot find export with id {made.id}"
 
@@ -211,15 +205,15 @@ def test_a_download_takes_the_key_and_its_own_token(served, api, monkeypatch):
         (api, another, token),
         (other, made.id, token),
     ):
-        with pytest.raises(UnauthorizedException) as caught:
+        with pytest.raises(voucherify.exceptions.UnauthorizedException) as caught:
             client.download_export(wanted, given)
         assert refusal(caught)["key"] == "unauthorized"
     bare = voucherify.ApiClient(voucherify.Configuration(host=api.api_client.configuration.host))
-    with pytest.raises(UnauthorizedException):
+    with pytest.raises(voucherify.exceptions.UnauthorizedException):
         voucherify.ExportsApi(bare).download_export(made.id, token)
     at = time.time()
     monkeypatch.setattr(time, "time", lambda: at + tokens.SECONDS + 1)
-    with pytest.raises(UnauthorizedException):
+    with pytest.raises(voucherify.exceptions.UnauthorizedException):
         api.download_export(made.id, token)
 
 
@@ -229,7 +223,7 @@ def test_a_key_and_an_id_that_do_not_fit_are_refused(served, api):
     mixed.configuration.api_key["X-App-Id"] = second.record.shown
     for change in ({}, {"X-App-Token": "loy_0"}):
         mixed.configuration.api_key |= change
-        with pytest.raises(UnauthorizedException) as caught:
+        with pytest.raises(voucherify.exceptions.UnauthorizedException) as caught:
             voucherify.ExportsApi(mixed).list_exports()
         assert refusal(caught)["message"] == "Unauthorized"
     for headers in ({"X-App-Token": first.key}, {"X-App-Id": first.record.shown}, {}):
@@ -244,10 +238,10 @@ def test_a_key_and_an_id_that_do_not_fit_are_refused(served, api):
 def test_revoked_and_under_scoped_keys(served):
     revoked = served.key("revoked")
     served.context.state.keys.revoke(revoked.record.id, by="admin")
-    with pytest.raises(UnauthorizedException):
+    with pytest.raises(voucherify.exceptions.UnauthorizedException):
         voucherify.ExportsApi(served.client(revoked)).list_exports()
     for how in ({"scopes": ("runs:read",)}, {"exports": ("daily-balances",)}):
-        with pytest.raises(ForbiddenException) as caught:
+        with pytest.raises(voucherify.exceptions.ForbiddenException) as caught:
             voucherify.ExportsApi(served.client(served.key("narrow", **how))).create_export(body("order"))
         assert refusal(caught)["key"] == "forbidden"
 
@@ -261,11 +255,11 @@ def test_personal_data_takes_its_scope(served, api):
         body("customer", fields=["id"], order="name"),
         body("redemption", fields=["customer_name"]),
     ):
-        with pytest.raises(ForbiddenException) as caught:
+        with pytest.raises(voucherify.exceptions.ForbiddenException) as caught:
             plain.create_export(asked)
         assert "personal" in refusal(caught)["details"]
     personal = api.create_export(body("customer"))
-    with pytest.raises(NotFoundException):
+    with pytest.raises(voucherify.exceptions.NotFoundException):
         plain.get_export(personal.id)
     assert personal.id not in {each.id for each in plain.list_exports(limit=100).exports}
     assert personal.id in {each.id for each in api.list_exports(limit=100).exports}
@@ -292,7 +286,7 @@ def test_errors_have_the_vendors_shape(api):
             "keeps nothing",
         ),
     ):
-        with pytest.raises(BadRequestException) as caught:
+        with pytest.raises(voucherify.exceptions.BadRequestException) as caught:
             api.create_export(asked)
         found = refusal(caught)
         assert found["key"] == key

@@ -16,10 +16,10 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import voucherify
 
 from include.pipeline import Context
 from include.settings import ROOT
+from tests.lazily import voucherify
 from tests.servers.running import free_port
 from tests.web.api.voucherify.conftest import Served
 
