@@ -63,6 +63,8 @@ class Settings:
     """The YAML file that says which folders are watched for files to import; None where none is."""
     import_approvers: tuple[str, ...] = ()
     """Names of users whose answer to Airflow's own question about an import counts."""
+    import_look: timedelta = timedelta(minutes=5)
+    """How often a run in Airflow that waits for a second person looks whether somebody has decided elsewhere."""
 
     @property
     def mail_connection(self) -> str:
@@ -100,6 +102,9 @@ class Settings:
             page_folders=tuple(environment.get("LOYALTY_PAGE_FOLDERS", "").split()) or (str(home),),
             inboxes=Path(environment["LOYALTY_INBOXES"]) if environment.get("LOYALTY_INBOXES") else None,
             import_approvers=tuple(environment.get("LOYALTY_IMPORT_APPROVERS", "").replace(",", " ").split()),
+            import_look=timedelta(
+                seconds=max(_number(environment, "LOYALTY_IMPORT_LOOK_SECONDS", 300, most=86_400), 1)
+            ),
         )
 
 

@@ -65,7 +65,7 @@ def import_(
         step = imports.rehearse if dry_run else imports.run
         more: dict[str, Any] = {} if dry_run else {"by": who}
         record = patiently(lambda: step(context, record.import_id, progress=progress, **more), wait=True)
-    _end(context, record, before, as_json=as_json)
+    _end(context, record, before, as_json=as_json, tells=not dry_run)
 
 
 @app.command("list")
@@ -127,9 +127,12 @@ def refuse(
 ) -> None:
     """Say that an import will not be posted."""
     from include.pipeline import Context, imports
+    from include.pipeline.imports.telling import tell
 
     context = Context.from_settings()
-    _show(context, imports.refuse(context, import_id, by=by or user(), reason=reason), as_json=as_json)
+    record = imports.refuse(context, import_id, by=by or user(), reason=reason)
+    _show(context, record, as_json=as_json)
+    tell(context, record)
 
 
 @app.command("post")
@@ -171,7 +174,7 @@ def undo(
             record = patiently(
                 lambda: imports.run(context, record.import_id, by=who, progress=progress), wait=True
             )
-    _end(context, record, before, as_json=as_json)
+    _end(context, record, before, as_json=as_json, tells=not dry_run)
 
 
 @app.command("resume")
@@ -247,12 +250,16 @@ def _post(context: Any, import_id: str, who: str, *, as_json: bool) -> None:
     before = imports.get(context, import_id).state
     with progress_bar(quiet=as_json) as progress:
         record = patiently(lambda: imports.post(context, import_id, by=who, progress=progress), wait=True)
-    _end(context, record, before, as_json=as_json)
+    _end(context, record, before, as_json=as_json, tells=True)
 
 
-def _end(context: Any, record: Any, before: str, *, as_json: bool) -> None:
-    """Show where an import stands now; exit with 2 where rows are wrong."""
+def _end(context: Any, record: Any, before: str, *, as_json: bool, tells: bool = False) -> None:
+    """Show where an import stands now, and tell who should know; exit with 2 where rows are wrong."""
+    from include.pipeline.imports.telling import tell
+
     _show(context, record, as_json=as_json)
+    if tells:
+        tell(context, record)
     if record.state == "wrong":
         raise typer.Exit(2)
     words = {
@@ -304,7 +311,7 @@ def _show(context: Any, record: Any, *, as_json: bool) -> None:
                 x.points,
                 x.balance_before,
                 x.balance_after,
-                x.message,
+                x.said,
             ]
             for x in shown
         ]

@@ -23,7 +23,8 @@ class _Figures(BaseModel):
 class RowOutcome(_Figures):
     """One row: `member` as the file names it, `customer` and `card` as they were found; points and balances exact.
 
-    points: what is booked; balances are active less debt at the rehearsal, None where the row moves no points.
+    points: what is booked; balances are active less debt at the rehearsal, None where the row moves no points. starts
+    and expires: when points that come in can be used, where that is not at once and for ever. Birthdays are MM/DD.
     """
 
     row: int
@@ -34,7 +35,21 @@ class RowOutcome(_Figures):
     points: Decimal | None = None
     balance_before: Decimal | None = None
     balance_after: Decimal | None = None
+    starts: AwareDatetime | None = None
+    expires: AwareDatetime | None = None
+    birthday_before: str | None = None
+    birthday_after: str | None = None
     message: str = ""
+
+    @property
+    def said(self) -> str:
+        """Return in words why the row is left out or wrong, or what it does beside moving points."""
+        if self.message:
+            return self.message
+        if self.birthday_before != self.birthday_after:
+            return f"birthday {self.birthday_before or 'none'} -> {self.birthday_after or 'none'}"
+        limits = (("usable from", self.starts), ("until", self.expires))
+        return " ".join(f"{word} {at:%Y-%m-%d %H:%M} UTC" for word, at in limits if at is not None)
 
 
 class TierEffect(_Figures):

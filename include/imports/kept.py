@@ -21,11 +21,12 @@ from include.imports.posting import done_rows, transaction_ids
 from include.imports.results import RESULT, ResultFile
 from include.ledger.catalog import ARROW_TYPES, FieldType
 from include.ledger.columns import Column
+from include.state.tables import instant
 
 _BATCH_ROWS = 65_536
 _OUTCOME = (
     "line", "status", "message", "customer_id", "email", "card_id", "customer", "card", "points", "balance_before",
-    "balance_after",
+    "balance_after", "activates", "expires", "birthday", "old_birthday",
 )  # fmt: skip
 _POINTS = (
     Column("customer_id", FieldType.ID),
@@ -91,6 +92,10 @@ def _outcome(row: dict[str, object]) -> RowOutcome:
         value = row[name]
         return None if value is None else hundredths(int(str(value)))
 
+    def at(name: str) -> object:
+        value = row[name]
+        return None if value is None else instant(int(str(value)))
+
     plain = {name: row[name] for name in ("status", "customer", "card")}
     return RowOutcome.model_validate(
         {
@@ -100,6 +105,10 @@ def _outcome(row: dict[str, object]) -> RowOutcome:
             "points": points("points"),
             "balance_before": points("balance_before"),
             "balance_after": points("balance_after"),
+            "starts": at("activates"),
+            "expires": at("expires"),
+            "birthday_before": row["old_birthday"],
+            "birthday_after": row["birthday"],
             "message": row["message"] or "",
         }
     )

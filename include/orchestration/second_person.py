@@ -3,6 +3,9 @@
 Airflow knows who answers, and not who may import: that the page of the import knows, which writes an approval down and
 then answers here for who approved. An answer in Airflow's own pages counts for those whom LOYALTY_IMPORT_APPROVERS
 names; of who asked for the import it never approves. One that does not count is asked again.
+
+Who decides by the command line or REST has no login of Airflow to answer with. So the question times out after
+LOYALTY_IMPORT_LOOK_SECONDS, and is asked again only where nobody has decided.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from include.pipeline import Context
     from include.state.imports import ImportRecord
 
-APPROVE, REFUSE = "Approve", "Refuse"
+APPROVE, REFUSE, LATER = "Approve", "Refuse", "Later"
 NOTE = "note"
 
 
@@ -32,7 +35,8 @@ class SecondPerson(HITLOperator):
         note = Param("", type="string", title="Note", description="Why, for whoever looks later.")
         super().__init__(
             subject="May this import be posted?",
-            options=[APPROVE, REFUSE],
+            options=[APPROVE, REFUSE, LATER],
+            defaults=LATER,
             params={NOTE: note},
             **how,
         )
@@ -51,6 +55,7 @@ class SecondPerson(HITLOperator):
         self.subject = f"May the import {record.import_id} of {record.file_name} be posted?"
         self.body = question(record, place(ours, record.import_id), who)
         tell(ours, record)
+        self.response_timeout = ours.settings.import_look
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
@@ -65,6 +70,8 @@ class SecondPerson(HITLOperator):
         if record.state is not ImportState.WAITING or record.decision is not None:
             return record.state.value
         answer = super().execute_complete(context, event)
+        if answer["chosen_options"] == [LATER]:
+            return self.execute(context)
         name = str((answer["responded_by_user"] or {}).get("name") or "")
         if name not in ours.settings.import_approvers or name == record.requested_by:
             self.log.warning(

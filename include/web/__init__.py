@@ -24,7 +24,16 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 @cache
 def _app() -> Any:
-    from include.web.access import airflow_context, airflow_reader, airflow_roles, announce, start
+    from include.web import access
     from include.web.app import begin, create
 
-    return begin(create(airflow_context(), airflow_reader, announce, airflow_roles, start))
+    return begin(
+        create(
+            access.airflow_context(),
+            access.airflow_reader,
+            access.announce,
+            access.airflow_roles,
+            access.start,
+            access.end_unpinned,
+        )
+    )

@@ -23,8 +23,6 @@ from include.web.reader import Reader
 API = "/api/v2"
 # Within it a backfill is planned in one go; more are better asked for in parts.
 MOST_BACKFILL_RUNS = 1000
-# Far more than may run at the same time, so that what waits is always among them.
-MOST_AT_ONCE = 100
 _WAIT = httpx.Timeout(30)
 _SHOWN_CHARACTERS = 600
 
@@ -99,31 +97,6 @@ class Scheduler:
         query = {"order_by": "-run_after", "limit": limit}
         found = await self._ask("GET", f"/dags/{_in_path(definition_id)}/dagRuns", params=query)
         return _RUNS.validate_python(found["dag_runs"])
-
-    async def end_unpinned(self, definition_id: str) -> bool:
-        """Fail the runs that are not pinned yet, and end a backfill; return whether there were any.
-
-        Nothing but Airflow knows of them, so without the export they would wait there for ever.
-        """
-        found = await self.active_backfill(definition_id) is not None
-        if found:
-            await self.cancel_backfill(definition_id)
-        while waiting := await self._unpinned(definition_id):
-            found = True
-            for run in waiting:
-                path = f"/dags/{_in_path(definition_id)}/dagRuns/{_in_path(run.dag_run_id)}"
-                await self._ask("PATCH", path, json={"state": "failed"})
-        return found
-
-    async def _unpinned(self, definition_id: str) -> list[DagRun]:
-        """Return runs that are not over and whose `pin` has left no run's key; not always all of them at once."""
-        query = {"state": ["running", "queued"], "order_by": "-state", "limit": MOST_AT_ONCE}
-        found = await self._ask("GET", f"/dags/{_in_path(definition_id)}/dagRuns", params=query)
-        return [
-            run
-            for run in _RUNS.validate_python(found["dag_runs"])
-            if run.state == "queued" or await self.left(definition_id, run.dag_run_id, "run_key") is None
-        ]
 
     async def left(self, definition_id: str, run_id: str, key: str) -> Any:
         """Return what the first task of a run has left under a key, None where it left nothing."""

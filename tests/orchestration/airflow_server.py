@@ -127,6 +127,8 @@ def started(home: Path):
         "LOYALTY_HOME": str(home),
         "LOYALTY_INBOXES": str(home / "inboxes.yaml"),
         "LOYALTY_IMPORT_APPROVERS": "paul",
+        # Longer than a test takes to answer a question.
+        "LOYALTY_IMPORT_LOOK_SECONDS": "45",
         "LOYALTY_EXPORTS": str(exports),
         "LOYALTY_SETTLE_SECONDS": "1",
         "AIRFLOW_CONN_LOYALTY_LEDGER": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +20,7 @@ from include.imports.options import Mode, Options
 from include.orchestration.client import Client
 from include.orchestration.imports import INBOX_ID
 from include.pipeline import Context, imports
-from include.settings import IMPORTS_DAG, Settings
+from include.settings import IMPORTS_DAG, ROOT, Settings
 from include.state.imports import ImportRecord, ImportState
 from tests.orchestration.airflow_server import Server
 
@@ -83,6 +86,18 @@ def question(server: Server, run_id: str) -> dict[str, Any]:
 def answer(server: Server, user: str, run_id: str, option: str, note: str = "") -> None:
     path = f"/dags/{IMPORTS_DAG}/dagRuns/{quote(run_id, safe='')}/taskInstances/approve/-1/hitlDetails"
     client_of(server, user).patch(path, {"chosen_options": [option], "params_input": {"note": note}})
+
+
+def by_command(server: Server, *words: str) -> None:
+    """What somebody does on the command line, who has no login of Airflow."""
+    own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    environment = own | {
+        "LOYALTY_HOME": str(server.home),
+        "LOYALTY_LEDGER_URL": server.ledger_url,
+        "LOYALTY_LEDGER_WRITE_URL": server.ledger_url,
+    }
+    command = [sys.executable, "-m", "include.cli", "imports", *words]
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
 
 
 def look(server: Server) -> None:
@@ -163,6 +178,31 @@ def test_a_refusal_in_airflow_ends_it(airflow_server, context):
     }
     refused = imports.get(context, record.import_id)
     assert (refused.state, refused.decision_note) == (ImportState.REFUSED, "wrong month")
+
+
+def test_who_decides_on_the_command_line_leaves_no_question_open(airflow_server, context):
+    waiting = {}
+    for name, row in (("yes.csv", "c0000011,41\n"), ("not.csv", "c0000012,42\n")):
+        (airflow_server.home / "points-in" / name).write_text(f"customer_id,Points\n{row}")
+    look(airflow_server)
+    for record in imports.history(context):
+        if record.file_name in {"yes.csv", "not.csv"}:
+            waiting[record.file_name] = record.import_id
+            question(airflow_server, f"inbox__{record.import_id}")
+    by_command(airflow_server, "approve", waiting["yes.csv"], "--by", "vera")
+    by_command(airflow_server, "refuse", waiting["not.csv"], "--by", "vera", "--reason", "wrong month")
+
+    approved, refused = (f"inbox__{waiting[name]}" for name in ("yes.csv", "not.csv"))
+    assert ended(airflow_server, approved) == "success"
+    assert set(states(airflow_server, approved).values()) == {"success"}
+    posted = imports.get(context, waiting["yes.csv"])
+    assert (posted.state, posted.decided_by) == (ImportState.POSTED, "vera")
+    assert len(booked(airflow_server, posted)) == 1
+    assert ended(airflow_server, refused) == "success"
+    assert states(airflow_server, refused)["post"] == "skipped"
+    path = f"/dags/{IMPORTS_DAG}/dagRuns/~/hitlDetails"
+    open_ones = airflow_server.running.client.get(path, response_received="false")["hitl_details"]
+    assert not [each for each in open_ones if each["task_instance"]["dag_run_id"] in {approved, refused}]
 
 
 class Browser:

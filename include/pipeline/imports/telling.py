@@ -194,7 +194,8 @@ def _recipients(
     context: Context, installation: Installation, record: ImportRecord, event: Event
 ) -> list[Address]:
     """Return who asked, of what waits those who may answer, and whom the installation names, each once."""
-    people = [record.requested_by, *(context.settings.import_approvers if event == "uncertain" else ())]
+    asked = context.state.keys.person_behind(record.requested_by)
+    people = [asked, *(context.settings.import_approvers if event == "uncertain" else ())]
     found = [installation.address_of(each) for each in people] if installation.requester else []
     if covers(installation.when, event):
         found += installation.emails

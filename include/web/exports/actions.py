@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from include.definitions.load import from_document
 from include.definitions.model import ExportDefinition
-from include.errors import LoyaltyError
+from include.errors import LoyaltyError, Transient
 from include.pipeline import exports as catalogue
 from include.pipeline import trial
 from include.pipeline.checks import personal_parts
@@ -22,7 +22,7 @@ from include.web.exports.permitted import Permitted, ToEdit, ToRun, run_of
 from include.web.exports.shown import ShownRun
 from include.web.forms import Posted, see_other
 from include.web.reader import Asking, Reader, Right, context_of
-from include.web.scheduler import Refused, Scheduler
+from include.web.scheduler import Scheduler
 
 READ_ONLY = (
     "This export is a YAML file, so it is changed there. Clone it to have one that can be changed here."
@@ -121,7 +121,7 @@ async def delete(request: Request, reader: Asking, found: ToEdit, form: Posted) 
     refuse_yaml(found)
     number = number_of(form)
     await run_sync(_delete, request, reader, found, number)
-    ended = await _end_unpinned(Scheduler.of(request, reader), found.id)
+    ended = await run_sync(_end_unpinned, request, reader, found.id)
     await run_sync(request.app.state.announce, found.id)
     told = f"{found.export.name} is deleted. Its runs and files are kept. {ended}".strip()
     return see_other(request, "/exports", told)
@@ -134,14 +134,13 @@ def _delete(request: Request, reader: Reader, found: Permitted, number: int) -> 
         raise HTTPException(409, in_words(edited)) from None
 
 
-async def _end_unpinned(scheduler: Scheduler, definition_id: str) -> str:
+def _end_unpinned(request: Request, reader: Reader, definition_id: str) -> str:
     """End what has not begun; return what became of it, empty where there was nothing."""
     try:
-        return "Runs that had not begun are ended." if await scheduler.end_unpinned(definition_id) else ""
-    except Refused as refused:
-        if refused.status_code == 404:  # Airflow has never known it, so nothing of it waits
-            return ""
-        return f"Look in Airflow for runs that had not begun, and end them there. {refused.detail}"
+        ended = request.app.state.end(definition_id, reader.name)
+    except Transient:
+        return "Airflow could not be asked: look there for runs that had not begun, and end them."
+    return "Runs that had not begun are ended." if ended else ""
 
 
 def refuse_yaml(found: Permitted) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ BADGES = {
     ImportState.UNDONE: ("taken back", "quiet"),
 }
 AT_WORK = frozenset({ImportState.RECEIVED, ImportState.POSTING})
+# In why a row is wrong: the value of a column that says something of a person.
+_PERSONAL = re.compile(r"""(\S*(?:mail|birthday)\S* )('[^']*'|"[^"]*")""", re.IGNORECASE)
 _KINDS = {"done": "good", "skipped": "quiet", "wrong": "bad"}
 
 
@@ -70,21 +73,28 @@ class ShownImport:
         return not self.reopened and (self.record.state in AT_WORK or self.badge[0] == "approved")
 
 
+def hidden(outcome: RowOutcome) -> RowOutcome:
+    """Return a row without what the file says of its member, but for the id by which it was found."""
+    told = _PERSONAL.sub(rf"\1{HIDDEN}", outcome.message)
+    found: dict[str, Any] = {"message": told, "birthday_before": None, "birthday_after": None}
+    if outcome.member and outcome.member not in {outcome.customer, outcome.card}:
+        found |= {"member": HIDDEN, "message": told.replace(outcome.member, HIDDEN)}
+    return outcome.model_copy(update=found)
+
+
 def row(outcome: RowOutcome, *, personal: bool) -> dict[str, Any]:
     """Return a row as texts. personal: what the file says of its member is shown."""
-    known = {outcome.customer, outcome.card}
-    hides = not personal and bool(outcome.member) and outcome.member not in known
-    message = outcome.message.replace(outcome.member, HIDDEN) if hides else outcome.message
+    outcome = outcome if personal else hidden(outcome)
     known_amounts = (outcome.points, outcome.balance_before, outcome.balance_after)
     amounts = (None, None, None) if outcome.status is RowStatus.WRONG else known_amounts
     return {
         "row": outcome.row,
-        "member": HIDDEN if hides else outcome.member,
+        "member": outcome.member,
         "found": outcome.card or outcome.customer or "",
         "amounts": ["" if each is None else points(each) for each in amounts],
         "status": outcome.status.value,
         "kind": _KINDS[outcome.status.value],
-        "message": message,
+        "message": outcome.said,
     }
 
 

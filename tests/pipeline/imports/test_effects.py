@@ -134,6 +134,8 @@ def test_birthdays_are_written_and_nothing_else(desk: Desk) -> None:
         2: "the birthday is this already",
         5: "the row has no birthday: nothing is changed",
     }
+    becomes = {each.row: each.said for each in imports.rows(desk.context, record.import_id, limit=9)}
+    assert (becomes[3], becomes[4]) == ("birthday none -> 12/24", "birthday none -> 02/29")
     people = {each["customer_id"]: each.get("birthday") for each in desk.ledger("customers")}
     assert (people[ANN], people[BOB], people[CAT]) == ("03/03", "12/24", "02/29")
     assert desk.ledger() == before
@@ -161,6 +163,11 @@ def test_points_of_talon_one_begin_and_end_as_they_say(desk: Desk) -> None:
     assert (first.get("activates_at"), first.get("expires_at"), first["points"]) == (None, None, D("10.00"))
     assert (second["activates_at"], second["expires_at"]) == (soon, soon + timedelta(days=30))
     assert (second["subledger_id"], second["reason"]) == ("miles", "spring")
+    [always, limited] = imports.rows(desk.context, record.import_id)
+    assert (always.said, always.starts, always.expires) == ("", None, None)
+    assert (limited.starts, limited.expires) == (soon, soon + timedelta(days=30))
+    until = f"{soon + timedelta(days=30):%Y-%m-%d %H:%M} UTC"
+    assert limited.said == f"usable from {soon:%Y-%m-%d %H:%M} UTC until {until}"
     assert record.rehearsal is not None
     assert (record.rehearsal.pending_after, record.rehearsal.balance_after) == (20, 110)
 

@@ -8,7 +8,6 @@ import pytest
 
 from include.pipeline import exports as catalogue
 from include.state.audit import Action
-from include.web.scheduler import Refused, Scheduler, in_words
 from tests.pipeline.made_runs import finished
 from tests.web.exports.conftest import OWN, dag_runs, press, token_of, told
 from tests.web.exports.made import export, run
@@ -221,7 +220,7 @@ def test_deleting_ends_a_backfill(admin, context, daily):
     assert [each.state for each in dag_runs("daily")] == ["failed"] * 3
 
 
-def test_what_airflow_never_knew_is_deleted_and_a_refusal_of_airflow_is_told(
+def test_what_airflow_never_knew_is_deleted_and_that_airflow_is_away_is_told(
     admin, context, daily, monkeypatch
 ):
     export(context, "unknown")
@@ -230,12 +229,14 @@ def test_what_airflow_never_knew_is_deleted_and_a_refusal_of_airflow_is_told(
         "Unknown is deleted. Its runs and files are kept."
     )
 
-    async def refused(*_):
-        raise Refused(403, in_words(403, ""))
+    from sqlalchemy.exc import OperationalError
 
-    monkeypatch.setattr(Scheduler, "end_unpinned", refused)
+    def gone(*_, **__):
+        raise OperationalError("SELECT", {}, Exception("the database is away"))
+
+    monkeypatch.setattr("include.orchestration.ending.create_session", gone)
     answer = press(admin, f"{PAGE}/delete", f"{PAGE}/delete", number="1")
-    assert "Look in Airflow for runs that had not begun" in told(admin, answer)
+    assert "look there for runs that had not begun" in told(admin, answer)
     assert context.state.exports.get("daily") is None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from logging import getLogger
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, HTTPException, Query, Request
 from starlette.responses import Response
 
 from include.definitions.model import ExportDefinition
-from include.errors import BadInput
+from include.errors import BadInput, Transient
 from include.pipeline import exports as catalogue
 from include.state.exports import Export, Status
 from include.state.exports import Query as Wanted
@@ -21,6 +22,7 @@ from include.web.api.paging import Page, listed, paged
 from include.web.personal import personal_problems
 from include.web.reader import context_of
 
+LOG = getLogger(__name__)
 router = APIRouter(prefix="/definitions", tags=["definitions"])
 OF_A_FILE = "This export is a YAML file, so it is changed there."
 Document = Annotated[
@@ -108,9 +110,16 @@ def change(request: Request, caller: Calling, definition_id: DefinitionId, docum
 
 @router.delete("/{definition_id}", status_code=204)
 def delete(request: Request, caller: Calling, definition_id: DefinitionId) -> Response:
-    """Delete an export, with the ETag of what was read in If-Match. Its runs and files are kept."""
+    """Delete an export, with the ETag of what was read in If-Match. Its runs and files are kept.
+
+    Runs that had not begun are ended.
+    """
     found = _editable(request, caller, definition_id)
     catalogue.delete(context_of(request), definition_id, caller.name, based_on=found.number)
+    try:
+        request.app.state.end(definition_id, caller.name)
+    except Transient:  # it is deleted all the same
+        LOG.exception("%s is deleted; its runs that had not begun wait in Airflow", definition_id)
     request.app.state.announce(definition_id)
     return Response(status_code=204)
 

@@ -28,7 +28,7 @@ from include.web.api.bodies import write_body
 from include.web.api.caller import Caller, needs
 from include.web.api.paging import Page, paged
 from include.web.downloads import sending
-from include.web.imports.shown import HIDDEN
+from include.web.imports.shown import hidden
 from include.web.reader import context_of
 
 router = APIRouter(prefix="/imports", tags=["imports"])
@@ -149,7 +149,7 @@ def rows(
     record = _of(request, import_id)
     found = imports.rows(context_of(request), import_id, only=status, offset=page.offset, limit=page.size)
     if not _sees(caller, record):
-        found = [_hidden(each) for each in found]
+        found = [hidden(each) for each in found]
     return {"items": found}
 
 
@@ -259,14 +259,6 @@ def _work(
 
 def _sees(caller: Caller, record: ImportRecord) -> bool:
     return record.requested_by == caller.name or caller.may(Scope.PERSONAL)
-
-
-def _hidden(outcome: RowOutcome) -> RowOutcome:
-    """Return a row without what the file says of its member, unless that is the id it was found by."""
-    if not outcome.member or outcome.member in {outcome.customer, outcome.card}:
-        return outcome
-    message = outcome.message.replace(outcome.member, HIDDEN)
-    return outcome.model_copy(update={"member": HIDDEN, "message": message})
 
 
 def _clean(text: str) -> str:
