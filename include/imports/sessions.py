@@ -19,6 +19,7 @@ from include.snapshots.source import parse_url, public_url
 
 # How the temporary tables of imports begin.
 TEMPORARY = "loyalty_"
+_NAMES = {"mysql": "MySQL or MariaDB", "mariadb": "MariaDB"}
 _OFF = (
     "imports are turned off: set LOYALTY_LEDGER_WRITE_URL to the ledger with a role that may insert into "
     "transactions (and update customers.birthday)"
@@ -68,12 +69,13 @@ def why_not(settings: Settings) -> str | None:
     """Return why imports cannot be posted here, None where they can."""
     if settings.ledger_mapping is not None:
         return "imports go into the canonical tables only, and this ledger is mapped (LOYALTY_LEDGER_MAPPING)"
-    if not settings.ledger_write_url:
-        return _OFF
-    kind = parse_url(settings.ledger_write_url).get_backend_name()
+    kind = parse_url(settings.ledger_write_url or settings.ledger_url).get_backend_name()
     if kind not in {"postgresql", "sqlite"}:
-        return f"imports post into PostgreSQL and SQLite; {kind} is read only"
-    return None
+        return (
+            f"points can be imported into ledgers in PostgreSQL and SQLite; this one is in {_NAMES.get(kind, kind)}, "
+            "from which exports read and to which nothing is written"
+        )
+    return None if settings.ledger_write_url else _OFF
 
 
 @contextmanager

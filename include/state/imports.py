@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from include.errors import BadInput, Problem
 from include.imports.effects import Receipt, Rehearsal
@@ -268,10 +268,7 @@ class Imports:
     ) -> list[ImportRecord]:
         """Return imports, the newest first; `text` is part of the file's name or of who asked, or how the id begins."""
         wanted = select(IMPORTS).order_by(IMPORTS.c.requested_at.desc(), IMPORTS.c.import_id)
-        if states:
-            wanted = wanted.where(IMPORTS.c.state.in_([each.value for each in states]))
-        if mode is not None:
-            wanted = wanted.where(IMPORTS.c.options["mode"].as_string() == mode.value)
+        wanted = wanted.where(*_such(states, mode))
         if text:
             found = [
                 func.lower(column).contains(text.lower(), autoescape=True)
@@ -282,6 +279,12 @@ class Imports:
             wanted = wanted.where(IMPORTS.c.requested_at < before)
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(wanted.limit(limit).offset(offset))]
+
+    def count(self, states: Collection[ImportState] = (), *, mode: Mode | None = None) -> int:
+        """Return how many imports `list` has."""
+        wanted = select(func.count()).select_from(IMPORTS).where(*_such(states, mode))
+        with self._database.read() as connection:
+            return int(connection.execute(wanted).scalar_one())
 
     def counts(self) -> dict[ImportState, int]:
         """Return how many imports stand where; states that none is in are left out."""
@@ -331,6 +334,15 @@ def _one(connection: Connection, key: str) -> ImportRecord:
     if row is None:
         raise unknown(key)
     return _record(row)
+
+
+def _such(states: Collection[ImportState], mode: Mode | None) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if states:
+        found.append(IMPORTS.c.state.in_([each.value for each in states]))
+    if mode is not None:
+        found.append(IMPORTS.c.options["mode"].as_string() == mode.value)
+    return found
 
 
 def _record(row: Any) -> ImportRecord:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from include.pipeline import Context
+from include.settings import Settings
 from tests.cli.test_cli import Loyalty, home, ledger_file, loyalty
 from tests.pipeline.imports.desk import fill
 
@@ -96,6 +98,44 @@ def test_mistakes_are_told(loyalty: Loyalty, own: Path, arguments: tuple[str, ..
     done = loyalty(*arguments)
     assert done.code == 2
     assert said in done.error
+
+
+def test_a_ledger_in_mysql_is_not_written_and_that_is_said(
+    loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOYALTY_LEDGER_WRITE_URL", "mysql+pymysql://reader@ledger.example/points")
+    done = loyalty(
+        "import", written(home, "customer_id,points\nann,40\n"), "--mode", "add", "--program", "club"
+    )
+    assert done.code == 2
+    assert "points can be imported into ledgers in PostgreSQL and SQLite; this one is in MySQL" in done.error
+
+
+def test_who_should_know_of_an_import_is_told_unless_it_is_a_dry_run(
+    loyalty: Loyalty, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOYALTY_NOTIFY_WEBHOOK", "their_hook")
+    monkeypatch.setenv("LOYALTY_NOTIFY_WHEN", "finished failed uncertain skipped")
+
+    def told() -> list[str]:
+        found = Context.from_settings(Settings.from_environment()).state.notices.list()
+        return sorted(each.event for each in found)
+
+    command = ("import", written(own, "customer_id,points\nann,40\n"), "--mode", "reset", "--program", "club")
+    loyalty(*command, "--by", "olga", "--dry-run")
+    assert told() == []
+    loyalty(*command, "--by", "olga")
+    assert told() == ["uncertain"]
+    [record] = json.loads(loyalty("imports", "list", "--json").out)
+    loyalty("imports", "approve", record["import_id"], "--by", "paul")
+    assert told() == ["finished", "uncertain"]
+    other = written(own, "customer_id,points\nann,50\n", "other.csv")
+    loyalty("import", other, "--mode", "reset", "--program", "club", "--by", "olga")
+    newest = json.loads(loyalty("imports", "list", "--json").out)[0]
+    loyalty("imports", "refuse", newest["import_id"], "--by", "paul")
+    wrong = written(own, "customer_id,points\nnobody,1\n", "wrong.csv")
+    loyalty("import", wrong, "--mode", "add", "--program", "club")
+    assert told() == ["failed", "finished", "skipped", "uncertain", "uncertain"]
 
 
 def test_a_ledger_that_is_not_ours_is_not_written(loyalty: Loyalty, home: Path) -> None:

@@ -57,6 +57,7 @@ def test_an_export_that_a_key_deletes_leaves_no_run_that_waits(
     }
     made = keyed.post("/definitions", json=document)
     assert made.status_code == 201, made.text
+    assert made.headers["location"] == f"/loyalty/api/v1/definitions/{name}"
     airflow = airflow_server.running.client
     airflow.wait_for_dags({name})
     started = until(lambda: _started(keyed, name), "the run")

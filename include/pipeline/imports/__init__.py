@@ -2,6 +2,7 @@
 
 from include.pipeline.imports.steps import (
     approve,
+    check,
     files,
     get,
     history,
@@ -23,6 +24,7 @@ from include.pipeline.imports.steps import (
 
 __all__ = [
     "approve",
+    "check",
     "files",
     "get",
     "history",

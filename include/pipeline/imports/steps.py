@@ -53,7 +53,7 @@ def receive(
     its name that was imported. Raises BadInput for those two where they were not said, for an unknown program, for a
     file that is too large, and where imports are off.
     """
-    _check(context, options)
+    check(context, options)
     with working_folder(context.settings.scratch, stage.FOLDER) as folder:
         file = received.receive(source, folder)
         seen = context.state.imports.same(file.sha256, options)
@@ -241,14 +241,8 @@ def why_not_writable(context: Context) -> str | None:
     return why_not(context.settings)
 
 
-def programs(context: Context) -> dict[str, str]:
-    """Return the names of the ledger's programs by their ids."""
-    with opened(context.settings, write=False) as session:
-        found = session.stream("SELECT program_id, name FROM programs ORDER BY program_id")
-        return {row["program_id"]: row["name"] for batch in found for row in batch.to_pylist()}
-
-
-def _check(context: Context, options: Options) -> None:
+def check(context: Context, options: Options) -> None:
+    """Raise BadInput where no file could be imported like this, whatever is in it."""
     if options.mode is Mode.UNDO:
         right = "no file undoes an import: `loyalty imports undo` does"
         raise BadInput([Problem("mode", options.mode, right, "bad_mode")])
@@ -257,6 +251,13 @@ def _check(context: Context, options: Options) -> None:
         raise BadInput([Problem("program", options.program, right, "program_not_possible")])
     with opened(context.settings, write=False) as session:
         members.known_program(session, options)
+
+
+def programs(context: Context) -> dict[str, str]:
+    """Return the names of the ledger's programs by their ids."""
+    with opened(context.settings, write=False) as session:
+        found = session.stream("SELECT program_id, name FROM programs ORDER BY program_id")
+        return {row["program_id"]: row["name"] for batch in found for row in batch.to_pylist()}
 
 
 def _shown(name: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from include.errors import BadInput
+from include.errors import BadInput, Problem
 from include.pipeline import imports
 from include.pipeline.context import Context
 from include.pipeline.imports.asking import ask
@@ -39,8 +39,11 @@ class Looked:
 def look(context: Context, inbox: Inbox, pause: Callable[[float], None] = time.sleep) -> Looked:
     """Take every whole file of an inbox, and put away those whose imports are over.
 
-    Raises BadInput for its connection, Permanent for its folder, Transient for a network. pause: waits for seconds.
+    Raises BadInput for its connection and where nothing can be imported, Permanent for its folder, Transient for a
+    network. pause: waits for seconds.
     """
+    if why_not := imports.why_not_writable(context):
+        raise BadInput([Problem("ledger", inbox.name, why_not, "imports_off")])
     found = Looked()
     with opened(inbox, context.connections, context.settings) as place:
         place.prepare()

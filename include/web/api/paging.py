@@ -33,10 +33,14 @@ def paged(
 
 def listed(request: Request, items: Sequence[Any], page: Page, total: int) -> dict[str, Any]:
     """Return a page of a list: `next` is the address of the one after it, null for the last."""
-    more = page.offset + len(items) < total and items
+    return {"items": list(items), **place(request, len(items), page, total)}
+
+
+def place(request: Request, shown: int, page: Page, total: int) -> dict[str, Any]:
+    """Return what a list of `total` says beside its items. shown: how many of them are on this page."""
+    more = shown and page.offset + shown < total
     following = request.url.include_query_params(page=page.number + 1, per_page=page.size)
     return {
-        "items": list(items),
         "page": page.number,
         "per_page": page.size,
         "total": total,

@@ -34,6 +34,8 @@ async def upload(request: Request, reader: Importer) -> Response:
     """Take a file, and have it rehearsed; one that came before leads to the import that it made."""
     if not is_own_form(request, context_of(request).settings.public_url):
         raise HTTPException(403, FOREIGN)  # before anything large is read
+    if why_not := imports.why_not_writable(context_of(request)):
+        raise HTTPException(409, why_not)
     form = await posted(request, reader)
     typed = {name: _text(form, name) for name in ("mode", "program", "subledger", "card", "renewed")}
     try:

@@ -231,7 +231,11 @@ def test_an_unknown_program_is_refused_at_once(desk: Desk) -> None:
     [
         ({"ledger_write_url": ""}, "set LOYALTY_LEDGER_WRITE_URL"),
         ({"ledger_mapping": Path("mapping.yaml")}, "this ledger is mapped"),
-        ({"ledger_write_url": "mysql+pymysql://u@h/d"}, "mysql is read only"),
+        ({"ledger_write_url": "mysql+pymysql://u@h/d"}, "this one is in MySQL or MariaDB, from which"),
+        (
+            {"ledger_write_url": "", "ledger_url": "mariadb+pymysql://u@h/d"},
+            "this one is in MariaDB, from which",
+        ),
     ],
 )
 def test_imports_that_are_off_say_how_to_turn_them_on(

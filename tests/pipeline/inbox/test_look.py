@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from include import sample
+from include.errors import BadInput
 from include.imports.options import Mode
 from include.pipeline import Context, imports
 from include.pipeline.imports.asking import who_asked
@@ -174,6 +176,14 @@ def test_what_waits_stays_and_what_was_refused_goes(context, folder):
         "paul refused it: wrong month"
         in (folder / "refused" / f"{record.import_id}--a.csv.why.txt").read_text()
     )
+
+
+def test_nothing_is_taken_where_nothing_can_be_imported(context, folder):
+    (folder / "add.csv").write_text(ROWS)
+    read_only = replace(context.settings, ledger_write_url="mysql+pymysql://u@h/d")
+    with pytest.raises(BadInput, match="this one is in MySQL or MariaDB"):
+        look(replace(context, settings=read_only), of(folder), still)
+    assert [each.name for each in folder.iterdir()] == ["add.csv"]
 
 
 def test_a_program_that_is_not_there_is_said_in_the_folder(context, folder):

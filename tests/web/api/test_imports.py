@@ -131,6 +131,69 @@ def test_what_is_no_import_is_told(importing: Asking) -> None:
     assert client.post(f"{OURS}/imports", params=unknown, content=ADD).status_code == 422
 
 
+def test_what_waits_is_asked_in_airflow_and_who_should_know_is_told(
+    importing: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOYALTY_NOTIFY_WEBHOOK", "their_hook")
+    monkeypatch.setenv("LOYALTY_NOTIFY_WHEN", "finished failed uncertain skipped")
+    asking = Asking(Context.from_settings(Settings.from_environment()))
+
+    def told() -> list[str]:
+        return [each.event for each in reversed(asking.context.state.notices.list())]
+
+    client = asking.client(Scope.IMPORTS_WRITE)
+    place = posted(asking, b"customer_id,points\nc0000001,5\n", "reset")
+    for _ in range(2):
+        assert client.post(f"{place}/rehearse").json()["state"] == "waiting"
+    assert [started[:2] for started in asking.started] == [
+        ("loyalty-imports", {"import": place.rpartition("/")[2]})
+    ]
+    assert told()[-1] == "uncertain"
+    assert client.post(f"{place}/refuse", json={"note": "a mistake"}).json()["state"] == "refused"
+    assert told()[-1] == "skipped"
+    place = posted(asking, ADD)
+    client.post(f"{place}/rehearse")
+    client.post(f"{place}/post")
+    assert (told()[-1], len(asking.started)) == ("finished", 1)
+
+
+def test_a_file_is_not_read_where_nothing_can_be_imported(
+    importing: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOYALTY_LEDGER_WRITE_URL", "mysql+pymysql://reader@ledger.example/points")
+    asking = Asking(Context.from_settings(Settings.from_environment()))
+    monkeypatch.setattr("include.web.api.ours.imports.write_body", lambda *_: pytest.fail("it was read"))
+    wish = {"name": "points.csv", "mode": "add", "program": "club"}
+    answer = asking.client(Scope.IMPORTS_WRITE).post(f"{OURS}/imports", params=wish, content=ADD)
+    assert answer.status_code == 422
+    assert "this one is in MySQL or MariaDB" in answer.json()["detail"]
+
+
+def test_imports_and_rows_come_in_pages(importing: Asking) -> None:
+    client = importing.client(Scope.IMPORTS_WRITE)
+    place = posted(importing, b"customer_id,points\n" + b"".join(b"c%07d,1\n" % each for each in range(1, 8)))
+    assert client.get(f"{place}/rows").json() == {
+        "items": [], "page": 1, "per_page": 50, "total": 0, "next": None
+    }  # fmt: skip
+    client.post(f"{place}/rehearse")
+    posted(importing, b"customer_id,points\nc0000001,5\n", "reset", name="other.csv")
+    for start, total in ((f"{place}/rows?status=done&per_page=3", 7), (f"{OURS}/imports?per_page=1", 2)):
+        seen, following = [], start
+        while following:
+            page = client.get(following).json()
+            assert page["total"] == total
+            seen += [each.get("row") or each["import_id"] for each in page["items"]]
+            following = page["next"]
+        assert len(set(seen)) == len(seen) == total, start
+    assert client.get(f"{place}/rows?status=wrong").json()["total"] == 0
+    assert client.get(f"{OURS}/imports?mode=reset&state=received").json()["total"] == 1
+    for path in (f"{OURS}/imports", f"{place}/rows"):
+        far = client.get(f"{path}?page=1000000&per_page=500").json()
+        assert (far["items"], far["next"]) == ([], None)
+        for query in ("page=0", "per_page=501", "page=1000001", "page=-1", "per_page=9e9"):
+            assert client.get(f"{path}?{query}").status_code == 422, (path, query)
+
+
 def test_a_large_file_is_airflows_work(importing: Asking) -> None:
     place = posted(importing, b"customer_id,points\n" + b"c0000001,1\n" * 120_000)
     client = importing.client(Scope.IMPORTS_WRITE)

@@ -306,6 +306,21 @@ def test_an_import_that_is_off_says_how_it_is_turned_on(browser, installation, m
     assert "Import a file" not in shown
 
 
+def test_a_ledger_that_is_only_read_takes_no_file_and_says_why(browser, context, dag, monkeypatch):
+    monkeypatch.setenv("LOYALTY_LEDGER_WRITE_URL", "mysql+pymysql://reader@ledger.example/points")
+    olga = browser("olga", "ADMIN")
+    shown = olga.get(PAGE)
+    assert "Points can be imported into ledgers in PostgreSQL and SQLite; this one is in MySQL" in text_of(
+        shown
+    )
+    assert "Import a file" not in shown.text
+    sent = olga.post(
+        PAGE, headers=OWN, files={"file": ("a.csv", b"x")}, data={"mode": "add", "program": "club"}
+    )
+    assert (sent.status_code, "this one is in MySQL or MariaDB" in sent.text) == (409, True)
+    assert context.state.imports.list([]) == []
+
+
 def test_what_waits_or_is_wrong_needs_attention_of_who_may_import(
     olga, browser, context, received, monkeypatch
 ):

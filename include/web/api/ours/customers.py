@@ -23,7 +23,7 @@ from include.state.looked import Person
 from include.state.tables import microseconds
 from include.web.api import etags
 from include.web.api.caller import Caller, needs
-from include.web.api.paging import Page, paged
+from include.web.api.paging import Page, paged, place
 from include.web.api.streaming import AS_OF, READ_AT, utc
 from include.web.reader import context_of
 
@@ -108,7 +108,7 @@ def customer_transactions(
     shown = found.tables[0].take(pa.array(order[page.offset : page.offset + page.size]))
     columns = _open(caller, wanted)
     _note(request, caller, Holder(Name.CUSTOMER, customer_id), columns)
-    head = {"total": len(order), "page": page.number, "per_page": page.size}
+    head = place(request, len(shown), page, len(order))
     return _sent(request, found, end, "items", shown, columns, head)
 
 

@@ -77,7 +77,7 @@ def create(request: Request, caller: Calling, document: Document) -> Response:
     _refuse_personal(caller, catalogue.validated(context, document), None)
     made = catalogue.create(context, document, caller.name)
     request.app.state.announce(made.definition_id)
-    where = str(request.url_for("read", definition_id=made.definition_id).path)
+    where = f"{request.url.path}/{made.definition_id}"
     return etags.tagged(request, shapes.definition(made), _etag(made), status=201, Location=where)
 
 

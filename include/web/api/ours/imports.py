@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from logging import getLogger
 from typing import Annotated, Any, Literal
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, BackgroundTasks, Body, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response
 
-from include.errors import BadInput, NeedsPerson
+from include.errors import BadInput, LoyaltyError, NeedsPerson
 from include.imports.effects import RowOutcome, RowStatus
 from include.imports.options import Mode, Options
-from include.pipeline import imports
+from include.pipeline import Context, imports
 from include.pipeline.imports.asking import ask
 from include.pipeline.imports.telling import tell
 from include.scratch import working_folder
@@ -26,11 +27,13 @@ from include.state.leases import StaleFence
 from include.web.api import etags
 from include.web.api.bodies import write_body
 from include.web.api.caller import Caller, needs
-from include.web.api.paging import Page, paged
+from include.web.api.ours import shapes
+from include.web.api.paging import Page, listed, paged
 from include.web.downloads import sending
 from include.web.imports.shown import hidden
 from include.web.reader import context_of
 
+LOG = getLogger(__name__)
 router = APIRouter(prefix="/imports", tags=["imports"])
 LARGE = {r"/imports": 512 * 1024 * 1024}
 AT_ONCE_BYTES = 1024 * 1024
@@ -47,18 +50,6 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-class Imported(BaseModel):
-    """Imports, the newest first."""
-
-    items: list[ImportRecord]
-
-
-class Rows(BaseModel):
-    """Rows of the rehearsal, in the order of the file."""
-
-    items: list[RowOutcome]
-
-
 class Why(BaseModel):
     """Why an import is refused, or what its second person has to say."""
 
@@ -67,7 +58,7 @@ class Why(BaseModel):
     note: str = Field("", max_length=500)
 
 
-@router.get("", response_model=Imported)
+@router.get("", response_model=shapes.Listed[ImportRecord])
 def listing(
     request: Request,
     caller: Importer,  # noqa: ARG001 - it must be there
@@ -76,9 +67,9 @@ def listing(
     mode: Mode | None = None,
 ) -> Any:
     """List imports, the newest first."""
-    states = [state] if state else []
-    found = context_of(request).state.imports.list(states, mode=mode, limit=page.size, offset=page.offset)
-    return {"items": found}
+    states, known = [state] if state else [], context_of(request).state.imports
+    found = known.list(states, mode=mode, limit=page.size, offset=page.offset)
+    return listed(request, found, page, known.count(states, mode=mode))
 
 
 @router.post(
@@ -115,6 +106,7 @@ async def receive(
     """Post a file: CSV, XLSX, zip or gzip, as the body. The same file is recognised; nothing is booked yet."""
     options = Options(mode=mode, program=_clean(program), subledger=_clean(subledger), card=card)
     context = context_of(request)
+    await run_sync(imports.check, context, options)  # before anything large is read
     with working_folder(context.settings.scratch, "upload") as folder:
         path = folder / "body"
         await write_body(request, path)
@@ -137,7 +129,7 @@ def read(request: Request, caller: Importer, import_id: ImportId) -> Response:  
     return etags.tagged(request, record.model_dump(mode="json"), etag)
 
 
-@router.get("/{import_id}/rows", response_model=Rows, responses=_ANSWERS)
+@router.get("/{import_id}/rows", response_model=shapes.Listed[RowOutcome], responses=_ANSWERS)
 def rows(
     request: Request,
     caller: Importer,
@@ -145,12 +137,15 @@ def rows(
     page: Annotated[Page, Depends(paged)],
     status: RowStatus | None = None,
 ) -> Any:
-    """Read what happens to each row. Members as the file names them: to who posted it, and with scope personal."""
+    """Read what happens to each row, in the order of the file.
+
+    What it says of members is for who posted it, and with scope personal.
+    """
     record = _of(request, import_id)
     found = imports.rows(context_of(request), import_id, only=status, offset=page.offset, limit=page.size)
     if not _sees(caller, record):
         found = [hidden(each) for each in found]
-    return {"items": found}
+    return listed(request, found, page, _rows_of(record, status))
 
 
 @router.get(
@@ -176,8 +171,9 @@ def file(
 
 @router.post("/{import_id}/rehearse", response_model=ImportRecord, responses=_ANSWERS)
 def rehearse(request: Request, caller: Importer, import_id: ImportId) -> Response:
-    """Find out what posting it would do, changing nothing."""
-    return _work(request, caller, import_id, lambda context: imports.rehearse(context, import_id))
+    """Find out what posting it would do, changing nothing. Where a second person must agree, Airflow asks them."""
+    before = _of(request, import_id)
+    return _work(request, caller, import_id, lambda context: imports.rehearse(context, import_id), before)
 
 
 @router.post("/{import_id}/post", response_model=ImportRecord, responses=_ANSWERS)
@@ -188,37 +184,35 @@ def post(request: Request, caller: Importer, import_id: ImportId) -> Response:
         raise HTTPException(409, "A second person must look at the rehearsal and agree first.")
     if record.bytes > AT_ONCE_BYTES and record.state is ImportState.REHEARSED:
         ask(context_of(request), import_id, caller.name)
-    return _work(request, caller, import_id, lambda context: imports.post(context, import_id, by=caller.name))
+    done = lambda context: imports.post(context, import_id, by=caller.name)  # noqa: E731 - one of three alike
+    return _work(request, caller, import_id, done, record)
 
 
 @router.post("/{import_id}/undo", response_model=ImportRecord, responses=_ANSWERS)
 def undo(request: Request, caller: Importer, import_id: ImportId) -> Response:
     """Make and rehearse the import that takes this one back; it is posted as any other."""
     done = lambda context: imports.undo(context, import_id, by=caller.name)  # noqa: E731 - one of three alike
-    return _work(request, caller, import_id, done, undo=True)
+    before = next(iter(context_of(request).state.imports.undoing(import_id)), None)
+    return _work(request, caller, import_id, done, before, undo=True)
 
 
 @router.post("/{import_id}/refuse", response_model=ImportRecord, responses=_ANSWERS)
-def refuse(
-    request: Request,
-    caller: Importer,
-    import_id: ImportId,
-    why: Annotated[Why, Body()],
-    afterwards: BackgroundTasks,
-) -> Any:
+def refuse(request: Request, caller: Importer, import_id: ImportId, why: Annotated[Why, Body()]) -> Any:
     """Say that it will not be posted."""
     _of(request, import_id)
+    context = context_of(request)
     try:
-        record = imports.refuse(context_of(request), import_id, by=caller.name, reason=why.note)
+        return _told(context, imports.refuse(context, import_id, by=caller.name, reason=why.note))
     except StaleFence:
         raise HTTPException(409, FASTER) from None
-    afterwards.add_task(tell, context_of(request), record)
-    return record
 
 
 @router.post("/{import_id}/approve", response_model=ImportRecord, responses=_ANSWERS)
 def approve(request: Request, caller: Importer, import_id: ImportId, why: Annotated[Why, Body()]) -> Any:
-    """Agree as the second person; with Airflow's own token, since a key is no person."""
+    """Agree as the second person; with Airflow's own token, since a key is no person.
+
+    Airflow posts it within some minutes where it asked about it; POST .../post does so at once.
+    """
     _of(request, import_id)
     if caller.reader is None:
         raise HTTPException(403, A_PERSON)
@@ -226,6 +220,13 @@ def approve(request: Request, caller: Importer, import_id: ImportId, why: Annota
         return imports.approve(context_of(request), import_id, by=caller.name, note=why.note)
     except StaleFence:
         raise HTTPException(409, FASTER) from None
+
+
+def _rows_of(record: ImportRecord, status: RowStatus | None) -> int:
+    """Return how many rows a rehearsal has found, of one status where one is named."""
+    if record.rehearsal is None:
+        return 0
+    return int(getattr(record.rehearsal, status.value if status else "rows"))
 
 
 def _of(request: Request, import_id: str) -> ImportRecord:
@@ -236,9 +237,14 @@ def _of(request: Request, import_id: str) -> ImportRecord:
 
 
 def _work(
-    request: Request, caller: Caller, import_id: str, done: Callable[[Any], ImportRecord], **more: Any
+    request: Request,
+    caller: Caller,
+    import_id: str,
+    done: Callable[[Any], ImportRecord],
+    before: ImportRecord | None,
+    **more: Any,
 ) -> Response:
-    """Do it now where the file is small, else have Airflow do it."""
+    """Do it now where the file is small, else have Airflow do it. before: what `done` returns, as it was."""
     record = _of(request, import_id)
     if record.bytes > AT_ONCE_BYTES:
         request.app.state.start(IMPORTS_DAG, {"import": import_id, **more}, caller.name)
@@ -253,8 +259,23 @@ def _work(
         if any(each.code == "rehearse_again" for each in error.problems):
             raise HTTPException(409, str(error)) from None
         raise
-    afterwards = BackgroundTask(tell, context_of(request), record)
-    return JSONResponse(record.model_dump(mode="json"), background=afterwards)
+    waited = before is not None and before.state is ImportState.WAITING
+    if record.state is ImportState.WAITING and not waited:
+        _ask_a_person(request, caller, record)
+    return _told(context_of(request), record)
+
+
+def _ask_a_person(request: Request, caller: Caller, record: ImportRecord) -> None:
+    """Have Airflow ask a second person; they find the import on its page in any case."""
+    try:
+        request.app.state.start(IMPORTS_DAG, {"import": record.import_id}, caller.name)
+    except LoyaltyError:
+        LOG.exception("%s waits for a second person, whom Airflow could not be had to ask", record.import_id)
+
+
+def _told(context: Context, record: ImportRecord) -> Response:
+    """Answer with an import; who should know how it stands is told after that."""
+    return JSONResponse(record.model_dump(mode="json"), background=BackgroundTask(tell, context, record))
 
 
 def _sees(caller: Caller, record: ImportRecord) -> bool:
