@@ -90,9 +90,9 @@ def browser(api_server: Any, installation: Installation) -> Callable[..., Any]:
     """Make a client: of nobody, or of a user who has logged in; what it sends looks like a browser's."""
     from starlette.testclient import TestClient
 
-    from include.web.access import airflow_context
+    from include.web.access import airflow_context, announce
 
-    stand_on(web._app(), context=airflow_context())
+    stand_on(web._app(), context=airflow_context(), announce=announce)
 
     def make(user: str | None = None, role: str | None = "VIEWER", **options: Any) -> TestClient:
         client = TestClient(api_server, base_url=URL, follow_redirects=False, **options)
