@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from include.pipeline.resolving import SHOWN_CHARACTERS, next_step
+from include.pipeline.artefacts import SHOWN_CHARACTERS
+from include.pipeline.resolving import next_step
 from include.pipeline.telling import happened, meaning
 from include.state.audit import Entry
 from include.state.deliveries import Delivery

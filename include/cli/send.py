@@ -36,6 +36,7 @@ def send(
     """Send the stored files of a run. What has arrived is not sent again, and the schedule goes on as it was."""
     from include import pipeline
     from include.pipeline import resend, trial
+    from include.pipeline.artefacts import described
 
     if problems := _conflicts(run, to, test_to, latest=latest, again=again):
         raise BadInput(problems)
@@ -55,7 +56,7 @@ def send(
         }
         document({"run": found.run_key, "sent": sent})
     else:
-        _table(resend.described(found), outcomes)
+        _table(described(found), outcomes)
     if errors:
         raise Permanent("\n".join(f"{label}: {told}" for label, told in errors.items()))
 

@@ -11,6 +11,13 @@ from include.formats.manifest import SUFFIX, Manifest, ManifestFile
 from include.state.runs import RunRecord
 
 FOLDER = "artefacts"
+# Of keys, where people read them.
+SHOWN_CHARACTERS = 12
+
+
+def described(run: RunRecord) -> str:
+    """Return which run it is, for a person."""
+    return f"run {run.run_key[:SHOWN_CHARACTERS]} as of {run.as_of:%Y-%m-%d %H:%M} UTC"
 
 
 def entries(run: RunRecord, made: Manifest) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from include.pipeline.artefacts import refuse_gone
 from include.pipeline.checks import options_of, personal_parts
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.links import ParcelLinks
+from include.pipeline.newer import keep_the_newer
 from include.pipeline.personal import is_personal
 from include.pipeline.scrubbing import scrubbed
 from include.scratch import working_folder
@@ -62,11 +63,22 @@ def deliver(
         with packed(context, run, key) as parcel:
             deliveries.ready(claim, **_figures(run.files))
             continued = _continued(context, claim, parcel, sending)
-            receipt = send(context, target, continued, progress, lambda: deliveries.sending(claim))
+
+            def begin() -> None:
+                deliveries.sending(claim)
+                if _replaces(target) and not sending and not continued.is_said_absent:
+                    keep_the_newer(context, run, target.label, key)
+
+            receipt = send(context, target, continued, progress, begin)
         beat.check()
     written: dict[str, Any] = receipt.model_dump(mode="json")
     deliveries.confirmed(claim, written)
     return written
+
+
+def _replaces(target: Target) -> bool:
+    """Whether files of the same name are replaced there."""
+    return bool(target.options.get("replace"))
 
 
 def _figures(artefacts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from include.errors import BadInput, LoyaltyError, Problem
 from include.pipeline.artefacts import refuse_gone
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.deliver import deliver, targets_of
-from include.pipeline.resolving import SHOWN_CHARACTERS, follow, position_of
+from include.pipeline.resolving import follow, position_of
 from include.state.audit import Action
 from include.state.deliveries import Delivery, DeliveryState
 from include.state.runs import RunRecord
@@ -117,8 +117,3 @@ def _number(last: Delivery | None, *, again: bool) -> int:
     if last is None:
         return 0
     return last.sending + (1 if again and last.state is DeliveryState.CONFIRMED else 0)
-
-
-def described(run: RunRecord) -> str:
-    """Return which run it is, for a person."""
-    return f"run {run.run_key[:SHOWN_CHARACTERS]} as of {run.as_of:%Y-%m-%d %H:%M} UTC"

@@ -8,6 +8,7 @@ from typing import Any
 
 from include.acting import actor
 from include.errors import BadInput, Problem
+from include.pipeline.artefacts import SHOWN_CHARACTERS
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.deliver import deliver, targets_of
 from include.pipeline.settle import settle
@@ -15,7 +16,6 @@ from include.state.deliveries import Delivery, DeliveryState
 from include.state.runs import RunRecord, RunStatus
 from include.targets.protocol import Answer, Receipt, Word
 
-SHOWN_CHARACTERS = 12
 NOTE_CHARACTERS = 500
 _DOUBTFUL = (Answer.SENDING, Answer.UNKNOWN)
 

@@ -11,10 +11,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, literal, or_, select, update
 
 from include.acting import actor
 from include.errors import BadInput, NotYet, Problem
@@ -41,6 +41,7 @@ class DeliveryState(StrEnum):
 SETTLED = (DeliveryState.CONFIRMED, DeliveryState.CONFLICT)
 # Nothing happens to these until a person has looked at the target.
 WAITING = (DeliveryState.UNCERTAIN, DeliveryState.CONFLICT)
+_MAY_BE_THERE = (DeliveryState.SENDING, DeliveryState.UNCERTAIN, DeliveryState.CONFIRMED)
 # What the audit chain says of an outcome, in the transaction that writes it.
 _OUTCOMES = {
     DeliveryState.CONFIRMED: Action.DELIVERED,
@@ -102,6 +103,18 @@ class Claim:
     sha256: str | None
     receipt: dict[str, Any] | None
     message: str | None
+
+
+class Rival(NamedTuple):
+    """What another run of an export has at the same target, or brings there: until when it is held, and the run."""
+
+    expires_at: datetime
+    run: RunRecord
+
+    @property
+    def is_live(self) -> bool:
+        """Whether an attempt is at work, by our clock."""
+        return self.expires_at > datetime.now(UTC)
 
 
 class Deliveries:
@@ -265,6 +278,24 @@ class Deliveries:
         with self._database.read() as connection:
             found = connection.execute(wanted.limit(limit)).all()
         return [Delivery.model_validate(dict(row._mapping)) for row in reversed(found)]  # noqa: SLF001
+
+    def rivals(self, run: RunRecord, target: str, *, later: bool) -> Sequence[Rival]:
+        """Return what other runs of its export have, or may have, at the target.
+
+        later: of runs about a later T, or the same T with a later K; else of earlier ones that are sending now.
+        """
+        t, k = RUNS.c.as_of, RUNS.c.known_at
+        after = or_(t > run.as_of, (t == run.as_of) & (k > run.known_at))
+        before = or_(t < run.as_of, (t == run.as_of) & (k < run.known_at))
+        states = _MAY_BE_THERE if later else (DeliveryState.SENDING,)
+        runs = DELIVERIES.join(RUNS, RUNS.c.run_key == DELIVERIES.c.run_key)
+        wanted = select(DELIVERIES.c.expires_at.label("until"), RUNS).select_from(runs).where(
+            RUNS.c.definition_id == run.definition_id, DELIVERIES.c.target == target, after if later else before,
+            DELIVERIES.c.state.in_([state.value for state in states]),
+        )  # fmt: skip
+        with self._database.read() as connection:
+            found = [dict(row._mapping) for row in connection.execute(wanted.order_by(t, k))]  # noqa: SLF001
+        return [Rival(row.pop("until"), RunRecord.model_validate(row)) for row in found]
 
     def live(self) -> Sequence[Delivery]:
         """Return the deliveries at which an attempt is at work, by the database's clock."""
