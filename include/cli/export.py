@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,25 +163,32 @@ def validate(
     """Say everything that is wrong with definitions, their connections and keys; exit code 2 if anything is."""
     from include.pipeline import Context
     from include.pipeline.checks import load_definition
+    from include.pipeline.notify import way_problems
     from include.pipeline.privacy import secrets_of
 
     context = Context.from_settings()
     problems: list[Problem] = []
+    found: list[Any] = []
     for path in paths or ():
         try:
-            secrets_of(context, load_definition(path))
+            found.append(load_definition(path))
         except BadInput as error:
             problems += error.problems
-    files, made = _all() if not paths else ({}, {})
-    found = files | made
-    for definition in found.values():
+    if not paths:
+        files, made = _all()
+        found = list((files | made).values())
+    for definition in found:
+        problems += [
+            replace(each, where=f"{definition.id}: {each.where}")
+            for each in way_problems(context, definition)
+        ]
         try:
             secrets_of(context, definition)
         except BadInput as error:
             problems += error.problems
     if problems:
         raise BadInput(problems)
-    typer.echo(f"{len(paths or found)} definitions are right")
+    typer.echo(f"{len(found)} definitions are right")
 
 
 @app.command()

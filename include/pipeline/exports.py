@@ -13,6 +13,7 @@ from include.errors import BadInput, Problem
 from include.pipeline import places
 from include.pipeline.checks import check
 from include.pipeline.context import Context
+from include.pipeline.notify import way_problems
 from include.pipeline.privacy import secrets_of
 from include.state.exports import Export
 from include.targets.known_kinds import known_kinds
@@ -74,6 +75,7 @@ def validated(
             problems += context.state.exports.problems(definition, new=but is None)
         for number, target in enumerate(definition.targets):
             problems += places.problems(context.settings, target, f"targets[{number}]")
+        problems += way_problems(context, definition)
         try:
             secrets_of(context, definition)
         except BadInput as error:

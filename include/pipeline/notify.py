@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from include.definitions.model import ExportDefinition
-from include.definitions.notify import Event
-from include.errors import BadInput, Transient
+from include.definitions.notify import AirflowRule, Event
+from include.errors import BadInput, Problem, Transient
 from include.notices.installation import Installation
 from include.notices.notice import Notice, of_run, unpinned
 from include.notices.outbox import ALARMS, Post, send_due
@@ -40,6 +40,21 @@ class Occasion:
     page: str | None = None
     backfill: bool = False
     definition: ExportDefinition | None = None
+
+
+def way_problems(context: Context, definition: ExportDefinition) -> list[Problem]:
+    """Return a problem for each rule whose connection is missing or cannot be read: nobody shall wait for a notice."""
+    found = []
+    mail = context.settings.mail_connection
+    for number, rule in enumerate(definition.notify.rules):
+        name = None if isinstance(rule, AirflowRule) else rule.connection or mail
+        try:
+            if name is not None:
+                context.connections(name)
+        except BadInput as error:
+            where = f"notify.rules[{number}].connection"
+            found += [Problem(where, name or "", each.right, each.code) for each in error.problems]
+    return found
 
 
 def prepare(

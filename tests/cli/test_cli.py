@@ -181,11 +181,14 @@ def test_definitions_are_listed_shown_and_validated(loyalty: Loyalty, home: Path
 def test_validating_tells_of_connections_and_keys(loyalty: Loyalty, home: Path) -> None:
     sealed = home / "sealed.yaml"
     encryption = "{kind: openpgp, options: {recipients: [finance], sign_with: our_key}}"
+    notify = "notify: {rules: [{kind: webhook, connection: ops_chat}]}\n"
     sealed.write_text(
-        DEFINITION.replace("id: balances", "id: sealed") + f"file: {{encryption: {encryption}}}\n"
+        DEFINITION.replace("id: balances", "id: sealed") + f"file: {{encryption: {encryption}}}\n" + notify
     )
     refused = loyalty("export", "validate", str(sealed))
     assert refused.code == 2
+    assert "sealed: notify.rules[0].connection" in refused.error
+    assert "AIRFLOW_CONN_OPS_CHAT" in refused.error
     assert "AIRFLOW_CONN_OUR_KEY" in refused.error
     assert "finance.asc" in refused.error
 

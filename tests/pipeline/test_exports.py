@@ -85,6 +85,39 @@ def test_missing_keys_are_told_before_anything_is_saved(context):
     assert context.state.exports.ids() == frozenset()
 
 
+MAIL_RULE = {"kind": "email", "to": ["ops@shop.example"]}
+
+
+@pytest.mark.parametrize(
+    ("rules", "wrong"),
+    [
+        ([{"kind": "webhook", "connection": "chat"}], {"notify.rules[0].connection": "AIRFLOW_CONN_CHAT"}),
+        (
+            [{"kind": "airflow", "notifier": "ops"}, MAIL_RULE],
+            {"notify.rules[1].connection": "AIRFLOW_CONN_LOYALTY_MAIL"},
+        ),
+        (
+            [{**MAIL_RULE, "connection": "post"}, {"kind": "webhook", "connection": "broken"}],
+            {"notify.rules[0].connection": "AIRFLOW_CONN_POST", "notify.rules[1].connection": "must hold"},
+        ),
+        ([{**MAIL_RULE, "connection": "mail"}, {"kind": "webhook", "connection": "mail"}], {}),
+        ([], {}),
+    ],
+)
+def test_connections_of_notices_are_told_of_before_anybody_waits_for_one(context, monkeypatch, rules, wrong):
+    monkeypatch.setenv("AIRFLOW_CONN_MAIL", "smtp://mail.shop.example")
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", "{")
+    given = document(notify={"rules": rules})
+    found: dict[str, str] = {}
+    try:
+        create(context, given, "ann")
+    except BadInput as error:
+        found = {problem.where: problem.right for problem in error.problems}
+    assert found.keys() == wrong.keys()
+    assert all(word in found[where] for where, word in wrong.items())
+    assert (context.state.exports.ids() == frozenset()) is bool(wrong)
+
+
 def test_the_id_of_a_file_is_taken_even_if_nobody_has_looked_at_the_file_yet(context):
     write(context, "file.yaml", yaml_of("daily"))
     assert problems(lambda: create(context, document(), "ann")) == [("id", "id_twice")]
