@@ -11,4 +11,4 @@ class Restate(Strict):
     """Look at delivered periods once more, with what is known by then, and deliver what changed as a restatement."""
 
     last: int = Field(0, ge=0, le=60)
-    """How many of the newest delivered periods are looked at each day; 0 for none."""
+    """How many of the newest periods that were delivered, or skipped, are looked at each day; 0 for none."""

@@ -34,6 +34,10 @@ class Earlier:
     run: RunRecord
     manifest: Manifest
 
+    def is_of(self, run: RunRecord) -> bool:
+        """Whether it is of the same period, or T."""
+        return (self.run.start, self.run.as_of) == (run.start, run.as_of)
+
     def entries(self, export: str | None) -> list[ManifestFile]:
         """Return the files of one export that hold its rows."""
         return [file for file in self.manifest.files if file.export == export and file.holds == "rows"]
@@ -52,10 +56,11 @@ class Earlier:
         return Side(files)
 
 
-def earlier(context: Context, run: RunRecord) -> Earlier | None:
+def earlier(context: Context, run: RunRecord, *, looks_back: bool) -> Earlier | None:
     """Return the newest run of the definition before this one that was delivered; None without one, or its manifest.
 
-    Of a restatement, the newest one of its period. Its files may have been removed; then its manifest is what is left.
+    Of a restatement, the newest one of its period; where that was skipped, the one that it was compared with, if any.
+    Its files may have been removed; then its manifest is what is left.
     """
     done = context.state.runs.list(
         definition_id=run.definition_id, status=RunStatus.DONE, looks=False, limit=_RUNS_LOOKED_AT
@@ -66,7 +71,8 @@ def earlier(context: Context, run: RunRecord) -> Earlier | None:
         if each.files and not each.dry_run and (each.as_of, each.revision) < (run.as_of, run.revision)
     ]
     if run.revision:
-        before = [each for each in before if (each.start, each.as_of) == (run.start, run.as_of)]
+        of_period = [each for each in before if (each.start, each.as_of) == (run.start, run.as_of)]
+        before = of_period or (before if looks_back else [])
     if not before:
         return None
     newest = max(before, key=lambda each: (each.as_of, each.revision))
@@ -100,10 +106,10 @@ def _rows_of(last: Earlier) -> list[ManifestFile]:
     return [file for file in last.manifest.files if file.holds == "rows"]
 
 
-def compare_of(part: Prepared) -> Compare | None:
-    """Return how an export is compared: as its definition says; a restatement always, with a file, where it can be."""
+def compare_of(part: Prepared, last: Earlier) -> Compare | None:
+    """Return how an export is compared: as its definition says; with what it restates always, with a file."""
     asked = part.part.compare
-    if not part.run.revision:
+    if not last.is_of(part.run):
         return asked
     if asked is None and not any(column.type is FieldType.ID for column in part.protect.columns):
         return None  # nothing tells its rows apart; its totals are told
@@ -117,7 +123,7 @@ def compared(
     with ExitStack() as stack:
         for part in prepared:
             own = [each for each in written if each.entry.export == part.export]
-            asked = compare_of(part)
+            asked = compare_of(part, last) if last is not None else None
             if asked is None or last is None or not own or not_comparable(part, own, last):
                 yield from own
                 continue
@@ -168,7 +174,7 @@ def not_compared(
     """Return a sentence for every export that should be compared with its last delivery and cannot."""
     if last is None:
         return ()
-    asked = [part for part in prepared if compare_of(part) is not None]
+    asked = [part for part in prepared if compare_of(part, last) is not None]
     own = [[each for each in written if each.entry.export == part.export] for part in asked]
     reasons = (not_comparable(part, files, last) for part, files in zip(asked, own, strict=True) if files)
     return tuple(reason for reason in reasons if reason)
@@ -188,8 +194,10 @@ def alerts(
     return tuple(found)
 
 
-def restated(entries: Sequence[ManifestFile], last: Earlier) -> tuple[str, ...]:
-    """Return the sentences with which a restatement says what it restates, and how each total moved."""
+def restated(entries: Sequence[ManifestFile], last: Earlier | None) -> tuple[str, ...]:
+    """Return the sentences with which a restatement says what it restates (None: nothing), and how each total moved."""
+    if last is None:
+        return ("nothing was delivered of this period before",)
     found = [f"restates {last.manifest.name}, revision {last.run.revision} of the period"]
     for export in dict.fromkeys(entry.export for entry in entries):
         columns = dict.fromkeys(name for entry in entries if entry.export == export for name in entry.totals)

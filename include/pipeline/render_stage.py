@@ -59,14 +59,16 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
         written = [file for part in parts for file in part]
         if definition.bundle == "workbook":
             written = workbook(definition, run, prepared, scratch)
-        last = changes.earlier(context, run) if definition.looks_back or run.revision else None
+        looks_back = definition.looks_back
+        last = changes.earlier(context, run, looks_back=looks_back) if looks_back or run.revision else None
         rows = [each.entry for each in written]
-        conditions = changes.RESTATED if run.revision else definition.conditions
+        restates = last is not None and last.is_of(run)
+        conditions = changes.RESTATED if restates else definition.conditions
         if reason := changes.reason_to_skip(conditions, rows, last):
             return [{"skipped": reason}]
         alerts = changes.alerts(definition, rows, last) + changes.not_compared(prepared, written, last)
-        if run.revision and last is not None:
-            alerts = changes.restated(rows, last) + alerts
+        if run.revision:
+            alerts = changes.restated(rows, last if restates else None) + alerts
         written = list(changes.compared(prepared, written, last, scratch))
         bundle = _bundle(definition, run, written, scratch)
         paths = list(dict.fromkeys(each.path for each in written))

@@ -2,7 +2,8 @@
 
 A restatement is a run of its own: the same definition as delivered, the same T and interval, a later K, and the next
 revision. Where its rows are the delivered ones it sends nothing. Else its files go to the targets that have the period,
-under names that tell the revision, and say what changed.
+under names that tell the revision, and say what changed. A period that was skipped is looked at in the same way: where
+its definition's conditions would send it by now, its first files go to all targets.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ _RUNS_LOOKED_AT = 1000
 
 
 def delivered(context: Context, definition: ExportDefinition, last: int) -> list[RunRecord]:
-    """Return the newest revision of each of the last periods that were delivered on schedule, the newest first."""
+    """Return the newest revision of each of the last periods that were delivered, or skipped, on schedule.
+
+    The newest period comes first.
+    """
     found: dict[tuple[datetime | None, datetime], RunRecord] = {}
     done = context.state.runs.list(
         definition_id=definition.id, status=RunStatus.DONE, looks=False, limit=_RUNS_LOOKED_AT
     )
     for run in done:
-        if _was_delivered(run) and run.occurrence is not None:
+        if (_was_delivered(run) or _was_skipped(run)) and run.occurrence is not None:
             period = run.start, run.as_of
             if period not in found or found[period].revision < run.revision:
                 found[period] = run
@@ -54,14 +58,16 @@ def restatement(context: Context, run_key: str, *, requested_by: str | None = No
     """Return the run that looks at the period of a delivered one again, from its newest delivered revision on.
 
     A restatement of the period that is not over is continued: its files may be at a target already, under names that
-    no other may take. Within one quarter of an hour it is the same run. Raises BadInput for a run that was not
-    delivered.
+    no other may take. Within one quarter of an hour it is the same run. Raises BadInput for a run that was neither
+    delivered nor skipped.
     """
     wanted = context.state.runs.get(run_key)
     runs = context.state.runs.of_period(wanted)
-    done = [each for each in runs if _was_delivered(each)]
-    if not done or not (_was_delivered(wanted) or wanted.revision):
-        right = "a run whose files were delivered; one that failed is tried again instead"
+    done = [each for each in runs if _was_delivered(each)] or [each for each in runs if _was_skipped(each)]
+    if not done or not (_was_delivered(wanted) or _was_skipped(wanted) or wanted.revision):
+        right = (
+            "a run whose files were delivered, or that was skipped; one that failed is tried again instead"
+        )
         raise BadInput([Problem("run", run_key, right, "nothing_to_restate")])
     run = max(done, key=lambda each: each.revision)
     if begun := _begun(runs, run.revision):
@@ -72,7 +78,7 @@ def restatement(context: Context, run_key: str, *, requested_by: str | None = No
         update={
             "run_key": "",
             "known_at": known_at,
-            "revision": 1 + max(each.revision for each in runs if each.files),
+            "revision": 1 + max((each.revision for each in runs if each.files), default=0),
             "requested_by": requested_by,
         }
     )
@@ -94,6 +100,11 @@ def _was_delivered(run: RunRecord) -> bool:
     return run.status is RunStatus.DONE and bool(run.files) and not run.dry_run
 
 
+def _was_skipped(run: RunRecord) -> bool:
+    """Whether nothing was sent of a period at first, as its definition's conditions say."""
+    return run.status is RunStatus.DONE and bool(run.skipped) and not run.revision and not run.dry_run
+
+
 def _begun(runs: Sequence[RunRecord], newest: int) -> RunRecord | None:
     """Return the oldest restatement after the newest delivered revision that is not over; runs: the newest first.
 
@@ -111,8 +122,10 @@ def _begun(runs: Sequence[RunRecord], newest: int) -> RunRecord | None:
 
 
 def reached(context: Context, run: RunRecord) -> list[int]:
-    """Return the places of the targets that a restatement goes to: those that have its period already."""
+    """Return the places of the targets that a restatement goes to: those that have its period, all where none has."""
     done = [each for each in context.state.runs.of_period(run) if _was_delivered(each)]
+    if not done:
+        return list(range(len(targets_of(run))))
     have = {label for each in done for label in (each.summary or {}).get("deliveries", {})}
     return [at for at, target in enumerate(targets_of(run)) if target.label in have]
 

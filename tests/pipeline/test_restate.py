@@ -181,6 +181,62 @@ def test_only_what_was_delivered_can_be_restated(context: Context, define: Defin
     refused(dry)
 
 
+LATE_ALONE = {
+    "filters": [{"field": "transaction_id", "is": "late"}],
+    "conditions": {"when_empty": "skip"},
+}
+
+
+def test_a_period_that_was_empty_is_delivered_when_late_rows_come(
+    context: Context, define: Define, tmp_path: Path, later: Callable[[], None]
+) -> None:
+    definition = define(**two(tmp_path), **LATE_ALONE)
+    first = run_then(context, definition, AT)
+    assert context.state.runs.get(first).skipped == "no file of this run has a row"
+    assert [run.run_key for run in delivered(context, definition, 9)] == [first]
+    again = look_again(context, first)
+    assert (again.revision, again.skipped, restate.reached(context, again)) == (1, None, [0, 1])
+    assert "nothing was delivered of this period before" in again.files[0]["notes"] + again.files[0]["told"]
+    finish(context, again.run_key)
+    for folder in ("first", "second"):
+        assert [row["points_change"] for row in rows(tmp_path / folder / "balances_2026-03_r1.csv.gz")] == [
+            "12.50"
+        ]
+    later()
+    assert (
+        look_again(context, first).skipped == "nothing changed since balances_2026-03_r1.csv.gz was delivered"
+    )
+
+
+def test_a_period_that_is_still_empty_stays_skipped(
+    context: Context, define: Define, tmp_path: Path, later: Callable[[], None]
+) -> None:
+    nobody = {**LATE_ALONE, "filters": [{"field": "transaction_id", "is": "nobody's"}]}
+    first = run_then(context, define(**MARCH, **nobody), AT)
+    for _ in range(2):
+        assert look_again(context, first).skipped == "no file of this run has a row"
+        later()
+    assert not (tmp_path / "delivered").exists()
+
+
+def test_a_period_that_repeated_the_last_file_is_compared_with_that(
+    context: Context, define: Define, tmp_path: Path, later: Callable[[], None]
+) -> None:
+    """What nothing was sent for because it was the same: not the first of its period, but what it repeated counts."""
+    always = {"model": "balance", "schedule": MARCH["schedule"], "fields": ["program_id"]}
+    definition = define(
+        **always, conditions={"only_when_changed": True}, filters=[{"field": "program_id", "is": "x"}]
+    )
+    february = run_then(context, definition, AT.replace(month=3))
+    march = run_then(context, definition, AT)
+    assert context.state.runs.get(march).skipped
+    again = look_again(context, march)
+    assert (
+        again.skipped
+        == f"nothing changed since {context.state.runs.get(february).files[0]['name']} was delivered"
+    )
+
+
 def test_a_restatement_that_is_not_over_is_continued(context: Context, define: Define) -> None:
     first = run_then(context, define(**MARCH), AT)
     again = look_again(context, first)
@@ -258,7 +314,7 @@ def test_looks_that_found_nothing_do_not_hide_what_was_delivered(
     assert [run.run_key for run in delivered(context, definition, 1)] == [newest]
     assert restate.find(context, definition, newest[:20]).run_key == newest
     april = pipeline.pin(context, definition, occurrence=datetime(2026, 5, 1, 4, tzinfo=UTC))
-    last = changes.earlier(context, april)
+    last = changes.earlier(context, april, looks_back=False)
     assert last is not None
     assert last.run.run_key == newest
 
