@@ -230,7 +230,7 @@ def template(
     from include.imports.templates import template as made
 
     workbook = to is not None and to.suffix.lower() == ".xlsx"
-    _write([made(mode, "xlsx" if workbook else "csv").content], to)
+    _write([made(mode.value, "xlsx" if workbook else "csv").content], to)
 
 
 def _write(chunks: Any, to: Path | None) -> None:
@@ -300,7 +300,7 @@ def _show(context: Any, record: Any, *, as_json: bool) -> None:
         return
     table(["", ""], _facts(record), f"{record.import_id} {record.file_name}")
     if shown:
-        columns = ["row", "status", "member", "customer", "card", "points", "before", "after", "why"]
+        columns = ["row", "status", "member", "customer", "card", "points", "before", "after", "outcome"]
         cells = [
             [
                 x.row,

@@ -102,6 +102,12 @@ def test_the_totals_are_said():
     ]
 
 
+def test_birthdays_have_no_points_to_sum_up():
+    none = {"accounts": 0, "debts": 0, "tiers": (), "liability": ()}
+    names = [name for name, _ in figures(REHEARSAL.model_copy(update=none))]
+    assert names == ["Rows", "Done", "Skipped", "Wrong", "Members"]
+
+
 def test_a_question_is_markdown_that_shows_names_as_they_are():
     asked = question(record(ImportState.WAITING), "https://loyalty.example/x", ("paul",))
     assert "from the file points\\_\\*.csv, asked for" in asked
@@ -132,6 +138,14 @@ def test_who_asked_is_told_once(tmp_path, mail, state):
     assert "- Points in; 1,234.5\n" in said
     assert "The import:\nhttps://air.example/loyalty/imports/imp-0123456789abcdef" in said
     assert [each.event for each in ours.state.notices.list()] == [EVENTS[state][0]]
+
+
+@pytest.mark.servers
+def test_of_what_a_key_asked_for_its_maker_is_told(tmp_path, mail):
+    ours = context(tmp_path, LOYALTY_USER_MAIL_DOMAIN="shop.example")
+    key = ours.state.keys.make("robot", ["imports:write"], by="ann")
+    tell(ours, record(ImportState.POSTED, requested_by=key.record.actor))
+    assert [each.recipient for each in mail.mails] == ["ann@shop.example"]
 
 
 @pytest.mark.servers

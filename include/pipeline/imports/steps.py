@@ -245,7 +245,7 @@ def check(context: Context, options: Options) -> None:
     """Raise BadInput where no file could be imported like this, whatever is in it."""
     if options.mode is Mode.UNDO:
         right = "no file undoes an import: `loyalty imports undo` does"
-        raise BadInput([Problem("mode", options.mode, right, "bad_mode")])
+        raise BadInput([Problem("mode", options.mode.value, right, "bad_mode")])
     if options.mode is Mode.BIRTHDAY and (options.program or options.card or options.subledger):
         right = "birthdays belong to customers: choose no program, subledger or card"
         raise BadInput([Problem("program", options.program, right, "program_not_possible")])
@@ -272,7 +272,8 @@ def _refuse_renewed(context: Context, name: str, options: Options) -> None:
         one = before[0]
         right = (
             f"a file of this name, with other bytes, was given by {one.requested_by} on "
-            f"{one.requested_at:%Y-%m-%d %H:%M} UTC as {one.import_id} ({one.state}): say that the new one is meant"
+            f"{one.requested_at:%Y-%m-%d %H:%M} UTC as {one.import_id} ({one.state}): say that the new one is meant "
+            "(a box on the page, --renewed on the command line, renewed=true by REST, same_name of an inbox)"
         )
         raise BadInput([Problem("file", name, right, "same_name_new_bytes")])
 

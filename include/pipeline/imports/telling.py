@@ -56,6 +56,10 @@ def figures(rehearsal: Rehearsal) -> list[tuple[str, str]]:
         ("Skipped", f"{rehearsal.skipped:,}"),
         ("Wrong", f"{rehearsal.wrong:,}"),
         ("Members", f"{rehearsal.members:,}"),
+    ]
+    if not rehearsal.accounts:  # birthdays move no points
+        return found
+    found += [
         ("Accounts", f"{rehearsal.accounts:,}"),
         ("Points in", points(rehearsal.points_in)),
         ("Points out", points(rehearsal.points_out)),

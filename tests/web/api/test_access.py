@@ -173,14 +173,13 @@ def test_a_login_reads_and_changes_nothing(asking: Asking) -> None:
 
 
 def test_a_key_that_asks_too_often_is_told_when_to_come_back(asking: Asking) -> None:
-    client = asking.client(Scope.RUNS_READ, per_minute=3)
-    answers = [client.get(f"{OURS}/runs") for _ in range(5)]
-    # A minute may end in between.
-    assert 429 in {answer.status_code for answer in answers} or answers[-1].status_code == 200
-    last = next((answer for answer in answers if answer.status_code == 429), None)
-    if last is not None:
-        assert 1 <= int(last.headers["retry-after"]) <= 60
-        assert last.json()["status"] == 429
+    client = asking.client(Scope.RUNS_READ, per_minute=1)
+    # Minutes may end in between; not as many as there are requests.
+    answers = [client.get(f"{OURS}/runs") for _ in range(20)]
+    assert answers[0].status_code == 200
+    last = next(answer for answer in answers if answer.status_code == 429)
+    assert 1 <= int(last.headers["retry-after"]) <= 60
+    assert last.json()["status"] == 429
 
 
 def test_a_key_lasts_as_long_as_it_was_made_for(asking: Asking) -> None:
