@@ -37,6 +37,11 @@ def _entry_type(batch: pa.RecordBatch) -> pa.Array:
     return pc.if_else(pc.equal(batch.column("type").cast(pa.string()), "expired"), "expire", signed)
 
 
+def _amount(batch: pa.RecordBatch) -> pa.Array:
+    """Return the number of points without a sign, as in the vendor's lists of the same entries: the type says it."""
+    return pc.abs(batch.column("points"))
+
+
 def _rfc3339(source: str, instead: str) -> Callable[[pa.RecordBatch], pa.Array]:
     """Return what writes an instant as the import reads it, to the second; `instead` where there is none."""
 
@@ -84,7 +89,7 @@ LAYOUTS = MappingProxyType({
             same("expirydate", INSTANT, "expires_at"),
             same("id", ID, "transaction_id"),
             same("created", INSTANT, "created_at"),
-            same("amount", POINTS, "points"),
+            made("amount", POINTS, ("points",), _amount),
             _detail("archived"),
             same("campaignid", ID, "campaign_id"),
             _detail("flags"),

@@ -179,6 +179,7 @@ API: dict[Route, Scope | None] = {
                     "loyalty_programs/{loyaltyProgramId}/cards/{loyaltyCardId:path}/transactions",
                     "loyalty_programs/{loyaltyProgramId}/profile/{integrationId:path}/export_log",
                     "loyalty_programs/{loyaltyProgramId}/cards/{loyaltyCardId:path}/export_log",
+                    "loyalty_programs/{loyaltyProgramId}/export_customer_balance",
                     "loyalty_programs/{loyaltyProgramId}/export_customer_balances",
                     "loyalty_programs/{loyaltyProgramId}/export_card_balances",
                     "loyalty_programs/{loyaltyProgramId}/export_customers_tiers",

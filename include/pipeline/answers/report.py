@@ -18,12 +18,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from include.connections import Secrets
 from include.definitions.load import from_document
 from include.definitions.model import ExportDefinition, version
 from include.definitions.occasion import as_of_for, interval_for
 from include.errors import BadInput, NotYet, Problem
 from include.ledger.columns import Column
 from include.pipeline import process
+from include.pipeline.answers.stage import Made, make_near
 from include.pipeline.checks import check, model_of
 from include.pipeline.context import Context, settle_delay, silent
 from include.pipeline.previews.preview import Busy, newest, refuse_looking_for_people, unsealed
@@ -157,15 +159,12 @@ def _drawn(
             read = young_snapshot(context, definition)
             run = run_of(question, read)
             try:
-                made = process.in_process(
-                    _MAKE, context.settings, run, secrets, folder, personal, as_rows, progress=silent
-                )
+                made = _made(context, run, read, secrets, folder, personal, as_rows)
             except (Damaged, Missing):
                 # It is out of use now; there is another, or it is made.
-                run = run_of(question, young_snapshot(context, definition))
-                made = process.in_process(
-                    _MAKE, context.settings, run, secrets, folder, personal, as_rows, progress=silent
-                )
+                read = young_snapshot(context, definition)
+                run = run_of(question, read)
+                made = _made(context, run, read, secrets, folder, personal, as_rows)
         part = definition.parts[0]
         detail = {
             "model": part.model,
@@ -181,6 +180,19 @@ def _drawn(
             read.read_at, run.as_of, run.start, run.end, made.columns, made.hidden,
             made.rows, made.bytes, made.sha256, made.media_type, folder / made.name,
         )  # fmt: skip
+
+
+def _made(
+    context: Context, run: RunRecord, read: SnapshotManifest, secrets: Secrets, folder: Path, personal: bool,
+    as_rows: bool,
+) -> Made:  # fmt: skip
+    made = make_near(context, run, read, secrets, folder, personal, as_rows)
+    if made is not None:
+        return made
+    whole: Made = process.in_process(
+        _MAKE, context.settings, run, secrets, folder, personal, as_rows, progress=silent
+    )
+    return whole
 
 
 def young_snapshot(context: Context, definition: ExportDefinition) -> SnapshotManifest:

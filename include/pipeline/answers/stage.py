@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,14 +16,17 @@ from include.definitions.model import ExportDefinition
 from include.formats import artefact
 from include.formats.styles import plain
 from include.ledger.columns import Column
+from include.pipeline.answers.newest import near
 from include.pipeline.contents import Prepared, prepare
-from include.pipeline.context import Context, Progress
+from include.pipeline.context import Context, Progress, silent
 from include.pipeline.render_stage import local_snapshot
 from include.reports.engine.files import Spool
 from include.reports.engine.render import Job, render
 from include.settings import Settings
 from include.snapshots import registry
+from include.snapshots.manifest import SnapshotManifest
 from include.state.runs import RunRecord
+from include.state.tables import microseconds
 
 ROWS = "rows.arrow"
 
@@ -51,13 +55,47 @@ def make(
     progress: Progress,
 ) -> Made:
     """Make the file of a run that nobody will record; as_rows: as Arrow batches, not in the definition's format."""
-    context = Context(settings)
+    return _made_from(Context(settings), run, secrets, folder, personal, as_rows, progress=progress)
+
+
+def make_near(
+    context: Context, run: RunRecord, read: SnapshotManifest, secrets: Secrets, folder: Path, personal: bool,
+    as_rows: bool,
+) -> Made | None:  # fmt: skip
+    """Make it of the newest rows alone, which takes no process; None where they are not enough, or are not wanted."""
+    [part] = ExportDefinition.model_validate(run.definition).parts
+    first = near(part, read, run.start, run.as_of)
+    if first is None:
+        return None
+    since = None if first.whole else first.start
+    made = _made_from(context, run, secrets, folder, personal, as_rows, since=since, progress=silent)
+    return made if first.whole or made.rows == part.limit else None
+
+
+def _made_from(
+    context: Context,
+    run: RunRecord,
+    secrets: Secrets,
+    folder: Path,
+    personal: bool,
+    as_rows: bool,
+    *,
+    progress: Progress,
+    since: datetime | None = None,
+) -> Made:
+    """Make the file in a folder of this answer alone. since: of rows from then on, not from the run's own start."""
     definition = ExportDefinition.model_validate(run.definition)
     read = registry.load(context.store, context.state, run.snapshot_id or "")
+    for left in folder.iterdir():  # by an attempt before
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     work = folder / "work"
-    shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     [prepared] = prepare(definition, run, work, secrets)
+    if since is not None:
+        # What the filter says of times may count from the run's own start: none is left out by it.
+        asked = prepared.asked
+        asked = replace(asked, start=microseconds(since), end=asked.as_of, keep=None)
+        prepared = replace(prepared, asked=asked)
     snapshot = local_snapshot(context, read, [prepared], work / "snapshot")
     sink = _rows(prepared, folder, personal) if as_rows else _file(prepared, folder, personal)
     [made] = render([Job(prepared.model, prepared.asked, sink)], snapshot, work, progress=progress)

@@ -20,6 +20,8 @@ router = APIRouter(tags=["exports"])
 Asks = Annotated[Caller, needs(Scope.REPORTS_READ)]
 MEDIA_TYPE = "application/csv"  # as the vendor calls it
 CSV: dict[int | str, dict[str, Any]] = {200: {"description": "The file.", "content": {MEDIA_TYPE: {}}}}
+DEPRECATED_SINCE = "@1795305600"
+"""RFC 9745: an old name was deprecated here from the day on which it was first served, 2026-11-22."""
 INSTANTS = {"excel": "excel", "ISO8601": "iso8601"}
 
 
@@ -28,6 +30,18 @@ def customer_balances(request: Request, asks: Asks, program: Of, end: EndDate = 
     """The layout `talon_one.customer_balances`: own points, by subledger; of a future date a projection."""
     asked = {"model": "balance", "options": {"programs": [program.program_id], "holders": "customers"}}
     return _csv(request, asks, "customer_balances", asked, end)
+
+
+@router.get(
+    PROGRAM + "/export_customer_balance", summary="Balances of all profiles, by its old name", responses=CSV,
+    deprecated=True,
+)  # fmt: skip
+def customer_balance(request: Request, asks: Asks, program: Of, end: EndDate = None) -> Response:
+    """What `export_customer_balances` gives; clients made before that still call this."""
+    answer = customer_balances(request, asks, program, end)
+    answer.headers["Deprecation"] = DEPRECATED_SINCE
+    answer.headers["Link"] = '<export_customer_balances>; rel="successor-version"'
+    return answer
 
 
 @router.get(PROGRAM + "/export_card_balances", summary="Balances of all cards", responses=CSV)

@@ -177,9 +177,9 @@ class TestFiles:
         assert text == LEDGER_HEAD + (
             "ann,s1,12,One a euro,7,addition,Order,,,2027-01-01T00:00:00Z,A,2026-01-10T00:00:00Z,100.00,,c1,x,\n"
             f"ann,,,,7,addition,,travel,,,T1,2026-02-01T00:00:00Z,12.50,,,,{UUID}\n"
-            "ann,,,,7,subtraction,,,,,B,2026-02-05T00:00:00Z,-30.00,,,,\n"
+            "ann,,,,7,subtraction,,,,,B,2026-02-05T00:00:00Z,30.00,,,,\n"
             "ann,,,,7,addition,Goodwill,,,,C,2026-02-10T00:00:00Z,5.00,,,,\n"
-            "ann,,,,7,expire,,travel,,,T2,2026-02-20T00:00:00Z,-2.50,,,,\n"
+            "ann,,,,7,expire,,travel,,,T2,2026-02-20T00:00:00Z,2.50,,,,\n"
         )
 
     def test_a_period_and_the_dates_of_excel(self, vendor: Vendor):
@@ -190,7 +190,7 @@ class TestFiles:
             "ann",
             date_format="excel",
         )
-        assert text == LEDGER_HEAD + "ann,,,,7,subtraction,,,,,B,2026-02-05 00:00:00,-30.00,,,,\n"
+        assert text == LEDGER_HEAD + "ann,,,,7,subtraction,,,,,B,2026-02-05 00:00:00,30.00,,,,\n"
         years = datetime(2099, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
         assert vendor.management.export_loyalty_ledger(*years, "7", "ann") == LEDGER_HEAD
         # Bob's log has nothing of his card; the card has its own.
@@ -221,6 +221,14 @@ class TestFiles:
             text = vendor.management.export_loyalty_balances("7", end_date=day)
             assert text.startswith(head)
             assert sorted(text.splitlines()[1:]) == expected
+
+    def test_balances_of_all_profiles_by_the_old_name(self, vendor: Vendor):
+        assert vendor.management.export_loyalty_balance("7", end_date=MARCH) == (
+            vendor.management.export_loyalty_balances("7", end_date=MARCH)
+        )
+        _, _, headers = vendor.management.export_loyalty_balance_with_http_info("7", end_date=MARCH)
+        assert headers["Deprecation"].startswith("@")
+        assert headers["Link"] == '<export_customer_balances>; rel="successor-version"'
 
     def test_balances_of_all_cards(self, vendor: Vendor):
         text = vendor.management.export_loyalty_card_balances(7, end_date=MARCH)
