@@ -1,6 +1,6 @@
 """What the accounts that an import touches hold, by the booking kernel of every report (docs/ledger.md section 4).
 
-The accounts stand in the temporary table `loyalty_accounts` (holder_kind, holder, subledger). The database gives their
+The accounts stand in the bench's `loyalty_accounts` (holder_kind, holder, subledger, owner). The database gives their
 rows; reports book them from files of scratch, in bounded memory.
 """
 
@@ -13,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.imports.bench import Bench, Split
 from include.imports.sessions import Session, literal
 from include.ledger.catalog import RELATIONS, FieldType, arrow_schema
 from include.reports import allocations, balance, tiers
-from include.reports.engine.files import Spool
+from include.reports.engine.files import Spool, ahead
 from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
@@ -34,41 +35,35 @@ _BALANCE = pa.schema(
         ("debt", pa.int64()),
     ]
 )
+_HOLDERS = pa.schema([("customer", pa.string()), ("card", pa.string())])
 _GROUP_ROWS = 100_000
+_MOST_PURSES = 200
 
 
-def book(session: Session, program: str, folder: Path) -> None:
-    """Make the temporary table `loyalty_balances`: active, pending and debt in hundredths, and the tier's name.
+def book(session: Session, bench: Bench, program: str, split: Split) -> None:
+    """Make `loyalty_balances`: active, pending and debt of the accounts in hundredths, and the tier's name.
 
     An account without a row of the ledger has none here. Raises LedgerViolation where the rows do not add up.
     """
-    spool = Spool(folder / "balances.arrow")
-    snapshot = taken(session, program, folder)
-    session.execute(
-        "CREATE TEMP TABLE loyalty_balances (holder_kind TEXT, holder TEXT, subledger TEXT, tier TEXT, "
-        "active BIGINT, pending BIGINT, debt BIGINT)"
-    )
+    table = bench.table("loyalty_balances", _BALANCE, split)
+    snapshot = taken(session, bench, program)
     if snapshot is None:
         return
 
     def sink(batches: Iterator[pa.RecordBatch]) -> None:
         for batch in batches:
-            spool.write(_figures(batch))
-        spool.close()
+            table.write(_figures(batch))
 
     now = microseconds(session.now)
     asked = Asked(None, None, now, now, balance.Options(), "UTC", wanted=_WANTED)
     report: Any = balance
-    render([Job(report, asked, sink)], snapshot, folder)
-    session.ingest("loyalty_balances", spool.batches())
-    session.analyze("loyalty_balances")
-    spool.remove()
+    render([Job(report, asked, sink)], snapshot, bench.folder)
     _clear(snapshot)
 
 
-def used(session: Session, program: str, folder: Path, spool: Spool) -> None:
+def used(session: Session, bench: Bench, program: str, spool: Spool) -> None:
     """Write into `spool` which lots every debit of these accounts used: debit_id, lot_id, points (hundredths)."""
-    snapshot = taken(session, program, folder)
+    snapshot = taken(session, bench, program)
     if snapshot is None:
         return
 
@@ -80,12 +75,13 @@ def used(session: Session, program: str, folder: Path, spool: Spool) -> None:
     now = microseconds(session.now)
     report: Any = allocations
     asked = Asked(None, None, now, now, allocations.Options(), "UTC")
-    render([Job(report, asked, sink)], snapshot, folder)
+    render([Job(report, asked, sink)], snapshot, bench.folder)
     _clear(snapshot)
 
 
-def taken(session: Session, program: str, folder: Path) -> LocalSnapshot | None:
+def taken(session: Session, bench: Bench, program: str) -> LocalSnapshot | None:
     """Write the rows of the accounts, and what tells their tiers, as files; None where no account has a row."""
+    purses = _purses(session, bench)
     wanted = {"transactions": BOOKING_COLUMNS, "programs": ("program_id", "name"), **tiers.NEEDS}
     files: dict[str, list[Path]] = {}
     columns: dict[str, tuple[str, ...]] = {}
@@ -94,13 +90,34 @@ def taken(session: Session, program: str, folder: Path) -> LocalSnapshot | None:
         if not there:
             continue
         present = tuple(name for name in names if name in there)
-        path = folder / f"touched-{relation}.parquet"
-        rows = _write(session, relation, present, _rows_of(relation, session, present, program), path)
+        path = bench.folder / f"touched-{relation}.parquet"
+        rows = _write(session, relation, present, _rows_of(relation, session, present, program, purses), path)
         if relation == "transactions" and not rows:
             path.unlink()
-            return None
+            break
         files[relation], columns[relation] = [path], present
-    return LocalSnapshot(files, columns)
+    session.execute("DROP TABLE loyalty_holders")
+    return LocalSnapshot(files, columns) if "transactions" in files else None
+
+
+def _purses(session: Session, bench: Bench) -> list[str] | None:
+    """Make the ledger's `loyalty_holders` of `loyalty_accounts`; return their subledgers, None for very many.
+
+    card is null for accounts of customers.
+    """
+    session.execute("CREATE TEMP TABLE loyalty_holders (customer TEXT, card TEXT)")
+    for batch in bench.query(
+        "SELECT owner AS customer, CASE WHEN holder_kind = 'card' THEN holder END AS card FROM loyalty_accounts",
+        _HOLDERS,
+    ):
+        cards = batch.column("card")
+        session.ingest(
+            "loyalty_holders", [batch.select(["customer"]) if cards.null_count == len(cards) else batch]
+        )
+    session.analyze("loyalty_holders")
+    purses = f"SELECT DISTINCT subledger FROM loyalty_accounts LIMIT {_MOST_PURSES + 1}"
+    found = {subledger for (subledger,) in bench.all(purses, subledger=pa.string())}
+    return sorted(found) if len(found) <= _MOST_PURSES else None
 
 
 def _clear(snapshot: LocalSnapshot) -> None:
@@ -112,34 +129,34 @@ def _clear(snapshot: LocalSnapshot) -> None:
 def _write(session: Session, relation: str, names: tuple[str, ...], sql: str, path: Path) -> int:
     schema, rows = arrow_schema(RELATIONS[relation], names), 0
     with pq.ParquetWriter(path, schema, compression="lz4") as writer:
-        for batch in session.stream(sql):
+        for batch in ahead(session.stream(sql)):
             arrays = [each.cast(field.type) for each, field in zip(batch.columns, schema, strict=True)]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema), row_group_size=_GROUP_ROWS)
             rows += batch.num_rows
     return rows
 
 
-def _rows_of(relation: str, session: Session, names: tuple[str, ...], program: str) -> str:
+def _rows_of(
+    relation: str, session: Session, names: tuple[str, ...], program: str, purses: list[str] | None
+) -> str:
     columns = ", ".join(f"{_read(session, relation, name)} AS {name}" for name in names)
     ours = f"t.program_id = {literal(program)}"
+    customers = "t.customer_id IN (SELECT customer FROM loyalty_holders"
+    if relation == "tier_changes":
+        return f"SELECT {columns} FROM {relation} t WHERE {ours} AND {customers})"
     if relation != "transactions":
-        customers = (
-            "SELECT holder FROM loyalty_accounts WHERE holder_kind = 'customer' "
-            "UNION SELECT owner FROM loyalty_accounts"
-        )
-        theirs = f" AND t.customer_id IN ({customers})" if relation == "tier_changes" else ""
-        return f"SELECT {columns} FROM {relation} t WHERE {ours}{theirs}"
+        return f"SELECT {columns} FROM {relation} t WHERE {ours}"
     there = session.columns("transactions")
-    subledger = "coalesce(t.subledger_id, '')" if "subledger_id" in there else "''"
-    on = f"JOIN loyalty_accounts a ON a.subledger = {subledger} AND a.holder_kind ="
+    if "subledger_id" in there and purses is not None:
+        ours += f" AND (t.subledger_id IN ({', '.join(map(literal, purses))})"
+        ours += " OR t.subledger_id IS NULL)" if "" in purses else ")"
     if "card_id" not in there:
-        return (
-            f"SELECT {columns} FROM transactions t {on} 'customer' AND a.holder = t.customer_id WHERE {ours}"
-        )
+        return f"SELECT {columns} FROM transactions t WHERE {ours} AND {customers} WHERE card IS NULL)"
     return (
-        f"SELECT {columns} FROM transactions t {on} 'customer' AND a.holder = t.customer_id "
-        f"WHERE {ours} AND coalesce(t.card_id, '') = '' UNION ALL "
-        f"SELECT {columns} FROM transactions t {on} 'card' AND a.holder = t.card_id WHERE {ours}"
+        f"SELECT {columns} FROM transactions t WHERE {ours} AND (t.card_id IS NULL OR t.card_id = '') "
+        f"AND {customers} WHERE card IS NULL) UNION ALL "
+        f"SELECT {columns} FROM transactions t WHERE {ours} AND t.card_id IN (SELECT card FROM loyalty_holders "
+        "WHERE card IS NOT NULL)"
     )
 
 

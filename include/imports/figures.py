@@ -1,106 +1,125 @@
-"""The figures of a rehearsal: sums over `loyalty_outcome`, the tiers and the liability of what it touches."""
+"""The figures of a rehearsal: sums over `loyalty_effects`, the tiers and the liability of what it touches."""
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-from include.imports.effects import LiabilityEffect, Rehearsal, TierEffect
-from include.imports.outcome import skipped
+import pyarrow as pa
+
+from include.imports.bench import Bench, Hashed
+from include.imports.effects import LiabilityEffect, Rehearsal, RowStatus, TierEffect
+from include.imports.outcome import several_rows
 from include.imports.sessions import Session, literal
+from include.imports.staging import NUMBER, TEXT
 from include.ledger.liability import money_step, rounded
 from include.state.tables import microseconds
 
-_DONE = "code IS NULL"
+# Of every row: what is booked, on which account, and what that held before. Points are hundredths.
+EFFECTS = pa.schema(
+    [
+        *((name, TEXT) for name in ("spread", "customer", "card", "subledger", "tier")),
+        *((name, NUMBER) for name in ("points", "usable", "held", "pending_before")),
+    ]
+)
+_TOUCHED = pa.schema(
+    [
+        *((name, TEXT) for name in ("spread", "tier", "customer")),
+        *((name, NUMBER) for name in ("points", "held", "after", "pending_before", "pending_after")),
+    ]
+)
 
 
-def figures(session: Session, program: str, notes: tuple[str, ...], digest: str) -> Rehearsal:
-    """Return what posting would do. program: empty where no points move."""
-    counts = session.one(
-        f"SELECT count(*) AS a, coalesce(sum(CASE WHEN {_DONE} THEN 1 ELSE 0 END), 0) AS b, "
-        f"coalesce(sum(CASE WHEN code IN {skipped()} THEN 1 ELSE 0 END), 0) AS c, "
-        f"count(DISTINCT CASE WHEN {_DONE} THEN customer END) AS d FROM loyalty_outcome"
-    )
-    rows, done, left_out, members = (int(each) for each in counts)
+def figures(
+    session: Session, bench: Bench, program: str, counts: Counter[str], notes: tuple[str, ...], digest: str
+) -> Rehearsal:
+    """Return what posting would do, from `loyalty_effects`. program: empty where no points move.
+
+    counts: how many rows have each status.
+    """
     plain: dict[str, Any] = {
         "at": session.now,
-        "rows": rows,
-        "done": done,
-        "skipped": left_out,
-        "wrong": rows - done - left_out,
-        "members": members,
+        "rows": counts.total(),
+        **{status.value: counts[status] for status in RowStatus},
+        "members": bench.sums("SELECT count(DISTINCT customer) FROM loyalty_effects", 1)[0],
         "notes": notes,
         "digest": digest,
     }
     if not program:
         return Rehearsal(**plain)
-    _accounts(session)
+    _accounts(bench)
     return Rehearsal(
-        **plain, **_sums(session), tiers=_tiers(session, program), liability=_liability(session, program)
+        **plain, **_sums(bench), tiers=_tiers(bench, program), liability=_liability(session, bench, program)
     )
 
 
-def _accounts(session: Session) -> None:
-    """Make `loyalty_effects`: every account that rows are booked on, before and after.
+def _accounts(bench: Bench) -> None:
+    """Make `loyalty_touched`: every account that rows are booked on, before and after.
 
     Points that are usable repay a debt first, so outstanding grows by what is left of them.
     """
-    several = session.one("SELECT count(*) AS n FROM loyalty_accounts WHERE found > 1")[0] > 0
     usable = "CASE WHEN usable = 1 THEN points ELSE 0 END"
     pending = "CASE WHEN usable = 0 THEN points ELSE 0 END"
-    held = "tier, customer, held, pending_before"
+    held = "spread, tier, customer, held, pending_before"
     columns = f"{held}, points, {usable} AS usable_points, {pending} AS pending_points"
     grouped = ""
-    if several:
+    if several_rows(bench):
         one = ", ".join(f"min({name}) AS {name}" for name in held.split(", "))
         columns = (
             f"{one}, sum(points) AS points, sum({usable}) AS usable_points, sum({pending}) AS pending_points"
         )
-        grouped = " GROUP BY holder_kind, holder, subledger"
-    after = "held + usable_points"
-    session.execute(
-        f"CREATE TEMP {'TABLE' if several else 'VIEW'} loyalty_effects AS SELECT *, "
-        f"{after} AS after, pending_before + pending_points AS pending_after, "
-        "CASE WHEN held > 0 THEN held ELSE 0 END + pending_before AS outstanding_before, "
-        f"CASE WHEN {after} > 0 THEN {after} ELSE 0 END + pending_before + pending_points AS outstanding_after "
-        f"FROM (SELECT {columns} FROM loyalty_outcome WHERE {_DONE}{grouped}) sums"
+        grouped = " GROUP BY card, CASE WHEN card IS NULL THEN customer END, subledger"
+    found = bench.query(
+        "SELECT spread, tier, customer, points, held, held + usable_points AS after, pending_before, "
+        f"pending_before + pending_points AS pending_after FROM (SELECT {columns} FROM loyalty_effects{grouped}) sums",
+        _TOUCHED,
     )
+    bench.fill("loyalty_touched", _TOUCHED, Hashed("spread", bench.rows("loyalty_effects")), found)
 
 
-def _sums(session: Session) -> dict[str, Any]:
+def _sums(bench: Bench) -> dict[str, Any]:
     names = ("balance_before", "balance_after", "pending_before", "pending_after")
     below = "CASE WHEN after < 0 THEN 1 ELSE 0 END"
-    touched = ["held", "after", "pending_before", "pending_after", below]
-    found = session.one(f"SELECT count(*) AS accounts, {_totals(touched)} FROM loyalty_effects")
+    accounts, *sums, debts = _totals(
+        bench, "loyalty_touched", ["1", "held", "after", "pending_before", "pending_after", below]
+    )
     moved = [f"CASE WHEN points {sign} 0 THEN points ELSE 0 END" for sign in "><"]
-    points = session.one(f"SELECT {_totals(moved)} FROM loyalty_outcome WHERE {_DONE}")
-    sums = dict(zip(names, map(hundredths, found[1:5]), strict=True))
+    points = _totals(bench, "loyalty_effects", moved)
     more = {"points_in": hundredths(points[0]), "points_out": hundredths(points[1])}
-    return {"accounts": int(found[0]), "debts": int(found[5]), **sums, **more}
+    return {
+        "accounts": accounts,
+        "debts": debts,
+        **dict(zip(names, map(hundredths, sums), strict=True)),
+        **more,
+    }
 
 
-def _totals(values: list[str]) -> str:
-    """Return the columns of a query that sums these; whole numbers on both databases, 0 over nothing."""
-    return ", ".join(f"coalesce(CAST(sum({each}) AS BIGINT), 0) AS t{at}" for at, each in enumerate(values))
+def _totals(bench: Bench, rows: str, values: list[str]) -> list[int]:
+    """Return sums over rows; 0 over nothing."""
+    sums = (f"coalesce(CAST(sum({each}) AS BIGINT), 0) AS n{at}" for at, each in enumerate(values))
+    return bench.sums(f"SELECT {', '.join(sums)} FROM {rows}", len(values))
 
 
-def _tiers(session: Session, program: str) -> tuple[TierEffect, ...]:
-    found = session.stream(
+def _tiers(bench: Bench, program: str) -> tuple[TierEffect, ...]:
+    sql = (
         "SELECT tier, count(DISTINCT customer) AS members, CAST(sum(points) AS BIGINT) AS points "
-        "FROM loyalty_effects GROUP BY tier ORDER BY tier"
+        "FROM loyalty_touched GROUP BY tier"
     )
+    sums: dict[str | None, list[int]] = {}
+    for tier, members, points in bench.all(sql, tier=TEXT, members=NUMBER, points=NUMBER):
+        held = sums.setdefault(tier, [0, 0])
+        held[0], held[1] = held[0] + members, held[1] + points
     return tuple(
-        TierEffect(
-            program_id=program, tier=row["tier"], members=row["members"], points=hundredths(row["points"])
-        )
-        for batch in found
-        for row in batch.to_pylist()
+        TierEffect(program_id=program, tier=tier, members=members, points=hundredths(points))
+        for tier, (members, points) in sorted(sums.items(), key=lambda one: (one[0] is None, one[0] or ""))
     )
 
 
-def _liability(session: Session, program: str) -> tuple[LiabilityEffect, ...]:
-    owed = _totals(["outstanding_before", "outstanding_after"])
-    before, after = session.one(f"SELECT {owed} FROM loyalty_effects")
+def _liability(session: Session, bench: Bench, program: str) -> tuple[LiabilityEffect, ...]:
+    sides = (("held", "pending_before"), ("after", "pending_after"))
+    owed = [f"greatest({held}, 0) + {pending}" for held, pending in sides]
+    before, after = _totals(bench, "loyalty_touched", owed)
     there = session.columns("programs")
     step = "money_step" if "money_step" in there else "NULL"
     currency, stated = session.one(

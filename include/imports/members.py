@@ -6,16 +6,17 @@ ASCII, which both databases do alike; the few others are folded here, as Unicode
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 
 from include.errors import BadInput, Problem
+from include.imports.bench import Bench, Lines, conformed
 from include.imports.options import Mode, Options
 from include.imports.sessions import Session, literal
-from include.imports.staging import conformed, folded
+from include.imports.staging import FOUND, TEXT, folded
 from include.ledger.people import Name
+from include.reports.engine.files import ahead
 from include.snapshots.erased import Erased
 
 # What is wrong with whom a row names, by its code.
@@ -29,10 +30,8 @@ MESSAGES = {
     "several_cards": "this customer has several cards of the program: give the card's number",
     "erased_member": "this customer was erased",
 }
-_TYPED = pa.schema(
-    [("line", pa.int64()), *((name, pa.string()) for name in ("customer_id", "email", "customer", "card"))]
-)
-_PERSON = pa.schema([("customer_id", pa.string()), ("email", pa.string())])
+_PERSON = pa.schema([("customer_id", TEXT), ("email", TEXT)])
+_NAMED = pa.schema([*FOUND, *_PERSON])
 
 
 def known_program(session: Session, options: Options) -> frozenset[str]:
@@ -52,20 +51,35 @@ def known_program(session: Session, options: Options) -> frozenset[str]:
     raise BadInput([Problem("program", options.program, f"choose one of {names}", "unknown_program")])
 
 
-def match(session: Session, options: Options, erased: Erased | None) -> None:
-    """Make `loyalty_matched` from `loyalty_staged`: its columns, customer, card and `code`, null where all is well."""
+def match(session: Session, bench: Bench, lines: Lines, options: Options, erased: Erased | None) -> None:
+    """Make `loyalty_found` of `loyalty_staged`; its `code` is null where all is well."""
     programs = known_program(session, options)
-    emails = session.one("SELECT count(*) AS n FROM loyalty_staged WHERE folded IS NOT NULL")[0] > 0
-    cards = bool(session.columns("cards"))
-    if emails:
-        _fold_others(session)
-    session.execute(
-        "CREATE TEMP TABLE loyalty_matched AS " + _matched(session, options, programs, emails, cards)
+    by_mail, by_card = session.one(
+        "SELECT count(folded) AS mails, count(card_id) AS cards FROM loyalty_staged"
     )
+    if by_mail:
+        _fold_others(session)
+    cards = session.columns("cards")
+    found = _found(session, options, programs, by_mail > 0, cards if by_card else frozenset())
     if options.card and options.mode is not Mode.BIRTHDAY:
-        _only_card(session, options, cards)
+        found = _only_card(found, options, cards)
+    if not options.program:
+        found = with_birthdays(session, found)
+    bench.fill("loyalty_found", FOUND, lines, ahead(session.stream(found)))
+    session.execute("DROP TABLE loyalty_staged")
     if erased is not None:
-        refuse_erased(session, erased)
+        refuse_erased(bench, lines, erased, "erased_member")
+
+
+def with_birthdays(session: Session, found: str) -> str:
+    """Return a query of rows of customers with the birthday that each has; BadInput where the ledger keeps none."""
+    if "birthday" not in session.columns("customers"):
+        right = "it lacks the column birthday: add it as text"
+        raise BadInput([Problem("ledger", "customers", right, "no_birthdays")])
+    return (
+        f"SELECT m.*, b.birthday AS old_birthday FROM ({found}) m "
+        "LEFT JOIN customers b ON b.customer_id = m.customer"
+    )
 
 
 def _fold_others(session: Session) -> None:
@@ -87,7 +101,10 @@ def _ascii(session: Session) -> str:
     return "(length(CAST(email AS BLOB)) = length(email))"
 
 
-def _matched(session: Session, options: Options, programs: frozenset[str], emails: bool, cards: bool) -> str:
+def _found(
+    session: Session, options: Options, programs: frozenset[str], emails: bool, cards: frozenset[str]
+) -> str:
+    """Return the query of what the ledger knows of each row: line, customer, card, code."""
     status = "status" in session.columns("customers")
     lower = 'lower(email COLLATE "C")' if session.dialect == "postgresql" else "lower(email)"
     joins = ["LEFT JOIN customers c ON s.card_id IS NULL AND c.customer_id = s.customer_id"]
@@ -109,19 +126,17 @@ def _matched(session: Session, options: Options, programs: frozenset[str], email
     named = "s.card_id IS NOT NULL"
     unknown_card, other_program = named, "1 = 0"
     if cards:
-        there = session.columns("cards")
-        owner = "k.customer_id" if "customer_id" in there else "NULL"
+        owner = "k.customer_id" if "customer_id" in cards else "NULL"
         joins.append("LEFT JOIN cards k ON k.card_id = s.card_id")
         customer = f"CASE WHEN {named} THEN {owner} ELSE {customer} END"
         unknown_card = f"{named} AND k.card_id IS NULL"
-        if "program_id" in there:
+        if "program_id" in cards:
             other_program = f"k.program_id <> {literal(options.program)}"
         if status:
             joins.append(f"LEFT JOIN customers o ON o.customer_id = {owner}")
             erased.append("o.status = 'erased'")
     wrong_program = f"s.program NOT IN ({', '.join(map(literal, sorted(programs)))})" if programs else "1 = 0"
     codes = (
-        ("s.ok = 0", "file"),
         (wrong_program, "wrong_program"),
         (unknown_card, "unknown_card"),
         (other_program, "card_of_other_program"),
@@ -131,48 +146,46 @@ def _matched(session: Session, options: Options, programs: frozenset[str], email
     )
     cases = " ".join(f"WHEN {condition} THEN '{code}'" for condition, code in codes)
     return (
-        f"SELECT s.*, {customer} AS customer, s.card_id AS card, CASE {cases} END AS code "
+        f"SELECT s.line, {customer} AS customer, s.card_id AS card, CASE {cases} END AS code "
         f"FROM loyalty_staged s {' '.join(joins)}"
     )
 
 
-def _only_card(session: Session, options: Options, cards: bool) -> None:
-    """Give rows that name no card the member's only one."""
-    mine = "code IS NULL AND card IS NULL"
-    if not cards:
-        session.execute(f"UPDATE loyalty_matched SET code = 'no_card' WHERE {mine}")
-        return
-    of_program = (
-        f" AND (k.program_id IS NULL OR k.program_id = {literal(options.program)})"
-        if "program_id" in session.columns("cards")
+def _only_card(found: str, options: Options, cards: frozenset[str]) -> str:
+    """Return the query with the member's only card where a row names none."""
+    if "customer_id" not in cards:
+        none = "CASE WHEN m.code IS NULL AND m.card IS NULL THEN 'no_card' ELSE m.code END"
+        return f"SELECT m.line, m.customer, m.card, {none} AS code FROM ({found}) m"
+    ours = (
+        f"WHERE k.program_id IS NULL OR k.program_id = {literal(options.program)} "
+        if "program_id" in cards
         else ""
     )
-    theirs = f"FROM cards k WHERE k.customer_id = loyalty_matched.customer{of_program}"
-    count = f"(SELECT count(*) {theirs})"
-    session.execute(
-        f"UPDATE loyalty_matched SET card = (SELECT min(k.card_id) {theirs}), code = CASE WHEN {count} = 0 "
-        f"THEN 'no_card' WHEN {count} > 1 THEN 'several_cards' END WHERE {mine}"
+    return (
+        "SELECT m.line, m.customer, coalesce(m.card, o.card) AS card, "
+        "CASE WHEN m.code IS NOT NULL OR m.card IS NOT NULL THEN m.code WHEN o.found IS NULL THEN 'no_card' "
+        f"WHEN o.found > 1 THEN 'several_cards' END AS code FROM ({found}) m LEFT JOIN ("
+        f"SELECT k.customer_id, min(k.card_id) AS card, count(*) AS found FROM cards k {ours}GROUP BY k.customer_id"
+        ") o ON o.customer_id = m.customer AND m.card IS NULL AND m.code IS NULL"
     )
 
 
-def refuse_erased(session: Session, erased: Erased) -> None:
-    """Mark the rows that name somebody who was erased, or by whom they were found."""
-    session.execute("CREATE TEMP TABLE loyalty_gone (line BIGINT)")
-    typed = session.stream(
-        "SELECT line, customer_id, email, customer, card FROM loyalty_matched "
-        "WHERE code IS NULL OR code IN ('unknown_member', 'unknown_card')"
+def refuse_erased(bench: Bench, lines: Lines, erased: Erased, code: str) -> None:
+    """Give a code to the rows of `loyalty_found` that name somebody who was erased, or by whom they were found."""
+    named = bench.query(
+        "SELECT f.*, s.customer_id, s.email FROM loyalty_found f JOIN loyalty_said s ON s.line = f.line",
+        _NAMED,
     )
-    spooled = [batch for batch in _gone(conformed(typed, _TYPED), erased) if batch.num_rows]
-    if session.ingest("loyalty_gone", spooled):
-        session.execute(
-            "UPDATE loyalty_matched SET code = 'erased_member' WHERE line IN (SELECT line FROM loyalty_gone)"
-        )
+    bench.fill("loyalty_marked", FOUND, lines, (_marked(batch, erased, code) for batch in named))
+    bench.rename("loyalty_marked", "loyalty_found")
 
 
-def _gone(batches: Iterator[pa.RecordBatch], erased: Erased) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        rows = [row["line"] for row in batch.to_pylist() if _is_gone(row, erased)]
-        yield pa.RecordBatch.from_pydict({"line": pa.array(rows, pa.int64())})
+def _marked(batch: pa.RecordBatch, erased: Erased, code: str) -> pa.RecordBatch:
+    seen = (None, "unknown_member", "unknown_card")
+    columns = ["customer_id", "email", "customer", "card", "code"]
+    rows = batch.select(columns).to_pylist()
+    codes = [code if row["code"] in seen and _is_gone(row, erased) else row["code"] for row in rows]
+    return batch.set_column(batch.schema.get_field_index("code"), "code", pa.array(codes, TEXT))
 
 
 def _is_gone(row: dict[str, Any], erased: Erased) -> bool:

@@ -1,4 +1,4 @@
-"""What posting would do with every row, worked out by the database: the temporary table `loyalty_outcome`.
+"""What posting would do with every row, worked out on the bench.
 
 Rows that are wrong or skipped have a `code`. `points` is what is booked: the row's own, or for a reset what the balance
 lacks. Balances are active less debt: a usable lot of p, and a debit of p, change that by exactly p (docs/ledger.md
@@ -7,13 +7,18 @@ sections 3 and 4); one that starts later is pending until then.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import datetime
 
-from include.errors import BadInput, Problem
+import pyarrow as pa
+
 from include.imports import balances
+from include.imports.bench import Bench, Hashed, Lines
 from include.imports.members import MESSAGES as OF_MEMBERS
 from include.imports.options import Mode, Options
-from include.imports.sessions import Session, literal
+from include.imports.sessions import Session
+from include.imports.staging import NUMBER, SAID, TEXT
+from include.reports.engine.files import ahead
 from include.state.tables import microseconds
 
 SKIPPED = {
@@ -32,40 +37,102 @@ MESSAGES = {
     "birthday_changed": "the birthday was changed since the import",
     "nothing_left": "the points that the import brought are gone from the ledger",
 }
-HOLDER = (
+_HOLDER = (
     "CASE WHEN card IS NULL THEN 'customer' ELSE 'card' END AS holder_kind, "
     "coalesce(card, customer) AS holder"
 )
+_ACCOUNTS = pa.schema(
+    [("holder", TEXT), ("subledger", TEXT), ("holder_kind", TEXT), ("owner", TEXT), ("found", NUMBER)]
+)
+# What decides on a row. spread: rows of one account (one customer, where no points move) have the same.
+_DECIDES = pa.schema(
+    [
+        *((name, TEXT) for name in ("spread", "customer", "card", "subledger", "code")),
+        *((name, NUMBER) for name in ("line", "points", "expected", "activates", "expires")),
+        *((name, TEXT) for name in ("birthday", "old_birthday", "written")),
+    ]
+)
+_DECIDED = pa.schema(
+    [
+        *((name, TEXT) for name in ("code", "tier")),
+        *((name, NUMBER) for name in ("line", "points", "usable", "held", "pending_before")),
+        *((name, NUMBER) for name in ("balance_before", "balance_after")),
+    ]
+)
+# Every row: what it says, what is booked or why not, and what its account held. Points are hundredths.
+OUTCOME = pa.schema(
+    [
+        *SAID.remove(SAID.get_field_index("points")),
+        *((name, TEXT) for name in ("customer", "card", "related", "old_birthday", "said")),
+        *(field for field in _DECIDED if field.name != "line"),
+    ]
+)
 
 
-def work_out(session: Session, options: Options, program: str, folder: Path) -> None:
-    """Make `loyalty_outcome` (and `loyalty_balances`) from `loyalty_matched`."""
-    if not options.program:
-        _birthdays(session, undo=options.mode is Mode.UNDO)
-        return
-    touch(session, "loyalty_matched WHERE code IS NULL")
-    balances.book(session, program, folder)
-    if session.dialect == "sqlite":
-        session.execute("CREATE INDEX temp.loyalty_of ON loyalty_balances (holder, subledger, holder_kind)")
-    several = session.one("SELECT count(*) AS n FROM loyalty_accounts WHERE found > 1")[0] > 0
-    session.execute("CREATE TEMP TABLE loyalty_outcome AS " + _points(session, options, several=several))
+def work_out(session: Session, bench: Bench, lines: Lines, options: Options) -> Iterator[pa.RecordBatch]:
+    """Return OUTCOME of `loyalty_said` and `loyalty_found`, in the order of rows.
 
-
-def touch(session: Session, rows: str) -> None:
-    """Make `loyalty_accounts`: the accounts of some rows, how many rows each has, and for cards their owners."""
-    session.execute(
-        f"CREATE TEMP TABLE loyalty_accounts AS SELECT {HOLDER}, subledger, min(customer) AS owner, "
-        f"count(*) AS found FROM {rows} GROUP BY 1, 2, 3"
+    Makes `loyalty_accounts`, where points move.
+    """
+    told = bench.rows("loyalty_problems") > 0
+    rows = bench.rows("loyalty_said")
+    _decides(bench, rows, told=told, spread="f.card, f.customer" if options.program else "f.customer")
+    if options.program:
+        touch(bench, "loyalty_matched WHERE code IS NULL", rows)
+        balances.book(session, bench, options.program, Hashed("holder", rows))
+        worked = _points(options, session.now, several=several_rows(bench))
+    else:
+        worked = _birthdays(undo=options.mode is Mode.UNDO)
+    bench.fill("loyalty_outcome", _DECIDED, lines, ahead(bench.query(worked, _DECIDED)))
+    bench.drop("loyalty_matched")
+    bench.drop("loyalty_balances")
+    said = "p.message" if told else "NULL"
+    joined = "LEFT JOIN loyalty_problems p ON p.line = s.line " if told else ""
+    card = "CASE WHEN p.line IS NULL THEN f.card ELSE s.card_id END" if told else "f.card"
+    return bench.query(
+        f"SELECT s.* EXCLUDE (points), f.customer, {card} AS card, f.related, f.old_birthday, {said} AS said, "
+        "o.* EXCLUDE (line) FROM loyalty_said s JOIN loyalty_found f ON f.line = s.line "
+        f"JOIN loyalty_outcome o ON o.line = s.line {joined}ORDER BY s.line",
+        OUTCOME,
     )
-    if session.dialect == "sqlite":
-        session.execute(
-            "CREATE INDEX temp.loyalty_touched ON loyalty_accounts (holder, holder_kind, subledger)"
-        )
-    session.analyze("loyalty_accounts")
 
 
-def _points(session: Session, options: Options, *, several: bool) -> str:
-    now = microseconds(session.now)
+def _decides(bench: Bench, rows: int, *, told: bool, spread: str) -> None:
+    """Make `loyalty_matched`: what decides on each row, in parts by whom it means."""
+    code = "CASE WHEN p.line IS NULL THEN f.code ELSE 'file' END" if told else "f.code"
+    joined = " LEFT JOIN loyalty_problems p ON p.line = s.line" if told else ""
+    found = bench.query(
+        f"SELECT coalesce({spread}, CAST(s.line AS VARCHAR)) AS spread, f.customer, f.card, s.subledger, "
+        f"{code} AS code, s.line, s.points, s.expected, s.activates, s.expires, s.birthday, f.old_birthday, f.written "
+        f"FROM loyalty_said s JOIN loyalty_found f ON f.line = s.line{joined}",
+        _DECIDES,
+    )
+    bench.fill("loyalty_matched", _DECIDES, Hashed("spread", rows), ahead(found))
+
+
+def several_rows(bench: Bench) -> bool:
+    """Return whether several rows of the file move points of one account."""
+    return bench.sums("SELECT count(*) FROM loyalty_accounts WHERE found > 1", 1) != [0]
+
+
+def touch(bench: Bench, rows: str, count: int) -> None:
+    """Make `loyalty_accounts`: the accounts of some rows, how many rows each has, and for cards their owners."""
+    sql = (
+        f"SELECT {_HOLDER}, subledger, min(customer) AS owner, count(*) AS found FROM {rows} "
+        "GROUP BY holder, subledger, holder_kind"
+    )
+    bench.fill("loyalty_accounts", _ACCOUNTS, Hashed("holder", count), bench.query(sql, _ACCOUNTS))
+
+
+def of_accounts(rows: str, alias: str, columns: str, joined: str) -> str:
+    """Return a query of `columns` of rows beside the balances of their accounts, `b`; joined: more joins."""
+    same = f"b.holder_kind = {alias}.holder_kind AND b.holder = {alias}.holder AND b.subledger = {alias}.subledger"
+    held = f"(SELECT *, {_HOLDER} FROM {rows}) {alias}"
+    return f"SELECT {columns} FROM {held} LEFT JOIN loyalty_balances b ON {same}{joined}"
+
+
+def _points(options: Options, at: datetime, *, several: bool) -> str:
+    now = microseconds(at)
     before = "coalesce(b.active, 0) - coalesce(b.debt, 0)"
     reset = options.mode is Mode.RESET
     change = f"m.points - ({before})" if reset else "m.points"
@@ -85,18 +152,17 @@ def _points(session: Session, options: Options, *, several: bool) -> str:
         codes = (codes[0], codes[-1])
     cases = " ".join(f"WHEN {condition} THEN {code}" for condition, code in codes)
     repeats = (
-        "LEFT JOIN loyalty_accounts r ON r.holder_kind = m.holder_kind AND r.holder = m.holder "
+        " LEFT JOIN loyalty_accounts r ON r.holder_kind = m.holder_kind AND r.holder = m.holder "
         "AND r.subledger = m.subledger"
         if several and reset
         else ""
     )
-    same = "b.holder_kind = m.holder_kind AND b.holder = m.holder AND b.subledger = m.subledger"
-    inner = (
-        f"SELECT m.*, b.tier, {before} AS held, coalesce(b.pending, 0) AS pending_before, {change} AS change, "
+    columns = (
+        f"m.*, b.tier, {before} AS held, coalesce(b.pending, 0) AS pending_before, {change} AS change, "
         f"CASE {cases} END AS verdict, "
-        f"CASE WHEN m.activates IS NULL OR m.activates <= {now} OR m.points < 0 THEN 1 ELSE 0 END AS usable "
-        f"FROM (SELECT *, {HOLDER} FROM loyalty_matched) m LEFT JOIN loyalty_balances b ON {same} {repeats}"
+        f"CASE WHEN m.activates IS NULL OR m.activates <= {now} OR m.points < 0 THEN 1 ELSE 0 END AS usable"
     )
+    inner = of_accounts("loyalty_matched", "m", columns, repeats)
     booked = "CASE WHEN verdict IS NULL THEN change * usable ELSE 0 END"
     earlier = (
         f"coalesce(CAST(sum({booked}) OVER (PARTITION BY holder_kind, holder, subledger ORDER BY line "
@@ -104,37 +170,25 @@ def _points(session: Session, options: Options, *, several: bool) -> str:
         if several
         else "0"
     )
-    outer = (
-        "SELECT line, customer_id, email, card_id, customer, card, holder_kind, holder, subledger, expected, "
-        f"activates, expires, reason, related, tier, verdict AS code, usable, held, pending_before, "
-        "CASE WHEN verdict IS NULL THEN change END AS points, "
-        f"held + {earlier} AS balance_before, held + {earlier} + {booked} AS balance_after FROM ({inner}) worked"
+    return (
+        "SELECT m.line, m.tier, m.verdict AS code, m.usable, m.held, m.pending_before, "
+        "CASE WHEN m.verdict IS NULL THEN m.change END AS points, "
+        f"m.held + {earlier} AS balance_before, m.held + {earlier} + {booked} AS balance_after FROM ({inner}) m"
     )
-    return outer.replace("held + 0", "held")
 
 
-def _birthdays(session: Session, *, undo: bool) -> None:
+def _birthdays(*, undo: bool) -> str:
     """Birthdays move no points. To take one back, it must still be what the import wrote (`written`)."""
-    if "birthday" not in session.columns("customers"):
-        raise BadInput(
-            [Problem("ledger", "customers", "it lacks the column birthday: add it as text", "no_birthdays")]
-        )
-    old, join = "c.birthday", "LEFT JOIN customers c ON c.customer_id = m.customer"
     changed = (
-        f"WHEN {old} IS DISTINCT FROM m.written THEN 'birthday_changed' "
+        "WHEN m.old_birthday IS DISTINCT FROM m.written THEN 'birthday_changed' "
         if undo
         else "WHEN m.birthday IS NULL THEN 'no_birthday' "
     )
-    session.execute(
-        "CREATE TEMP TABLE loyalty_outcome AS SELECT m.line, m.customer_id, m.email, m.card_id, m.customer, "
-        f"m.card, m.subledger, m.birthday, {old} AS old_birthday, m.reason, CASE WHEN m.code IS NOT NULL THEN m.code "
-        "WHEN r.found > 1 THEN 'member_twice' "
-        f"{changed}WHEN m.birthday IS NOT DISTINCT FROM {old} THEN 'birthday_already' END AS code "
-        f"FROM loyalty_matched m {join} LEFT JOIN (SELECT customer, count(*) AS found FROM loyalty_matched "
-        "WHERE code IS NULL GROUP BY customer) r ON r.customer = m.customer"
+    found = "count(*) FILTER (WHERE m.code IS NULL) OVER (PARTITION BY m.customer)"
+    none = ", ".join(f"NULL AS {name}" for name in _DECIDED.names if name not in {"line", "code"})
+    return (
+        f"SELECT m.line, {none}, CASE WHEN m.code IS NOT NULL THEN m.code "
+        f"WHEN m.customer IS NOT NULL AND {found} > 1 THEN 'member_twice' "
+        f"{changed}WHEN m.birthday IS NOT DISTINCT FROM m.old_birthday THEN 'birthday_already' END AS code "
+        "FROM loyalty_matched m"
     )
-
-
-def skipped() -> str:
-    """Return the codes of rows that are left out without being wrong, as a list of SQL."""
-    return f"({', '.join(map(literal, SKIPPED))})"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import adbc_driver_manager
+import adbc_driver_postgresql
 import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 from sqlalchemy.engine import URL
@@ -22,6 +23,7 @@ _UNIQUE = "23505"
 _PASSING = ("08", "53", "57", "40", "55P03")
 _FULL = ("53100",)
 _LOCK_SECONDS = 30
+_BATCH_BYTES = adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value
 _WORK = "128MB"  # of the server's memory, for each sort or hash of one statement
 
 
@@ -83,6 +85,7 @@ class PostgresSession:
     def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield what a query gives."""
         with failures(self._where), self._connection.cursor() as cursor:
+            cursor.adbc_statement.set_options(**{_BATCH_BYTES: str(2 << 20)})
             cursor.execute(sql)
             yield from cursor.fetch_record_batch()
 

@@ -17,11 +17,13 @@ import pyarrow.parquet as pq
 
 from include.errors import BadInput, Problem
 from include.imports import balances
+from include.imports.bench import Bench, Hashed
 from include.imports.effects import RowStatus
 from include.imports.options import Mode, Options
-from include.imports.outcome import HOLDER, touch
+from include.imports.outcome import of_accounts, touch
 from include.imports.sessions import Session, literal
 from include.ledger.people import Name
+from include.reports.engine.files import ahead
 from include.snapshots import canonical
 from include.snapshots.erased import Erased
 from include.state.tables import instant
@@ -37,6 +39,13 @@ _MEANT = {
     "activates_at": "activates",
     "expires_at": "expires",
 }
+_BALANCES = ["customer", "card", "subledger", "balance_before"]
+_HELD = pa.schema(
+    [
+        *((name, pa.string()) for name in ("spread", "customer", "card", "subledger")),
+        ("balance_before", pa.int64()),
+    ]
+)
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -73,7 +82,7 @@ def post(session: Session, plan: Plan, folder: Path, progress: Progress) -> Post
     if plan.options.mode is Mode.RESET:
         session.freeze()
         _compare(session, plan, folder)
-    batches = _transactions(session, plan, progress)
+    batches = ahead(_transactions(session, _there(session), plan, progress))
     session.ingest("transactions", batches)
     progress("commit", plan.rows, plan.rows)
     session.commit()
@@ -100,10 +109,11 @@ def transaction_ids(import_id: str, lines: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(pa.scalar(import_id), numbers, "-")
 
 
-def done_rows(path: Path) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a rehearsal that are to be booked, in the order of the file."""
+def done_rows(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a rehearsal that are to be booked, in the order of the file; columns: those alone."""
+    wanted = None if columns is None else [*columns, "status"]
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_BATCH_ROWS):
+        for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
             kept = batch.filter(pc.equal(batch.column("status"), RowStatus.DONE.value))
             if len(kept):
                 yield kept
@@ -117,20 +127,29 @@ def again(why: str) -> BadInput:
 
 def _ends(plan: Plan) -> tuple[str | None, str | None]:
     first = last = None
-    for batch in done_rows(plan.path):
+    for batch in done_rows(plan.path, ["line"]):
         lines = batch.column("line")
-        ids = transaction_ids(plan.import_id, pa.array([lines[0].as_py(), lines[len(lines) - 1].as_py()]))
-        first, last = first or ids[0].as_py(), ids[1].as_py()
-    return first, last
+        first, last = first or lines[0].as_py(), lines[len(lines) - 1].as_py()
+    if first is None:
+        return None, None
+    ids = transaction_ids(plan.import_id, pa.array([first, last]))
+    return ids[0].as_py(), ids[1].as_py()
 
 
-def _transactions(session: Session, plan: Plan, progress: Progress) -> Iterator[pa.RecordBatch]:
-    """Yield rows of the ledger's relation `transactions`."""
+def _there(session: Session) -> frozenset[str]:
+    """Return the columns of the ledger's relation `transactions`."""
     there = session.columns("transactions")
     missing = [name for name in _NEEDED if name not in there]
     if missing:
         right = f"the table lacks {', '.join(missing)}: imports need the canonical columns"
         raise BadInput([Problem("ledger", "transactions", right, "missing_column")])
+    return there
+
+
+def _transactions(
+    session: Session, there: frozenset[str], plan: Plan, progress: Progress
+) -> Iterator[pa.RecordBatch]:
+    """Yield rows of the ledger's relation `transactions`."""
     done = 0
     for batch in done_rows(plan.path):
         refuse_erased(batch, plan.erased)
@@ -186,21 +205,19 @@ def refuse_erased(batch: pa.RecordBatch, erased: Erased | None) -> None:
 
 def _compare(session: Session, plan: Plan, folder: Path) -> None:
     """Raise BadInput when a balance is not what the rehearsal found; nobody can change one until the end."""
-    session.execute(
-        "CREATE TEMP TABLE loyalty_plan (customer TEXT, card TEXT, subledger TEXT, balance_before BIGINT)"
-    )
-    columns = ["customer", "card", "subledger", "balance_before"]
-    session.ingest("loyalty_plan", (batch.select(columns) for batch in done_rows(plan.path)))
-    session.analyze("loyalty_plan")
-    touch(session, "loyalty_plan")
-    balances.book(session, plan.options.program, folder)
-    changed = session.one(
-        f"SELECT count(*) AS n FROM (SELECT *, {HOLDER} FROM loyalty_plan) p LEFT JOIN loyalty_balances b "
-        "ON b.holder_kind = p.holder_kind AND b.holder = p.holder AND b.subledger = p.subledger "
-        "WHERE coalesce(b.active, 0) - coalesce(b.debt, 0) <> p.balance_before"
-    )[0]
+    bench = Bench(folder)
+    rows = (_spread(batch) for batch in done_rows(plan.path, _BALANCES))
+    bench.fill("loyalty_plan", _HELD, Hashed("spread", plan.rows), rows)
+    touch(bench, "loyalty_plan", plan.rows)
+    balances.book(session, bench, plan.options.program, Hashed("holder", plan.rows))
+    sums = of_accounts("loyalty_plan", "p", "count(*)", "")
+    [changed] = bench.sums(f"{sums} WHERE coalesce(b.active, 0) - coalesce(b.debt, 0) <> p.balance_before", 1)
     if changed:
         raise again(f"{'one balance has' if changed == 1 else f'{changed} balances have'} changed")
+
+
+def _spread(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.append_column("spread", pc.coalesce(batch.column("card"), batch.column("customer")))
 
 
 def _birthdays(session: Session, plan: Plan, progress: Progress) -> Posted:

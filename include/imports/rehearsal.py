@@ -7,6 +7,7 @@ files are made from it.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,15 +18,17 @@ import pyarrow.parquet as pq
 
 from include.errors import BadInput
 from include.imports import figures, members, outcome, staging
+from include.imports.bench import Bench, Hashed, Lines
 from include.imports.effects import Rehearsal, RowStatus
 from include.imports.options import Options
 from include.imports.outcome import MESSAGES, SKIPPED
 from include.imports.reading import ImportFile
 from include.imports.rows import Batch
 from include.imports.sessions import Session
+from include.imports.staging import NUMBER, TEXT
+from include.reports.engine.files import ahead
 from include.snapshots.erased import Erased
 
-TEXT, NUMBER = pa.string(), pa.int64()
 # line: of the file. customer_id, email, card_id: as the file says; customer, card: who that is. Points and balances are
 # hundredths, instants microseconds.
 PLAN = pa.schema(
@@ -52,10 +55,7 @@ PLAN = pa.schema(
         ("balance_after", NUMBER),
     ]
 )
-_BOTH = {"line", "code", "customer_id", "email", "card_id", "customer", "card", "subledger", "reason"}
-_BALANCES = frozenset({"balance_before", "balance_after"})
-_POINTS = _BOTH | {"points", "expected", "activates", "expires", "related"} | _BALANCES
-_BIRTHDAYS = _BOTH | {"birthday", "old_birthday"}
+_BALANCES = ("balance_before", "balance_after")
 _GROUP_ROWS = 65_536
 Progress = Callable[[str, int, int | None], None]
 
@@ -73,22 +73,22 @@ def rehearse(
     progress: Progress,
 ) -> tuple[Rehearsal, Path]:
     """Return what posting a file would do, and its rows as a file of `folder`; raises what reading the file raises."""
-    rows = staging.stage(session, _counted(file, progress), options.subledger)
-    progress("match", 0, rows)
-    members.match(session, options, erased)
-    return conclude(session, options, folder, tuple(file.notes), progress)
+    bench = Bench(folder)
+    lines = staging.stage(session, bench, _counted(file, progress), options.subledger)
+    progress("match", 0, bench.rows("loyalty_said"))
+    members.match(session, bench, lines, options, erased)
+    return conclude(session, bench, lines, options, tuple(file.notes), progress)
 
 
 def conclude(
-    session: Session, options: Options, folder: Path, notes: tuple[str, ...], progress: Progress
+    session: Session, bench: Bench, lines: Lines, options: Options, notes: tuple[str, ...], progress: Progress
 ) -> tuple[Rehearsal, Path]:
-    """Return what posting the rows of `loyalty_matched` would do, and the rows as a file of `folder`."""
-    outcome.work_out(session, options, options.program, folder)
-    path = folder / "rows.parquet"
-    _write(session, _BIRTHDAYS if not options.program else _POINTS, path, progress)
+    """Return what posting the rows of `loyalty_found` would do, and the rows as a file of the bench's folder."""
+    path = bench.folder / "rows.parquet"
+    counts = _write(outcome.work_out(session, bench, lines, options), bench, path, progress)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return figures.figures(session, options.program, notes, digest), path
+    return figures.figures(session, bench, options.program, counts, notes, digest), path
 
 
 def _counted(file: ImportFile, progress: Progress) -> Iterator[Batch]:
@@ -109,22 +109,22 @@ def readable() -> Iterator[None]:
         raise Unreadable(error.problems) from error
 
 
-def _write(session: Session, there: set[str], path: Path, progress: Progress) -> None:
-    """Write the rows in the order of the file."""
-    names = [field.name for field in PLAN if field.name in there]
-    columns = ", ".join(f"o.{name}" for name in names)
-    found = session.stream(
-        f"SELECT {columns}, p.message AS said FROM loyalty_outcome o "
-        "LEFT JOIN loyalty_problems p ON p.line = o.line ORDER BY o.line"
-    )
-    schema = pa.schema([PLAN.field(name) for name in names]).append(pa.field("said", TEXT))
-    done = 0
+def _write(rows: Iterator[pa.RecordBatch], bench: Bench, path: Path, progress: Progress) -> Counter[str]:
+    """Write rows of OUTCOME as the plan, and what figures sum as `loyalty_effects`; return how many of each status."""
+    counts: Counter[str] = Counter()
+    effects = bench.table("loyalty_effects", figures.EFFECTS, Hashed("spread", bench.rows("loyalty_said")))
     with pq.ParquetWriter(path, PLAN, compression="zstd", compression_level=1) as writer:
-        for batch in staging.conformed(found, schema):
-            rows = _judged(batch)
-            writer.write_batch(rows, row_group_size=_GROUP_ROWS)
-            done += len(rows)
-            progress("rehearse", done, None)
+        for batch in ahead(rows):
+            judged = _judged(batch)
+            writer.write_batch(judged, row_group_size=_GROUP_ROWS)
+            for each in pc.value_counts(judged.column("status")).to_pylist():
+                counts[each["values"]] += each["counts"]
+            done = batch.filter(batch.column("code").is_null())
+            effects.write(
+                done.append_column("spread", pc.coalesce(done.column("customer"), done.column("card")))
+            )
+            progress("rehearse", counts.total(), None)
+    return counts
 
 
 def _judged(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -142,22 +142,16 @@ def _judged(batch: pa.RecordBatch) -> pa.RecordBatch:
     known = pc.or_kleene(
         pc.not_equal(columns["status"], RowStatus.WRONG.value), pc.equal(codes, "stale_balance")
     )
-    for name in _BALANCES & columns.keys():
+    for name in _BALANCES:
         columns[name] = pc.if_else(known, columns[name], None)
     columns["message"] = _messages(batch) if codes.null_count < len(codes) else pa.nulls(len(batch), TEXT)
-    arrays = [
-        columns[field.name].cast(field.type) if field.name in columns else pa.nulls(len(batch), field.type)
-        for field in PLAN
-    ]
+    arrays = [columns[field.name].cast(field.type) for field in PLAN]
     return pa.RecordBatch.from_arrays(arrays, schema=PLAN)
 
 
 def _messages(batch: pa.RecordBatch) -> pa.Array:
     texts: list[str | None] = []
-    has_balance = "expected" in batch.schema.names
-    for row in batch.select(
-        ["code", "said", *(["expected", "balance_before"] if has_balance else [])]
-    ).to_pylist():
+    for row in batch.select(["code", "said", "expected", "balance_before"]).to_pylist():
         code = row["code"]
         if code is None or code == "file":
             texts.append(row["said"])

@@ -28,7 +28,13 @@ def session(url: URL, scratch: Path, *, write: bool) -> Iterator[SqliteSession]:
     if not path.exists():
         raise Permanent(f"{where}: there is no such ledger")
     scratch.mkdir(parents=True, exist_ok=True)
-    with failures(where), closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as file:
+    # A query may be read by one thread ahead of another, never two at once.
+    with (
+        failures(where),
+        closing(
+            sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        ) as file,
+    ):
         yield SqliteSession(file, where, write=write)
 
 

@@ -1,60 +1,88 @@
-"""The rows of a file in a temporary table of the ledger, beside whom they mean."""
+"""The rows of a file at hand: whom they name in a temporary table of the ledger, all that they say on the bench."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.imports.bench import Bench, Lines
 from include.imports.rows import Batch, RowProblem
 from include.imports.sessions import Session
+from include.reports.engine.files import ahead
 
-_STAGED = (
-    "line BIGINT, ok BIGINT, customer_id TEXT, email TEXT, folded TEXT, card_id TEXT, program TEXT, subledger TEXT, "
-    "points BIGINT, expected BIGINT, activates BIGINT, expires BIGINT, reason TEXT, birthday TEXT, related TEXT"
+TEXT, NUMBER = pa.string(), pa.int64()
+# What rows of a file say. Points are hundredths, instants microseconds.
+SAID = pa.schema(
+    [
+        ("line", NUMBER),
+        ("customer_id", TEXT),
+        ("email", TEXT),
+        ("card_id", TEXT),
+        ("subledger", TEXT),
+        ("points", NUMBER),
+        ("expected", NUMBER),
+        ("activates", NUMBER),
+        ("expires", NUMBER),
+        ("reason", TEXT),
+        ("birthday", TEXT),
+    ]
 )
-_SAID = {"customer_id", "email", "card_id", "program", "points", "reason", "birthday", "related"}
+# Whom rows mean, and what they take back (related, written): as the ledger says, by line.
+FOUND = pa.schema(
+    [
+        ("line", NUMBER),
+        *((name, TEXT) for name in ("customer", "card", "code", "related", "old_birthday", "written")),
+    ]
+)
+PROBLEMS = pa.schema([("line", NUMBER), ("message", TEXT)])
+_NAMED = ("line", "customer_id", "folded", "card_id", "program")
 _RENAMED = {
-    "row": "line",
-    "subledger_id": "subledger",
-    "expected_points": "expected",
-    "activates_at": "activates",
-    "expires_at": "expires",
+    "line": "row",
+    "subledger": "subledger_id",
+    "expected": "expected_points",
+    "activates": "activates_at",
+    "expires": "expires_at",
 }
 
 
-def stage(session: Session, batches: Iterable[Batch], subledger: str) -> int:
-    """Make `loyalty_staged` and `loyalty_problems` (line, message) from a file; return the rows.
+def stage(session: Session, bench: Bench, batches: Iterable[Batch], subledger: str) -> Lines:
+    """Make the ledger's `loyalty_staged`, the bench's `loyalty_said` and `loyalty_problems` of a file.
 
-    subledger: the subledger of rows that name none.
+    subledger: the subledger of rows that name none. Returns the lines by which the bench's tables lie in parts.
     """
-    session.execute(f"CREATE TEMP TABLE loyalty_staged ({_STAGED})")
-    session.execute("CREATE TEMP TABLE loyalty_problems (line BIGINT, message TEXT)")
-    rows = 0
-    for batch in batches:
-        rows += session.ingest("loyalty_staged", [staged(batch.rows, subledger)])
+    session.execute(
+        "CREATE TEMP TABLE loyalty_staged (line BIGINT, customer_id TEXT, folded TEXT, card_id TEXT, program TEXT)"
+    )
+    lines = Lines()
+    said = bench.table("loyalty_said", SAID, lines)
+    problems = bench.table("loyalty_problems", PROBLEMS, lines)
+    for batch in ahead(batches):
+        session.ingest("loyalty_staged", [_named(batch.rows)])
+        rows = _said(batch.rows, subledger)
+        lines.grow(rows)
+        said.write(rows)
         if batch.problems:
-            session.ingest("loyalty_problems", [_told(batch.problems)])
+            problems.write(_told(batch.problems))
     session.analyze("loyalty_staged")
-    session.analyze("loyalty_problems")
-    return rows
+    return lines
 
 
-def staged(rows: pa.RecordBatch, subledger: str) -> pa.RecordBatch:
-    """Return rows of a file as the table has them: instants in microseconds, e-mail addresses case-folded too."""
-    columns = {name: rows.column(name) for name in rows.schema.names if name in _SAID}
-    for name, renamed in _RENAMED.items():
-        if name in rows.schema.names:
-            column = rows.column(name)
-            columns[renamed] = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
-    if "subledger" in columns:
-        columns["subledger"] = pc.fill_null(columns["subledger"], subledger)
-    else:
-        columns["subledger"] = pa.repeat(subledger, len(rows))
-    columns["ok"] = rows.column("ok").cast(pa.int64())
-    if "email" in columns:
-        columns["folded"] = folded(columns["email"])
+def _named(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return whom rows name, without columns that name nobody; e-mail addresses case-folded."""
+    columns = {
+        "line": rows.column("row"),
+        "folded": folded(rows.column("email")),
+        **{name: rows.column(name) for name in ("customer_id", "card_id", "program")},
+    }
+    kept = {name: columns[name] for name in _NAMED if columns[name].null_count < len(rows)}
+    return pa.RecordBatch.from_pydict(kept)
+
+
+def _said(rows: pa.RecordBatch, subledger: str) -> pa.RecordBatch:
+    columns = {name: rows.column(_RENAMED.get(name, name)) for name in SAID.names}
+    columns["subledger"] = pc.fill_null(columns["subledger"], subledger)
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -71,16 +99,7 @@ def _told(problems: Iterable[RowProblem]) -> pa.RecordBatch:
     for each in problems:
         place = f"{each.column} {each.value!r}: " if each.column else ""
         by_row.setdefault(each.row, []).append(place + each.right)
-    return pa.RecordBatch.from_pydict(
-        {
-            "line": pa.array(list(by_row), pa.int64()),
-            "message": pa.array(["; ".join(each) for each in by_row.values()], pa.string()),
-        }
+    messages = ["; ".join(each) for each in by_row.values()]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(list(by_row), NUMBER), pa.array(messages, TEXT)], schema=PROBLEMS
     )
-
-
-def conformed(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield what a query gave in the types of `schema`; SQLite knows none of a column of nulls."""
-    for batch in batches:
-        arrays = [batch.column(field.name).cast(field.type) for field in schema]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -11,22 +11,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from include.imports import balances, members
+from include.imports.bench import Bench, Hashed, Lines
 from include.imports.effects import Rehearsal
 from include.imports.options import Options
 from include.imports.outcome import touch
 from include.imports.posting import done_rows, transaction_ids
 from include.imports.rehearsal import conclude
 from include.imports.sessions import Session
+from include.imports.staging import FOUND, PROBLEMS, SAID
 from include.reports.engine.files import Spool
 from include.snapshots.erased import Erased
 
 Progress = Callable[[str, int, int | None], None]
-_POSTED = "line BIGINT, customer TEXT, card TEXT, subledger TEXT, points BIGINT, id TEXT, birthday TEXT, written TEXT"
-_SAYS = (
-    "CAST(NULL AS TEXT) AS email, CAST(NULL AS TEXT) AS folded, CAST(NULL AS TEXT) AS program, "
-    "CAST(NULL AS BIGINT) AS expected, CAST(NULL AS BIGINT) AS activates, 1 AS ok"
+_TEXTS = ("customer", "card", "subledger", "id", "birthday", "written")
+_POSTED_SQL = f"line BIGINT, points BIGINT, {', '.join(f'{name} TEXT' for name in _TEXTS)}"
+_DEBITS = pa.schema([(name, pa.string()) for name in ("spread", "customer", "card", "subledger")])
+_BIRTHDAYS = (
+    "SELECT line, customer AS customer_id, customer, card, subledger, birthday, written FROM loyalty_posted"
 )
 
 
@@ -40,18 +45,24 @@ def rehearse(
     progress: Progress,
 ) -> tuple[Rehearsal, Path]:
     """Return what taking import `of` back would do, and its rows as a file of `folder`. rows: those it posted."""
-    session.execute(f"CREATE TEMP TABLE loyalty_posted ({_POSTED})")
-    session.execute("CREATE TEMP TABLE loyalty_problems (line BIGINT, message TEXT)")
+    bench, lines = Bench(folder), Lines()
+    bench.table("loyalty_problems", PROBLEMS, lines)
+    session.execute(f"CREATE TEMP TABLE loyalty_posted ({_POSTED_SQL})")
     session.ingest("loyalty_posted", _posted(of, rows))
     session.analyze("loyalty_posted")
-    session.execute(
-        "CREATE TEMP TABLE loyalty_matched AS "
-        + (_points(session, of, options, folder) if options.program else _birthdays())
+    found = (
+        _points(session, bench, of, options, rows)
+        if options.program
+        else members.with_birthdays(session, _BIRTHDAYS)
     )
+    said, meant = bench.table("loyalty_said", SAID, lines), bench.table("loyalty_found", FOUND, lines)
+    for batch in session.stream(f"SELECT * FROM ({found}) back ORDER BY line"):
+        lines.grow(batch)
+        said.write(batch)
+        meant.write(batch)
     if erased is not None:
-        members.refuse_erased(session, erased)
-        session.execute("UPDATE loyalty_matched SET code = 'erased_left' WHERE code = 'erased_member'")
-    return conclude(session, options, folder, (f"takes back {of}",), progress)
+        members.refuse_erased(bench, lines, erased, "erased_left")
+    return conclude(session, bench, lines, options, (f"takes back {of}",), progress)
 
 
 def _posted(of: str, rows: Path) -> Iterator[pa.RecordBatch]:
@@ -66,25 +77,24 @@ def _posted(of: str, rows: Path) -> Iterator[pa.RecordBatch]:
         )
 
 
-def _birthdays() -> str:
-    return (
-        f"SELECT line, {_SAYS}, customer AS customer_id, NULL AS card_id, customer, card, subledger, birthday, "
-        "written, NULL AS points, NULL AS expires, CAST(NULL AS TEXT) AS reason, NULL AS related, "
-        " CAST(NULL AS TEXT) AS code "
-        "FROM loyalty_posted"
-    )
+def _debits(rows: Path) -> Iterator[pa.RecordBatch]:
+    """Yield whose points went out."""
+    for batch in done_rows(rows, ["customer", "card", "subledger", "points"]):
+        out = batch.filter(pc.less(batch.column("points"), 0))
+        yield out.append_column("spread", pc.coalesce(out.column("card"), out.column("customer")))
 
 
-def _points(session: Session, of: str, options: Options, folder: Path) -> str:
+def _points(session: Session, bench: Bench, of: str, options: Options, rows: Path) -> str:
     """Return the query of rows that take points back, and make what it reads: `loyalty_used`."""
     session.execute("CREATE TEMP TABLE loyalty_used (debit_id TEXT, lot_id TEXT, points BIGINT)")
     if session.one("SELECT count(*) AS n FROM loyalty_posted WHERE points < 0")[0]:
-        touch(session, "loyalty_posted WHERE points < 0")
-        spool = Spool(folder / "used.arrow")
-        balances.used(session, options.program, folder, spool)
+        posted = pq.read_metadata(rows).num_rows
+        bench.fill("loyalty_debits", _DEBITS, Hashed("spread", posted), _debits(rows))
+        touch(bench, "loyalty_debits", posted)
+        spool = Spool(bench.folder / "used.arrow")
+        balances.used(session, bench, options.program, spool)
         session.ingest("loyalty_used", spool.batches())
         spool.remove()
-        session.execute("DROP TABLE loyalty_accounts")
         session.analyze("loyalty_used")
     expires = (
         "l.expires_at"
@@ -98,9 +108,9 @@ def _points(session: Session, of: str, options: Options, folder: Path) -> str:
     still = "LEFT JOIN transactions t ON t.transaction_id = p.id"
     return (
         "SELECT row_number() OVER (ORDER BY posted, expires, points) AS line, "
-        f"{_SAYS}, customer AS customer_id, card AS card_id, customer, card, subledger, "
+        "customer AS customer_id, card AS card_id, customer, card, subledger, "
         f"CAST(points AS BIGINT) AS points, CAST(expires AS BIGINT) AS expires, 'takes back {of}' AS reason, "
-        "id AS related, code, CAST(NULL AS TEXT) AS birthday FROM ("
+        "id AS related, code FROM ("
         f"SELECT {back}, -p.points AS points, NULL AS expires, {gone} FROM loyalty_posted p {still} WHERE p.points > 0 "
         f"UNION ALL SELECT {back}, u.points, {expires}, NULL FROM loyalty_posted p "
         "JOIN loyalty_used u ON u.debit_id = p.id JOIN transactions l ON l.transaction_id = u.lot_id "

@@ -24,11 +24,12 @@ OUT_OF_RANGE = (duckdb.OutOfRangeException, duckdb.ConversionException)
 class Engine:
     """One query's DuckDB. Close it, or use it as a context manager; what it spilled goes with it."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, *, memory: str = _MEMORY, slice_rows: int = _SLICE_ROWS) -> None:
+        self._slice_rows = slice_rows
         self._failure: Exception | None = None
         self._spill = tempfile.mkdtemp(prefix="duckdb-", dir=scratch)
         settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": _MEMORY,
+            "memory_limit": memory,
             "threads": 2,
             "temp_directory": self._spill,
             "preserve_insertion_order": False,  # every query says its order
@@ -68,7 +69,7 @@ class Engine:
     def _results(self, sql: str, values: dict[str, object]) -> Iterator[pa.RecordBatch]:
         try:
             result = self._connection.sql(sql, params=values)
-            yield from result.to_arrow_reader(_SLICE_ROWS)
+            yield from result.to_arrow_reader(self._slice_rows)
         except Exception:
             if self._failure is not None:
                 raise self._failure from None
