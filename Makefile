@@ -30,6 +30,7 @@ up: setup ## Airflow in the foreground, for the browser
 test: setup lint ## lint, types, layers and every test
 	@scripts/programs.sh
 	scripts/node_programs.sh
+	scripts/spark.sh
 	$(BIN)/python -m pytest $(FAST) --hypothesis-profile=thorough
 	$(BIN)/python -m pytest $(SLOW) --hypothesis-profile=thorough
 
@@ -46,9 +47,11 @@ format: setup ## let ruff write the format
 	@$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-requirements: setup ## compile requirements.txt from requirements.in
-	@$(BIN)/uv pip compile requirements.in -o requirements.txt --generate-hashes --universal \
-		--python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command 'make requirements'
+requirements: setup ## compile requirements*.txt from requirements*.in
+	@for list in requirements requirements-spark; do
+		$(BIN)/uv pip compile $$list.in -o $$list.txt --generate-hashes --universal \
+			--python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command 'make requirements'
+	done
 
 bench: setup ## this pipeline beside a plain pandas one, on PostgreSQL
 	@$(BIN)/python -m tests.benchmarks

@@ -23,6 +23,7 @@ want 7zz 7zip "tests with 7-Zip"
 want node nodejs "tests on Azure"
 want npm npm "tests on Azure"
 want soffice libreoffice-calc "tests that LibreOffice opens our files"
+want java openjdk-17-jre-headless "tests on Spark"
 want xmllint libxml2-utils "tests of the schema of XML"
 [[ ${#packages[@]} -eq 0 ]] && exit 0
 

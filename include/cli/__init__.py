@@ -21,6 +21,7 @@ from include.cli import (
     notices,
     restate,
     send,
+    spark,
     target,
 )
 from include.cli.shown import fail, user
@@ -51,6 +52,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(erase.app, name="erasures")
 app.command("erase")(erase.erase)
 app.command("snapshot")(files.snapshot)
+app.command("spark")(spark.spark)
 app.command("upkeep")(files.upkeep)
 app.command("verify")(files.verify)
 app.command("runs")(deliveries.runs)

@@ -90,6 +90,11 @@ def columns(options: Options) -> tuple[Column, ...]:
     return tuple(column for column in _COLUMNS if column.name not in _LEFT_OUT[options.grain])
 
 
+def of_accounts(options: Options) -> bool:
+    """Return whether each row is of one account, in the order of accounts."""
+    return options.grain == "account"
+
+
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
     """Return the balances at `as_of`; raise BadInput for a program that the ledger does not have."""
     assert isinstance(asked.options, Options)

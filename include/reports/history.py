@@ -88,6 +88,11 @@ def columns(options: Options) -> tuple[Column, ...]:
     return tuple(Column(name, (_FIELDS | _FIGURES)[name], name in _PERSONAL) for name in names)
 
 
+def of_accounts(options: Options) -> bool:  # noqa: ARG001
+    """Return whether each row is of one account, in the order of accounts."""
+    return True
+
+
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # noqa: ARG001
     """Return the history of `[start, end)`, or of all time before `as_of`."""
     assert isinstance(asked.options, Options)

@@ -63,6 +63,11 @@ def columns(options: Options) -> tuple[Column, ...]:  # noqa: ARG001
     return _COLUMNS
 
 
+def of_accounts(options: Options) -> bool:  # noqa: ARG001
+    """Return whether each row is of one account, in the order of accounts."""
+    return True
+
+
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # noqa: ARG001
     """Return the lots at `as_of`; raise BadInput for a program that the ledger does not have."""
     assert isinstance(asked.options, Options)

@@ -135,7 +135,12 @@ class Report(Protocol):
 
 
 class ReportModule(Protocol):
-    """What a report's file declares."""
+    """What a report's file declares.
+
+    One may also declare `of_accounts(options)`: whether each row is about one account, and rows leave in the order of
+    accounts. Then its rows for all accounts are those for ranges of the account hash, one range after another, and
+    the ranges can be reported on different machines.
+    """
 
     KIND: str
     TITLE: str

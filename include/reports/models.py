@@ -13,6 +13,8 @@ from include.errors import BadInput, Problem
 from include.ledger.relations import RELATIONS
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from include.reports.model import Asked, ReportModule
 
     Span = tuple[int | None, int | None]
@@ -45,6 +47,11 @@ def load(name: str, *, where: str) -> ReportModule:
 
         return relation.load(name)
     raise BadInput([problem(name, where=where)])
+
+
+def of_accounts(model: ReportModule, options: BaseModel) -> bool:
+    """Say whether ranges of accounts can be reported apart (see `ReportModule`)."""
+    return bool(getattr(model, "of_accounts", lambda _: False)(options))
 
 
 def spans(asked: Iterable[tuple[ReportModule, Asked]]) -> dict[str, Span]:

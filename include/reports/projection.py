@@ -86,6 +86,11 @@ def columns(options: Options) -> tuple[Column, ...]:
     return tuple(column for column in _COLUMNS if column.name not in left_out)
 
 
+def of_accounts(options: Options) -> bool:
+    """Return whether each row is of one account, in the order of accounts."""
+    return options.grain == "account"
+
+
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
     """Return the projection from `as_of` on; raise BadInput for `until` before it, or an unknown program."""
     options = asked.options

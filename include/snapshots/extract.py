@@ -39,6 +39,7 @@ from include.snapshots.manifest import (
 )
 from include.snapshots.parquet import RelationFiles
 from include.snapshots.reading import Reading
+from include.snapshots.replicas import retried
 from include.snapshots.source import Source, open_read, public_url
 from include.snapshots.store import Store
 from include.state import State
@@ -106,11 +107,16 @@ def take(
             return there
         registry.sweep(store, key)
         erased = everybody(state, keys)
-        with _tidy(store, key, attempt, scratch) as folder, open_read(source) as reading:
-            _wait_for_writers(reading, not_before, settle_delay)
-            work = _Attempt(attempt, source, store, key, folder, beat, progress, erased)
-            made = work.extract(reading, asked)
-            beat.confirm()
+
+        def read() -> SnapshotManifest:
+            with _tidy(store, key, attempt, scratch) as folder, open_read(source) as reading:
+                _wait_for_writers(reading, not_before, settle_delay)
+                work = _Attempt(attempt, source, store, key, folder, beat, progress, erased)
+                made = work.extract(reading, asked)
+                beat.confirm()
+                return made
+
+        made = retried(read)
         manifest = registry.publish(
             store,
             state,
@@ -132,6 +138,14 @@ def _wait_for_writers(reading: Reading, not_before: datetime, settle_delay: time
     wanted, delay = microseconds(not_before), settle_delay // timedelta(microseconds=1)
     now = datetime.now(UTC)
     missing = wanted + delay - reading.read_at
+    if missing > 0 and reading.is_replica:
+        upto = (
+            instant(reading.read_at).isoformat(timespec="seconds") if reading.read_at else "nobody knows when"
+        )
+        message = (
+            f"the replica has the primary's changes up to {upto}, and rows up to {not_before} are wanted"
+        )
+        raise NotYet(message, now + min(ASK_AGAIN, timedelta(microseconds=missing)))
     if missing > 0:
         raise NotYet("rows of the period may still be being written", now + timedelta(microseconds=missing))
     oldest = reading.oldest_open_transaction()

@@ -18,10 +18,12 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 from numpy.typing import NDArray
+from psycopg import errors
 from sqlalchemy.engine import URL
 
 from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
 from include.ledger.catalog import ARROW_TYPES, PLACES, RELATIONS, Field, FieldType
+from include.snapshots import postgres_session as session
 from include.snapshots.copy_decode import CopyDecoder, Decoded, Wire, WireColumn
 from include.snapshots.copy_stream import CopyStream
 from include.snapshots.reading import (
@@ -36,26 +38,13 @@ from include.snapshots.reading import (
     row_id,
     shape_problems,
 )
+from include.snapshots.replicas import ReplicaCancelled
 from include.snapshots.source import Source, public_url
 from include.snapshots.wire import TEXTUAL, from_last_places
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INVALID_ROWS = 10_000
 _MAY_BE_INFINITE = frozenset({"expires_at", "valid_until", "ends_at"})
-# Rows come in the order in which they were written: parallel workers would shuffle them.
-_SESSION = """SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-SET LOCAL client_connection_check_interval = '1s';
-SET LOCAL synchronize_seqscans = off;
-SET LOCAL max_parallel_workers_per_gather = 0;
-SET LOCAL idle_in_transaction_session_timeout = 0;
-SET LOCAL statement_timeout = """
-# Other sessions whose start we may not see make the answer unknown; prepared transactions count too.
-_OPEN = """
-SELECT (EXTRACT(EPOCH FROM transaction_timestamp()) * 1000000)::bigint,
-       bool_or(hidden), (EXTRACT(EPOCH FROM min(start)) * 1000000)::bigint
-FROM (SELECT query = '<insufficient privilege>' AS hidden, xact_start AS start FROM pg_stat_activity
-      WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-      UNION ALL SELECT false, prepared FROM pg_prepared_xacts WHERE database = current_database()) AS open"""
 
 
 class PostgresReading:
@@ -66,7 +55,8 @@ class PostgresReading:
         self._where, self._mapped = source.where, source.mapping is not None
         self._streaming = False
         self._copy: CopyStream | None = None
-        self._look()
+        self.is_replica = False
+        self._begin()
         self._origins: dict[str, Origin] = {}
         self._wires: dict[tuple[str, str], WireColumn] = {}
         self._inexact: set[tuple[str, str]] = set()
@@ -81,7 +71,7 @@ class PostgresReading:
             place = f"{self._where}, {'query' if self._mapped else 'table'} {name}"
             try:
                 described = self._connection.execute(f"SELECT * FROM {clause} LIMIT 0").description or ()
-            except psycopg.errors.QueryCanceled as error:
+            except psycopg.OperationalError as error:
                 raise self._failure(error) from error
             except psycopg.Error as error:
                 problems.append(Problem(place, _first_line(error), "write a query that runs", "bad_query"))
@@ -152,17 +142,22 @@ class PostgresReading:
 
     def again(self) -> None:
         """Begin another database transaction; see `Reading`."""
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin a database transaction, note when, and the oldest other one; a standby does not know the primary's."""
+        replayed = self._rows(session.REPLAYED)
+        self._connection.rollback()
         try:
-            self._connection.execute(f"{_SESSION}'{self._seconds}s'")
+            self._connection.execute(f"{session.SESSION}'{self._seconds}s'")
         except psycopg.Error as error:
             raise self._failure(error) from error
-        self._look()
-
-    def _look(self) -> None:
-        """Note when the database transaction began, and the oldest other one."""
-        row = self._rows(_OPEN)[0]
+        row = self._rows(session.OPEN)[0]
         self.read_at: int = row[0]
         self._oldest = None if row[1] else (self.read_at if row[2] is None else int(row[2]))
+        self.is_replica = bool(replayed)
+        if self.is_replica:
+            self.read_at, self._oldest = replayed[0][0] or 0, None
 
     def has(self, relation: str) -> bool:
         """Whether the ledger has the relation."""
@@ -315,6 +310,11 @@ class PostgresReading:
 
     def _failure(self, error: psycopg.Error) -> LoyaltyError:
         text, state = _first_line(error), error.sqlstate or ""
+        if self.is_replica and state in {
+            "",
+            errors.SerializationFailure.sqlstate,
+        }:  # it ends idle ones unheard
+            return ReplicaCancelled(f"{self._where}: the replica ended the read: {text}")
         if state.startswith(("08", "40", "53", "55", "57")) or not state:
             return Transient(f"{self._where}: reading was interrupted: {text}")
         return Permanent(f"{self._where}: {text}")
@@ -389,7 +389,6 @@ def reading(source: Source, url: URL, *, values: bool) -> Iterator[PostgresReadi
             raise BadInput([Problem(where, text, "give a ledger URL that connects", "bad_url")]) from error
         raise Transient(f"{where} cannot be reached: {text}") from error
     try:
-        connection.execute(f"{_SESSION}'{source.statement_seconds}s'")
         opened = PostgresReading(connection, source)
         opened.inspect(dict(source.mapping.queries) if source.mapping else {}, values=values)
         yield opened

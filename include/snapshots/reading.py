@@ -44,7 +44,13 @@ class Reading(Protocol):
     """One read-only, repeatable-read database transaction on a ledger; one open stream at a time."""
 
     read_at: int
-    """Microseconds UTC on the database's clock when the transaction began."""
+    """Microseconds UTC on the database's clock when the transaction began.
+
+    Of a replica: up to when the primary's changes had arrived by then, on the primary's clock; 0 when it cannot tell.
+    """
+
+    is_replica: bool
+    """Whether the database follows another one."""
 
     relations: tuple[str, ...]
     """The relations that this ledger has, in the order of the catalog."""

@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
 from include.ledger.catalog import RELATIONS
+from include.snapshots import replicas
 from include.snapshots.canonical import Instant
 from include.snapshots.reading import (
     SENTENCES,
@@ -61,9 +62,30 @@ class SqlReading:
         self._scaled = self._dialect == "sqlite" and not mapped
         self._quote = connection.dialect.identifier_preparer.quote_identifier
         self._origins: dict[str, Origin] = {}
+        self._begin()
+        self.relations: tuple[str, ...] = ()
+
+    def _begin(self) -> None:
+        """Begin a database transaction, note when, and the oldest other one; a replica does not know the primary's."""
+        channels = self._channels()
+        behind_at = self._clock() if channels else 0
+        _begin(self._connection, self._seconds)
         self.read_at = self._clock()
         self._oldest = self._oldest_open()
-        self.relations: tuple[str, ...] = ()
+        self.is_replica = bool(channels)
+        if channels:
+            self.read_at = replicas.mysql_read_point(channels, behind_at) or 0
+            self._oldest = None
+
+    def _channels(self) -> list[Any]:
+        """Return what a server of MySQL or MariaDB says of the primaries that it follows."""
+        if self._dialect != "mysql":
+            return []
+        sql = replicas.MARIADB if _is_mariadb(self._connection) else replicas.MYSQL
+        try:
+            return list(self._connection.exec_driver_sql(sql).mappings())
+        except DBAPIError:
+            return []  # needs the REPLICATION CLIENT privilege, on MariaDB SLAVE MONITOR
 
     def _clock(self) -> int:
         sql = _CLOCK.get(self._dialect)
@@ -143,9 +165,7 @@ class SqlReading:
 
     def again(self) -> None:
         """Begin another database transaction; see `Reading`."""
-        _begin(self._connection, self._seconds)
-        self.read_at = self._clock()
-        self._oldest = self._oldest_open()
+        self._begin()
 
     def has(self, relation: str) -> bool:
         """Whether the ledger has the relation."""
@@ -344,7 +364,6 @@ def reading(source: Source, url: URL, *, values: bool) -> Iterator[SqlReading]:
     connection = _connect(source, url)
     try:
         try:
-            _begin(connection, source.statement_seconds)
             opened = SqlReading(
                 connection, source.where, source.mapping is not None, source.statement_seconds
             )

@@ -102,8 +102,30 @@ def postgres_server(folder: Path, *, settings: dict[str, str] | None = None) -> 
         "maintenance_work_mem": "256MB",
         **(settings or {}),
     }
-    options = [part for key, value in chosen.items() for part in ("-c", f"{key}={value}")]
-    log = folder / "postgres.log"
+    with _postgres(postgres, data, port, chosen, folder / "postgres.log") as url:
+        yield url
+
+
+@contextmanager
+def postgres_standby(folder: Path, primary: str, *, settings: dict[str, str]) -> Iterator[str]:
+    """A standby of the server `primary` (whose `wal_level` is `replica`), streaming from it; yields its URL."""
+    basebackup, postgres = find("pg_basebackup"), find("postgres")
+    if not basebackup or not postgres:
+        raise FileNotFoundError("PostgreSQL is not installed")
+    data, port = folder / "data", free_port()
+    folder.mkdir(parents=True)
+    if os.geteuid() == 0:
+        shutil.chown(folder, UNPRIVILEGED)
+    command = [basebackup, "-d", primary, "-D", str(data), "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+    subprocess.run(_as_user(command), check=True, capture_output=True, cwd="/")
+    chosen = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", **settings}
+    with _postgres(postgres, data, port, chosen, folder / "postgres.log") as url:
+        yield url
+
+
+@contextmanager
+def _postgres(postgres: str, data: Path, port: int, settings: dict[str, str], log: Path) -> Iterator[str]:
+    options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
     with log.open("wb") as out:
         # runuser forwards signals poorly: exec through setpriv keeps one process that we can signal.
         command = [postgres, "-D", str(data), "-p", str(port), *options]
@@ -111,7 +133,7 @@ def postgres_server(folder: Path, *, settings: dict[str, str] | None = None) -> 
             command = ["setpriv", f"--reuid={UNPRIVILEGED}", "--clear-groups", "--", *command]
         process = subprocess.Popen(command, stdout=out, stderr=out, cwd="/")
         try:
-            _wait(lambda: b"ready to accept connections" in log.read_bytes(), process, log)
+            _wait(lambda: b"ready to accept" in log.read_bytes(), process, log)
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
         finally:
             _end(process, signal.SIGINT)

@@ -24,7 +24,7 @@ from include.pipeline.context import Context, settle_delay, silent
 from include.pipeline.privacy import secrets_of
 from include.pipeline.snapshot_stage import read_by
 from include.snapshots import registry
-from include.snapshots.manifest import SnapshotManifest, source_key
+from include.snapshots.manifest import Needs, SnapshotManifest, source_key
 from include.snapshots.sample import missing, share_of
 from include.snapshots.source import Source, public_url
 from include.snapshots.store import Missing
@@ -150,7 +150,11 @@ def rows_to_gather(context: Context, definition: ExportDefinition, read: Snapsho
 
 def newest(context: Context, definition: ExportDefinition) -> SnapshotManifest | None:
     """Return the newest usable snapshot that holds what a definition reads, None without one; reads no ledger."""
-    needed = read_by([definition])
+    return newest_of(context, read_by([definition]))
+
+
+def newest_of(context: Context, needed: Needs) -> SnapshotManifest | None:
+    """Return the newest usable snapshot that holds these columns, None without one; reads no ledger."""
     source = Source.from_settings(context.settings)
     erased = context.state.erasures.digest()
     for row in context.state.snapshots.usable(source_key(public_url(source.url), source.mapping_sha256)):

@@ -7,7 +7,7 @@ which a run does not use cannot stop it. All that is found is raised at once, wi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,16 @@ class Blocking:
             if len(self._rows.setdefault(rule, [])) < NAMED_ROWS:
                 self._rows[rule].append(row)
 
+    def found(self) -> list[tuple[str, int, list[str]]]:
+        """Return each broken rule, how many rows break it, and the ids of the first of them."""
+        return [(rule, count, self._rows[rule]) for rule, count in sorted(self._counts.items())]
+
+    def note(self, rule: str, count: int, ids: Sequence[str]) -> None:
+        """Note `count` rows, of which some by their ids: what another one found."""
+        named = ids[:NAMED_ROWS]
+        self._counts[rule] += count - len(named)
+        self.note_ids(rule, named)
+
     def stop(self) -> None:
         """Raise LedgerViolation when anything was found."""
         if not self._counts:
@@ -82,9 +92,8 @@ class Blocking:
     def _note(self, rule: str, batch: pa.RecordBatch, bad: NDArray[np.bool_]) -> None:
         if bad.any():
             rows = np.flatnonzero(bad)
-            self._counts[rule] += rows.size - len(rows[:NAMED_ROWS])
             ids = batch.column("transaction_id").take(pa.array(rows[:NAMED_ROWS])).to_pylist()
-            self.note_ids(rule, (str(row) for row in ids))
+            self.note(rule, rows.size, [str(row) for row in ids])
 
 
 class IdCheck:

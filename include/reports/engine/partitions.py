@@ -163,6 +163,15 @@ def held(transactions: pa.RecordBatch, cuts: Sequence[Cut], columns: Sequence[st
     return Partition((HeldPiece(Path(), len(rows), rows),))
 
 
+def in_cut(transactions: pa.RecordBatch, cut: Cut, blocking: Blocking | None = None) -> pa.RecordBatch:
+    """Return the rows that `cut` asks for; note in `blocking` what is wrong with them."""
+    noted = blocking or Blocking()
+    kept, types = _Work((), [cut], Path(), (), (), 1, None).in_cuts(transactions, noted)
+    if blocking is not None:
+        blocking.check(kept, types)
+    return kept
+
+
 class _Work:
     def __init__(
         self,
