@@ -30,7 +30,8 @@ up: setup ## Airflow in the foreground, for the browser
 test: setup lint ## lint, types, layers and every test
 	@scripts/programs.sh
 	scripts/node_programs.sh
-	scripts/spark.sh
+	scripts/extra.sh spark
+	scripts/extra.sh dialects
 	$(BIN)/python -m pytest $(FAST) --hypothesis-profile=thorough
 	$(BIN)/python -m pytest $(SLOW) --hypothesis-profile=thorough
 
@@ -52,6 +53,8 @@ requirements: setup ## compile requirements*.txt from requirements*.in
 		$(BIN)/uv pip compile $$list.in -o $$list.txt --generate-hashes --universal \
 			--python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command 'make requirements'
 	done
+	$(BIN)/uv pip compile requirements-dialects.in -o requirements-dialects.txt --generate-hashes --no-deps \
+		--python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command 'make requirements'
 
 bench: setup ## this pipeline beside a plain pandas one, on PostgreSQL
 	@$(BIN)/python -m tests.benchmarks

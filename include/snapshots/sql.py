@@ -6,7 +6,6 @@ and microseconds; MySQL's DATETIME is UTC there.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -22,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
 from include.ledger.catalog import RELATIONS
-from include.snapshots import replicas
+from include.snapshots import dialects, replicas
 from include.snapshots.canonical import Instant
 from include.snapshots.reading import (
     SENTENCES,
@@ -42,13 +41,8 @@ from include.snapshots.wire import Invalid, from_values
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH_ROWS = 20_000
-# After so many steps of its machine SQLite asks whether to go on: some ten times a second.
-_SQLITE_STEPS = 1_000_000
 _MYSQL = frozenset({"mysql", "mariadb"})
-_CLOCK = {
-    "sqlite": "SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000",
-    "mysql": "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
-}
+_FILES = {"sqlite": "SQLite", "duckdb": "DuckDB"}
 # Errors of MySQL that say the URL is wrong: access denied, unknown database.
 _WRONG_URL = frozenset({1044, 1045, 1049})
 
@@ -58,9 +52,8 @@ class SqlReading:
 
     def __init__(self, connection: Connection, where: str, mapped: bool, seconds: int) -> None:
         self._connection, self._where, self._mapped, self._seconds = connection, where, mapped, seconds
-        self._dialect = "mysql" if connection.dialect.name in _MYSQL else connection.dialect.name
-        self._scaled = self._dialect == "sqlite" and not mapped
-        self._quote = connection.dialect.identifier_preparer.quote_identifier
+        self._dialect = dialects.of(connection.dialect.name)
+        self._scaled = connection.dialect.name == "sqlite" and not mapped
         self._origins: dict[str, Origin] = {}
         self._begin()
         self.relations: tuple[str, ...] = ()
@@ -69,7 +62,8 @@ class SqlReading:
         """Begin a database transaction, note when, and the oldest other one; a replica does not know the primary's."""
         channels = self._channels()
         behind_at = self._clock() if channels else 0
-        _begin(self._connection, self._seconds)
+        for statement in self._dialect.begin(self._connection, self._seconds):
+            self._connection.exec_driver_sql(statement)
         self.read_at = self._clock()
         self._oldest = self._oldest_open()
         self.is_replica = bool(channels)
@@ -79,25 +73,24 @@ class SqlReading:
 
     def _channels(self) -> list[Any]:
         """Return what a server of MySQL or MariaDB says of the primaries that it follows."""
-        if self._dialect != "mysql":
+        if self._connection.dialect.name not in _MYSQL:
             return []
-        sql = replicas.MARIADB if _is_mariadb(self._connection) else replicas.MYSQL
+        sql = replicas.MARIADB if dialects.is_mariadb(self._connection) else replicas.MYSQL
         try:
             return list(self._connection.exec_driver_sql(sql).mappings())
         except DBAPIError:
             return []  # needs the REPLICATION CLIENT privilege, on MariaDB SLAVE MONITOR
 
     def _clock(self) -> int:
-        sql = _CLOCK.get(self._dialect)
-        if sql:
-            return int(self._connection.exec_driver_sql(sql).scalar_one())
+        if self._dialect.clock:
+            return int(self._connection.exec_driver_sql(self._dialect.clock).scalar_one())
         now = self._connection.execute(sa.select(sa.func.current_timestamp())).scalar_one()
         aware = now if now.tzinfo else now.replace(tzinfo=UTC)
         return int((aware - _EPOCH) // timedelta(microseconds=1))
 
     def _oldest_open(self) -> int | None:
-        if self._dialect != "mysql":
-            return None  # SQLite does not show other writers
+        if self._connection.dialect.name not in _MYSQL:
+            return None  # they do not show other writers, or not to everybody
         sql = """SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', MIN(trx_started))
                  FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID()"""
         try:
@@ -112,9 +105,13 @@ class SqlReading:
         for name, clause in self._clauses(queries).items():
             relation = RELATIONS[name]
             place = f"{self._where}, {'query' if self._mapped else 'table'} {name}"
+            if self._dialect.travel and dialects.READ_AT not in clause:
+                right = f"read every table as of the read point, as in `FROM points{self._dialect.travel}`"
+                problems.append(Problem(place, "", right, "not_of_read_point"))
+                continue
             try:
-                result = self._connection.execute(_text(f"SELECT * FROM {clause} WHERE 1 = 0"))
-                found = tuple(result.keys())
+                result = self._connection.execute(self._text(f"SELECT * FROM {clause} WHERE 1 = 0"))
+                found = tuple(x.lower() if self._dialect.upper and x.isupper() else x for x in result.keys())  # noqa: SIM118
                 result.close()
             except DBAPIError as error:
                 problems.append(Problem(place, str(error.orig), "write a query that runs", "bad_query"))
@@ -135,20 +132,34 @@ class SqlReading:
             return {name: f"(\n{queries[name]}\n) mapped" for name in RELATIONS if name in queries}
         inspector = sa.inspect(self._connection)
         tables = {*inspector.get_table_names(), *inspector.get_view_names()}
-        return {name: self._quote(name) for name in RELATIONS if name in tables}
+        return {name: self._quote(name) + self._dialect.travel for name in RELATIONS if name in tables}
+
+    def _quote(self, name: str) -> str:
+        stored = name.upper() if self._dialect.upper and name.islower() else name
+        return self._connection.dialect.identifier_preparer.quote_identifier(stored)
+
+    def _text(self, sql: str) -> sa.TextClause:
+        """Return a statement without parameters."""
+        return sa.text(self._escaped(sql))
+
+    def _escaped(self, sql: str) -> str:
+        """Return SQL in which a colon is a colon, not a parameter; but for the read point, which is written out."""
+        if self._dialect.travel:
+            sql = sql.replace(dialects.READ_AT, self._dialect.literal(self.read_at))
+        return sql.replace(":", r"\:")
 
     def _value_problems(self) -> list[Problem]:
         """Check nulls in all rows, and types in the first ones, as these databases type no query."""
         problems = []
         for name, origin in self._origins.items():
             names, sql = nulls_query(origin, origin.expressions)
-            row = self._connection.execute(_text(sql)).one()
+            row = self._connection.execute(self._text(sql)).one()
             problems += [
                 null_problem(self._where, name, x) for x, null in zip(names, row, strict=True) if null
             ]
             columns = tuple(origin.expressions)
             listed = ", ".join(origin.expressions.values())
-            result = self._connection.execute(_text(f"SELECT {listed} FROM {origin.clause}"))
+            result = self._connection.execute(self._text(f"SELECT {listed} FROM {origin.clause}"))
             _, invalid = self._convert(origin, columns, result.fetchmany(1000))
             result.close()
             for column, wrong in dict(reversed(invalid)).items():
@@ -160,7 +171,7 @@ class SqlReading:
 
     def rest(self) -> None:
         """End the database transaction; see `Reading`."""
-        if self._dialect in {"sqlite", "mysql"}:
+        if self._dialect.ends:
             self._connection.exec_driver_sql("ROLLBACK")
 
     def again(self) -> None:
@@ -220,10 +231,11 @@ class SqlReading:
         wanted = dict.fromkeys((*columns, "created_at") if limited else columns)
         present = tuple(name for name in wanted if name in origin.expressions)
         listed = ", ".join(origin.expressions[name] for name in present) or "1"
-        statement = _text(f"SELECT {listed} FROM {origin.clause}")
+        statement = self._text(f"SELECT {listed} FROM {origin.clause}")
         if limited and not self._mapped:  # a mapped instant may be text: it is compared once converted
             moment = _EPOCH + timedelta(microseconds=created_before or 0)
-            statement = _text(f"SELECT {listed} FROM {origin.clause} WHERE created_at < :created_before")
+            earlier = f" WHERE {origin.expressions['created_at']} < :created_before"
+            statement = sa.text(self._escaped(f"SELECT {listed} FROM {origin.clause}") + earlier)
             statement = statement.bindparams(sa.bindparam("created_before", moment, Instant()))
         for arrays, invalid, rows in self._fetched(origin, present, statement):
             if limited and self._mapped and not invalid:
@@ -245,11 +257,12 @@ class SqlReading:
             "is": f"{of} IN ({', '.join(places)})",
             "begins": f"{of} BETWEEN {places[0]} AND {places[-1]}",
             "folded": f"LOWER({of}) IN ({', '.join(places)})",
-            "contains": f"INSTR(LOWER({of}), {places[0]}) > 0",
+            "contains": self._dialect.contains.format(of=f"LOWER({of})", value=places[0]),
         }[which.fit]
         listed = ", ".join(origin.expressions[name] for name in present)
-        limit = "" if which.limit is None else f" LIMIT {which.limit}"
-        sql = f"SELECT {listed} FROM {origin.clause} WHERE ".replace(":", r"\:")
+        top = f"TOP {which.limit} " if self._dialect.top and which.limit is not None else ""
+        limit = f" LIMIT {which.limit}" if not top and which.limit is not None else ""
+        sql = self._escaped(f"SELECT {top}{listed} FROM {origin.clause} WHERE ")
         return present, sa.text(f"{sql}{condition}{limit}").bindparams(**bound)
 
     def _fetched(
@@ -276,7 +289,7 @@ class SqlReading:
         for name, values in zip(columns, by_column, strict=False):
             field = origin.relation.field(name)
             arrays[name], wrong = from_values(
-                field, values, scaled=self._scaled, naive_is_utc=self._dialect == "mysql"
+                field, values, scaled=self._scaled, naive_is_utc=self._dialect.naive_is_utc
             )
             invalid += [(name, value) for value in wrong]
         return arrays, invalid
@@ -298,64 +311,30 @@ def _refuse_first(
         raise refuse(InvalidValue(first.rule, origin.relation.name, column, key, first.value))
 
 
-def _text(sql: str) -> sa.TextClause:
-    """Return a statement in which a colon is a colon, not a parameter."""
-    return sa.text(sql.replace(":created_before", "\0").replace(":", r"\:").replace("\0", ":created_before"))
-
-
 def _connect(source: Source, url: URL) -> Connection:
     where = public_url(source.url)
-    if url.get_backend_name() == "sqlite":
+    name = url.get_backend_name()
+    if name in _FILES:
         path = url.database or ""
         if path in {"", ":memory:"} or not Path(path.removeprefix("file:").split("?")[0]).is_file():
-            right = "there is no such SQLite file; make one with `loyalty ledger init`"
+            right = f"there is no such {_FILES[name]} file; make one with `loyalty ledger init`"
             raise BadInput([Problem(where, path, right, "no_ledger")])
-    if url.get_backend_name() in _MYSQL and "charset" not in url.query:
+    if name in _MYSQL and "charset" not in url.query:
         url = url.update_query_dict({"charset": "utf8mb4"})
-    # Database transactions are begun by the statements of `_begin`, not by the driver.
-    engine = sa.create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    # Database transactions are begun by the statements of `dialects`, not by the driver.
+    more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if dialects.of(name).autocommit else {}
+    if name == "duckdb":
+        more["connect_args"] = {"read_only": True}
+    engine = sa.create_engine(url, poolclass=NullPool, **more)
     try:
         return engine.connect()
     except DBAPIError as error:
         codes = getattr(error.orig, "args", ())
-        if url.get_backend_name() == "sqlite" or (codes and codes[0] in _WRONG_URL):
+        no_file = name == "sqlite" or (name == "duckdb" and "lock" not in str(error.orig))
+        if no_file or (codes and codes[0] in _WRONG_URL):
             right = "give a ledger URL that connects"
             raise BadInput([Problem(where, str(error.orig), right, "bad_url")]) from error
         raise Transient(f"{where} cannot be reached: {error.orig}") from error
-
-
-def _begin(connection: Connection, seconds: int) -> None:
-    name = connection.dialect.name
-    statements: tuple[str, ...] = ()
-    if name == "sqlite":
-        statements = ("PRAGMA query_only = ON", "BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1")
-        end = time.monotonic() + seconds
-        driver: Any = connection.connection.dbapi_connection
-        driver.set_progress_handler(lambda: time.monotonic() > end, _SQLITE_STEPS)
-    elif name in _MYSQL:
-        limit = (
-            f"max_statement_time = {seconds}"
-            if _is_mariadb(connection)
-            else f"max_execution_time = {seconds * 1000}"
-        )
-        statements = (
-            f"SET SESSION time_zone = '+00:00', {limit}",
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-            "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-        )
-    else:
-        known = connection.get_isolation_level()
-        driver = connection.connection.dbapi_connection
-        assert driver is not None
-        levels = connection.dialect.get_isolation_level_values(driver)
-        level = next((x for x in ("SNAPSHOT", "REPEATABLE READ", "SERIALIZABLE") if x in levels), known)
-        connection.execution_options(isolation_level=level)
-    for statement in statements:
-        connection.exec_driver_sql(statement)
-
-
-def _is_mariadb(connection: Connection) -> bool:
-    return bool(getattr(connection.dialect, "is_mariadb", False))
 
 
 @contextmanager
@@ -374,7 +353,7 @@ def reading(source: Source, url: URL, *, values: bool) -> Iterator[SqlReading]:
         yield opened
     finally:
         with suppress(DBAPIError):
-            if connection.dialect.name in _MYSQL | {"sqlite"}:
+            if dialects.of(connection.dialect.name).ends:
                 connection.exec_driver_sql("ROLLBACK")
         connection.close()
         connection.engine.dispose()

@@ -151,3 +151,25 @@ def test_a_read_that_the_standby_cancels_is_retried_then_reported(
             take()
         assert desk.stored() == []
     assert len(cancelled) == times
+
+
+RUNNING = {"Slave_IO_Running": "Yes", "Slave_SQL_Running": "Yes"}
+
+
+@pytest.mark.parametrize(
+    ("channels", "behind"),
+    [
+        ([], 0),
+        ([RUNNING | {"Seconds_Behind_Master": 0}], 1),
+        ([RUNNING | {"Seconds_Behind_Master": 7}, RUNNING | {"Seconds_Behind_Master": 70}], 71),
+        ([{"Replica_IO_Running": "Yes", "Replica_SQL_Running": "Yes", "Seconds_Behind_Source": 7}], 8),
+        ([RUNNING | {"Slave_IO_Running": "Connecting", "Seconds_Behind_Master": 0}], None),
+        ([RUNNING | {"Seconds_Behind_Master": None}], None),
+    ],
+)
+def test_what_a_replica_of_mysql_says_of_itself(
+    channels: list[dict[str, object]], behind: int | None
+) -> None:
+    """Seconds are whole: one less is claimed. Who does not run, or does not know, claims nothing."""
+    wanted = None if behind is None else (1_000 - behind) * 1_000_000
+    assert replicas.mysql_read_point(channels, 1_000 * 1_000_000) == wanted

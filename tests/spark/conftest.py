@@ -1,4 +1,4 @@
-"""A Spark of our own on loopback, one for all tests; PySpark is where scripts/spark.sh puts it, or installed."""
+"""A Spark of our own on loopback, one for all tests; PySpark is where scripts/extra.sh puts it, or installed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def pyspark() -> None:
             filter(None, (os.environ.get("PYTHONPATH"), str(INSTALLED)))
         )
     missing = [
-        *([] if importlib.util.find_spec("pyspark") else ["PySpark is not installed: scripts/spark.sh"]),
+        *(
+            []
+            if importlib.util.find_spec("pyspark")
+            else ["PySpark is not installed: scripts/extra.sh spark"]
+        ),
         *([] if shutil.which("java") else ["Java is not installed: apt-get install openjdk-17-jre-headless"]),
     ]
     if missing:
