@@ -139,12 +139,10 @@ def _wait_for_writers(reading: Reading, not_before: datetime, settle_delay: time
     now = datetime.now(UTC)
     missing = wanted + delay - reading.read_at
     if missing > 0 and reading.is_replica:
-        upto = (
-            instant(reading.read_at).isoformat(timespec="seconds") if reading.read_at else "nobody knows when"
+        known = (
+            instant(reading.read_at).isoformat(timespec="seconds") if reading.read_at else "no known moment"
         )
-        message = (
-            f"the replica has the primary's changes up to {upto}, and rows up to {not_before} are wanted"
-        )
+        message = f"the replica has the primary's changes up to {known}; rows up to {not_before} are wanted"
         raise NotYet(message, now + min(ASK_AGAIN, timedelta(microseconds=missing)))
     if missing > 0:
         raise NotYet("rows of the period may still be being written", now + timedelta(microseconds=missing))

@@ -30,7 +30,7 @@ def mysql_read_point(channels: list[Mapping[str, Any]], now: int) -> int | None:
     """Return up to when a MySQL or MariaDB server answers (us): `now` where it is no replica.
 
     channels: the rows of `SHOW REPLICA STATUS`. It counts whole seconds, so one is taken off. None: nobody knows, for
-    its threads do not run.
+    its threads do not run, or it may not be asked (an empty row).
     """
     points = [now]
     for channel in channels:

@@ -78,8 +78,9 @@ class SqlReading:
         sql = replicas.MARIADB if dialects.is_mariadb(self._connection) else replicas.MYSQL
         try:
             return list(self._connection.exec_driver_sql(sql).mappings())
-        except DBAPIError:
-            return []  # needs the REPLICATION CLIENT privilege, on MariaDB SLAVE MONITOR
+        except DBAPIError:  # needs the REPLICATION CLIENT privilege, on MariaDB SLAVE MONITOR
+            only_read = self._connection.exec_driver_sql("SELECT @@global.read_only").scalar_one()
+            return [{}] if only_read else []
 
     def _clock(self) -> int:
         if self._dialect.clock:

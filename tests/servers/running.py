@@ -141,7 +141,7 @@ def _postgres(postgres: str, data: Path, port: int, settings: dict[str, str], lo
 
 
 @contextmanager
-def mariadb_server(folder: Path) -> Iterator[str]:
+def mariadb_server(folder: Path, options: tuple[str, ...] = ("--skip-log-bin",)) -> Iterator[str]:
     """A MariaDB server in `folder`; yields `mysql+pymysql://root@127.0.0.1:PORT/ledger`."""
     install, server = find("mariadb-install-db"), find("mariadbd")
     if not install or not server:
@@ -159,7 +159,7 @@ def mariadb_server(folder: Path) -> Iterator[str]:
     command = [
         server, *common, f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 's'}",
         f"--pid-file={folder / 'pid'}", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=128M",
-        "--skip-log-bin", "--innodb-doublewrite=0",
+        "--innodb-doublewrite=0", *options,
     ]  # fmt: skip
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out)
