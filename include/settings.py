@@ -43,6 +43,8 @@ class Settings:
     keys: Path
     settle_delay: timedelta
     keep_snapshots: timedelta = timedelta(days=35)
+    whole_snapshots: timedelta = timedelta(days=30)
+    """How old the last whole reading of the ledger may be that a snapshot begins from; zero: all are read whole."""
     keep_files: timedelta = timedelta(days=400)
     answer_age: timedelta = timedelta(minutes=15)
     """How old a snapshot may be that an API answers from."""
@@ -88,6 +90,9 @@ class Settings:
                 seconds=_number(environment, "LOYALTY_SETTLE_SECONDS", 300, most=7 * 86_400)
             ),
             keep_snapshots=timedelta(days=_number(environment, "LOYALTY_SNAPSHOT_DAYS", 35, most=36_525)),
+            whole_snapshots=timedelta(
+                days=_number(environment, "LOYALTY_SNAPSHOT_WHOLE_DAYS", 30, most=36_525)
+            ),
             keep_files=timedelta(days=_number(environment, "LOYALTY_FILE_DAYS", 400, most=36_525)),
             answer_age=timedelta(
                 seconds=_number(environment, "LOYALTY_ANSWER_SECONDS", 900, most=7 * 86_400)

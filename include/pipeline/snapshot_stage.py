@@ -85,6 +85,7 @@ def _take(
         holder=holder,
         progress=progress,
         keys=secrets,
+        whole_every=settings.whole_snapshots,
     )
 
 

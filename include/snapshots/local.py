@@ -44,7 +44,7 @@ def local(
     files = [file for chosen in wanted.values() for file in chosen]
     try:
         with ThreadPoolExecutor(AT_ONCE, "fetch") as pool:
-            paths = dict(zip(files, pool.map(lambda file: _fetch(store, file, scratch), files), strict=True))
+            paths = dict(zip(files, pool.map(lambda file: fetched(store, file, scratch), files), strict=True))
     except Damaged:
         if state is not None:
             state.snapshots.damaged(manifest.id)
@@ -58,7 +58,8 @@ def _outside(file: SnapshotFile, since: datetime | None, before: datetime | None
     return late or (since is not None and last is not None and last < since)
 
 
-def _fetch(store: Store, file: SnapshotFile, scratch: Path) -> Path:
+def fetched(store: Store, file: SnapshotFile, scratch: Path) -> Path:
+    """Return a file on this machine; raise Damaged where it is missing, or not what it was."""
     path = store.path(file.key)
     try:
         if path is None:

@@ -1,7 +1,8 @@
 """What a snapshot is and holds: the document whose creation makes the snapshot exist.
 
 Keys in the store: `snapshots/<source key>/<generation>/manifest.json` and, written before it by the attempt
-that made them, `snapshots/<source key>/attempts/<attempt>/<relation>-<number>.parquet`.
+that made them, `snapshots/<source key>/attempts/<attempt>/<relation>-<number>.parquet`. A file may be of several
+snapshots: a later one names what an earlier attempt wrote where its rows are as they were.
 """
 
 from __future__ import annotations
@@ -60,13 +61,47 @@ class SnapshotTotals(BaseModel):
     last_created_at: AwareDatetime | None = None
 
 
+class StoredProof(BaseModel):
+    """Where the proof of a snapshot stands (`proof.Proof`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    sha256: str
+
+
+class Increment(BaseModel):
+    """How the transactions of a snapshot differ from those of `base`, the one that it was begun from.
+
+    late: rows that the ledger had known when `base` was read, by their own account, and that were not in it; changed,
+    removed: rows of `base`; null where so many days differ that they were not compared. examples: ids of some of them.
+    earliest: when the first of them came about.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: str
+    days_read: int
+    late: int | None = 0
+    changed: int | None = 0
+    removed: int | None = 0
+    examples: tuple[str, ...] = ()
+    earliest: AwareDatetime | None = None
+
+    @property
+    def surprising(self) -> bool:
+        """Whether a row is not as an append-only ledger has it."""
+        return None in (self.late, self.changed, self.removed) or any((self.late, self.changed, self.removed))
+
+
 class SnapshotManifest(BaseModel):
     """A snapshot: one consistent read of a ledger at the read point `read_at` (the ledger's clock).
 
     source: the ledger's URL without secrets. absent: relations that were asked for and that it does not have.
     oldest_open_transaction: of the ledger's database just before the reading, where the source can tell.
     erasures: the digest of the people who are not in it, None where nobody had been erased. renews: the snapshot that
-    it was written from, without people who were erased after that one was read.
+    it was written from, without people who were erased after that one was read. rows_read: how many rows came from the
+    ledger. whole_at: the read point of the last snapshot before it, or itself, that read the whole ledger.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +121,15 @@ class SnapshotManifest(BaseModel):
     code_version: str
     erasures: str | None = None
     renews: str | None = None
+    rows_read: int | None = None
+    whole_at: AwareDatetime | None = None
+    proof: StoredProof | None = None
+    increment: Increment | None = None
+
+    def keys(self) -> set[str]:
+        """Return the keys of everything in the store that the snapshot consists of, beside the manifest itself."""
+        files = {file.key for relation in self.relations.values() for file in relation.files}
+        return files | ({self.proof.key} if self.proof else set())
 
     def serves(self, moment: datetime, settle_delay: timedelta) -> bool:
         """Say whether T or K may be `moment`: what was still being written at R lies after it."""

@@ -12,14 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.ledger.catalog import RELATIONS, FieldType, arrow_schema
-from include.ledger.hashing import text_hashes
-from include.snapshots.manifest import SnapshotFile, SnapshotRelation, SnapshotTotals
+from include.snapshots.manifest import SnapshotFile, SnapshotRelation
+from include.snapshots.proof import FileTally, Tally
 from include.snapshots.store import Store, disk_errors
 
 FILE_ROWS = 1 << 18
@@ -33,12 +32,27 @@ NUMBERS = (FieldType.POINTS, FieldType.INSTANT, FieldType.INTEGER, FieldType.DAT
 
 
 class RelationFiles:
-    """Takes batches of one relation, puts files under `folder`, and describes them in the end."""
+    """Takes batches of one relation, puts files under `folder`, and describes them in the end.
+
+    name: how the files' names begin, where not as the relation is called. one: all rows go into one file.
+    """
 
     def __init__(
-        self, relation: str, columns: Sequence[str], *, store: Store, folder: str, scratch: Path
+        self,
+        relation: str,
+        columns: Sequence[str],
+        *,
+        store: Store,
+        folder: str,
+        scratch: Path,
+        name: str | None = None,
+        one: bool = False,
     ) -> None:
         self.relation = relation
+        self.tallies: dict[str, FileTally] = {}
+        self._name = name or relation
+        self._one = one
+        self._tally = Tally(RELATIONS[relation])
         self.columns = tuple(columns)
         self.rows = 0
         self._schema = arrow_schema(RELATIONS[relation], self.columns)
@@ -55,8 +69,6 @@ class RelationFiles:
         self._writer: Any = None
         self._file_rows = 0
         self._bounds: _Bounds = _Bounds()
-        self._points = 0
-        self._hashes = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take one batch; write a row group when there is enough for one."""
@@ -75,32 +87,19 @@ class RelationFiles:
         self._finish_file()
         return SnapshotRelation(columns=self.columns, rows=self.rows, files=tuple(self._files))
 
-    def totals(self) -> SnapshotTotals:
-        """Return the control figures of what was written."""
-        all_bounds = _Bounds()
-        for file in self._files:
-            all_bounds.include(file.first_created_at, file.last_created_at)
-        return SnapshotTotals(
-            rows=self.rows,
-            points=self._points,
-            id_hash_total=f"{self._hashes:016x}",
-            first_created_at=all_bounds.first,
-            last_created_at=all_bounds.last,
-        )
-
     def _flush(self) -> None:
         table = pa.Table.from_batches(self._waiting, self._schema)
         self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
         if self._dictionary is None:
             self._dictionary = _repeating(self.relation, table)
         if self._writer is None:
-            self._path = self._scratch / f"{self.relation}-{len(self._files) + 1:05d}.parquet"
+            self._path = self._scratch / f"{self._name}-{len(self._files) + 1:05d}.parquet"
             self._open(self._path)
         assert self._path is not None
         with disk_errors(self._path):
             self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         self._count(table)
-        if self._file_rows >= FILE_ROWS:
+        if self._file_rows >= FILE_ROWS and not self._one:
             self._finish_file()
 
     def _open(self, path: Path) -> None:
@@ -130,12 +129,7 @@ class RelationFiles:
         if self._moment:
             found = pc.min_max(table[self._moment]).as_py()
             self._bounds.include(found["min"], found["max"])
-        if self.relation == "transactions":
-            if "points" in self.columns:
-                self._points += pc.sum(table["points"]).as_py() or 0
-            if "transaction_id" in self.columns:
-                hashes = text_hashes(table["transaction_id"])
-                self._hashes = (self._hashes + int(hashes.sum(dtype=np.uint64))) % (1 << 64)
+        self._tally.count(table)
 
     def _finish_file(self) -> None:
         if self._writer is None:
@@ -150,6 +144,7 @@ class RelationFiles:
         key, size = f"{self._folder}/{path.name}", path.stat().st_size
         if not self._store.put_new(key, path, move=True):
             raise FileExistsError(f"{key} exists, though its attempt is new")
+        self.tallies[key] = self._tally.close()
         self._files.append(
             SnapshotFile(
                 key=key,

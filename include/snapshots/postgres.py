@@ -23,9 +23,11 @@ from sqlalchemy.engine import URL
 
 from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
 from include.ledger.catalog import ARROW_TYPES, PLACES, RELATIONS, Field, FieldType
+from include.snapshots import postgres_days, postgres_types
 from include.snapshots import postgres_session as session
 from include.snapshots.copy_decode import CopyDecoder, Decoded, Wire, WireColumn
 from include.snapshots.copy_stream import CopyStream
+from include.snapshots.days import Days, DayTotals
 from include.snapshots.reading import (
     InvalidValue,
     Origin,
@@ -40,11 +42,10 @@ from include.snapshots.reading import (
 )
 from include.snapshots.replicas import ReplicaCancelled
 from include.snapshots.source import Source, public_url
-from include.snapshots.wire import TEXTUAL, from_last_places
+from include.snapshots.wire import from_last_places
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INVALID_ROWS = 10_000
-_MAY_BE_INFINITE = frozenset({"expires_at", "valid_until", "ends_at"})
 
 
 class PostgresReading:
@@ -82,7 +83,10 @@ class PostgresReading:
                 field = origin.relation.field(column.name)
                 origin.expressions[field.name] = self._expression(name, field, column) or "NULL"
                 if (name, field.name) not in self._wires:
-                    at, right = f"{place}, column {field.name}", f"select it as {_EXPECTED[field.type]}"
+                    at, right = (
+                        f"{place}, column {field.name}",
+                        f"select it as {postgres_types.EXPECTED[field.type]}",
+                    )
                     problems.append(Problem(at, column.type_display, right, "wrong_type"))
             self._origins[name] = origin
         problems += [] if problems else shape_problems(self._where, self._origins, mapped=self._mapped)
@@ -112,28 +116,14 @@ class PostgresReading:
 
     def _expression(self, relation: str, field: Field, column: psycopg.Column) -> str | None:
         """Return what to select for a field, and note how it is sent; None when its type cannot hold it."""
-        name, kind = f'"{field.name}"', _type(column)
-        self._types[relation, field.name] = kind or ""
-        places, whole = PLACES.get(field.type), kind in _WHOLE
-        if field.type in TEXTUAL:
-            if kind in _NO_TEXT:
-                return None
-            wire, expression = WireColumn(Wire.TEXT), name if kind in _PLAIN_TEXT else f"{name}::text"
-        elif places is not None and kind == "numeric":
-            wire, expression = WireColumn(Wire.NUMERIC, places), name
-            if column.scale is None or column.scale > places:
-                self._inexact.add((relation, field.name))
-        elif whole and (places is not None or field.type is FieldType.INTEGER):
-            scale = f" * {10**places}" if places else ""
-            wire, expression = WireColumn(Wire.INTEGER), f"{name}::bigint{scale}"
-        elif _AS_IS.get(field.type) == kind:
-            wire, expression = WireColumn(_WIRES[field.type]), name
-            if wire.wire is Wire.INSTANT and field.name in _MAY_BE_INFINITE:
-                wire = WireColumn(Wire.ENDLESS)
-        else:
+        self._types[relation, field.name] = postgres_types.name_of(column) or ""
+        sent = postgres_types.sent(field, column)
+        if sent is None:
             return None
-        self._wires[relation, field.name] = wire
-        return expression
+        self._wires[relation, field.name] = sent.wire
+        if sent.inexact:
+            self._inexact.add((relation, field.name))
+        return sent.expression
 
     def rest(self) -> None:
         """End the database transaction; see `Reading`."""
@@ -181,6 +171,22 @@ class PostgresReading:
             moment = _EPOCH + timedelta(microseconds=created_before)
             condition = f" WHERE created_at < TIMESTAMPTZ '{moment.isoformat()}'"
         return self._stream(relation, columns, condition, strict=True)
+
+    def day_totals(self, relation: str, columns: Sequence[str]) -> DayTotals | None:
+        """Return the control totals; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, columns)
+        wires = {name: self._wires[relation, name] for name in columns if name in origin.expressions}
+        self._end_copy()
+        try:
+            return postgres_days.totals(self._connection, origin, wires)
+        except psycopg.Error as error:
+            raise self._failure(error) from error
+
+    def stream_days(self, relation: str, columns: Sequence[str], days: Days) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of some days; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, columns)
+        condition = postgres_days.condition(origin, columns, days)
+        return self._stream(relation, columns, f" WHERE {condition}", strict=True)
 
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows, invalid values as nulls; see `Reading`."""
@@ -320,16 +326,6 @@ class PostgresReading:
         return Permanent(f"{self._where}: {text}")
 
 
-_EXPECTED = {
-    **dict.fromkeys(TEXTUAL, "text"),
-    **dict.fromkeys(PLACES, "numeric or an integer type, not a float"),
-    FieldType.INSTANT: "timestamp with time zone (for example created_at AT TIME ZONE 'UTC')",
-    FieldType.DATE: "date",
-    FieldType.INTEGER: "an integer type",
-    FieldType.BOOLEAN: "boolean",
-}
-
-
 _SETTING = "loyalty.wanted"
 _BOUND = f"jsonb_array_elements_text(current_setting('{_SETTING}')::jsonb) AS bound (value)"
 _INTEGER = ("bigint", "^-?(0|[1-9][0-9]{0,17})$")
@@ -340,11 +336,6 @@ _NATIVE = {
     "int8": _INTEGER,
     "uuid": ("uuid", "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
 }
-_WHOLE = frozenset({"int2", "int4", "int8"})
-_PLAIN_TEXT = frozenset({"text", "varchar", "bpchar", "name", "json"})  # sent as their bytes
-_NO_TEXT = frozenset({"float4", "float8", "bytea"})
-_AS_IS = {FieldType.INSTANT: "timestamptz", FieldType.DATE: "date", FieldType.BOOLEAN: "bool"}
-_WIRES = {FieldType.INSTANT: Wire.INSTANT, FieldType.DATE: Wire.DATE, FieldType.BOOLEAN: Wire.BOOLEAN}
 
 
 def _physical(field: Field, array: pa.Array) -> pa.Array:
@@ -364,12 +355,6 @@ def _refusal(
     key = row_id(origin.relation, arrays, first.row)
     column = fields[first.column].name
     return refuse(InvalidValue(first.rule, origin.relation.name, column, key, first.value))
-
-
-def _type(column: psycopg.Column) -> str | None:
-    """Return the name of a column's type, None for a type that is not PostgreSQL's own."""
-    known = psycopg.adapters.types.get(column.type_code)
-    return known.name if known and known.oid == column.type_code else None
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from include.errors import BadInput, LedgerViolation, Problem
 from include.ledger.catalog import ARROW_TYPES, RELATIONS, Relation
+from include.snapshots.days import Days, DayTotals
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,15 @@ class Reading(Protocol):
 
         Nothing where the ledger lacks the column that tells them, which must be one of `columns`.
         """
+
+    def day_totals(self, relation: str, columns: Sequence[str]) -> DayTotals | None:
+        """Return the relation's control totals by day, of these columns, computed by the database in one pass.
+
+        None where it cannot: the database, or the relation, which must have its moment among `columns`.
+        """
+
+    def stream_days(self, relation: str, columns: Sequence[str], days: Days) -> Iterator[pa.RecordBatch]:
+        """Yield like `stream` the rows of some days; `columns` are those whose totals were asked for."""
 
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield like `stream` for the check: what is null or invalid comes as null instead of an error."""

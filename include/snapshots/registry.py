@@ -6,6 +6,7 @@ A manifest in the store is what makes a snapshot exist. The register finds it qu
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +24,7 @@ from include.state.snapshots import RegisteredSnapshot, SnapshotState
 
 # An attempt that has written nothing for so long is dead: its lease was lost many times over.
 ABANDONED = timedelta(hours=1)
+_LEASE = timedelta(minutes=2)
 
 
 def load(store: Store, state: State, snapshot_id: str) -> SnapshotManifest:
@@ -140,44 +142,68 @@ def discard(store: Store, source_key: str, attempt: str) -> None:
 def sweep(store: Store, source_key: str, older_than: timedelta | None = None) -> int:
     """Delete the files of attempts that died, and return how many; call it while holding the lease.
 
-    older_than: since they last wrote; left out, so long that they must be dead.
+    older_than: since they last wrote; left out, so long that they must be dead. What a snapshot names stays, whoever
+    wrote it.
     """
-    kept: set[str] = set()
+    kept, named = _needed(store, source_key)
     attempts: dict[str, list[tuple[str, datetime]]] = {}
-    for entry in store.list(source_folder(source_key)):
-        if entry.key.endswith(f"/{MANIFEST}"):
-            kept.add(read(store, entry.key).attempt)
-        else:
-            attempt = entry.key.removeprefix(attempt_folder(source_key, "")).split("/")[0]
-            attempts.setdefault(attempt, []).append((entry.key, entry.modified))
+    for entry in store.list(attempt_folder(source_key, "")):
+        attempt = entry.key.removeprefix(attempt_folder(source_key, "")).split("/")[0]
+        attempts.setdefault(attempt, []).append((entry.key, entry.modified))
     dead = datetime.now(UTC) - (ABANDONED if older_than is None else older_than)
     gone = 0
     for attempt, files in attempts.items():
         if attempt not in kept and max(modified for _, modified in files) < dead:
-            for key, _ in files:
+            for key in (key for key, _ in files if key not in named):
                 store.delete(key)
                 gone += 1
     return gone
 
 
+def _needed(store: Store, source_key: str) -> tuple[set[str], set[str]]:
+    """Return the attempts that made the snapshots of a source, and the keys of all that these name."""
+    attempts: set[str] = set()
+    keys: set[str] = set()
+    for entry in store.list(source_folder(source_key)):
+        if entry.key.endswith(f"/{MANIFEST}"):
+            manifest = read(store, entry.key)
+            attempts.add(manifest.attempt)
+            keys |= manifest.keys()
+    return attempts, keys
+
+
 def retire(store: Store, state: State, *, older_than: timedelta) -> list[str]:
-    """Delete snapshots that nobody needs, are that old, and have a newer one after them; return their ids."""
+    """Delete snapshots that nobody needs, are that old, and have a newer one after them; return their ids.
+
+    Those of a ledger of which a snapshot is being taken wait for the next time: it may begin from one of them.
+    """
     retired = []
-    for row in state.snapshots.idle(older_than):
-        if not state.snapshots.retire(row.snapshot_id):
+    rows = state.snapshots.idle(older_than)
+    for source_key in dict.fromkeys(row.source_key for row in rows):
+        lease = state.leases.acquire(f"snapshot {source_key}", f"retire {secrets.token_hex(6)}", _LEASE)
+        if lease is None:
             continue
-        if remove(store, row):
-            retired.append(row.snapshot_id)
+        with state.leases.kept(lease, _LEASE) as beat:
+            for row in (row for row in rows if row.source_key == source_key):
+                beat.check()
+                if state.snapshots.retire(row.snapshot_id) and remove(store, row):
+                    retired.append(row.snapshot_id)
     return retired
 
 
 def remove(store: Store, row: RegisteredSnapshot) -> bool:
-    """Delete the files of a snapshot that is out of use; return False when there is no manifest of it."""
+    """Delete the files of a snapshot that is out of use, but for those that another one names.
+
+    Call it while holding the lease of the source. Returns False when there is no manifest of it.
+    """
     key = manifest_key(row.source_key, row.generation)
     try:
-        attempt = read(store, key).attempt
+        manifest = read(store, key)
     except Missing:
         return False
     store.delete(key)  # first, so that no manifest ever names a file that is gone
-    discard(store, row.source_key, attempt)
+    _, named = _needed(store, row.source_key)
+    own = {entry.key for entry in store.list(attempt_folder(row.source_key, manifest.attempt))}
+    for old in sorted((own | manifest.keys()) - named):
+        store.delete(old)
     return True

@@ -13,23 +13,16 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from include.errors import LoyaltyError, NotYet
 from include.ledger.catalog import RELATIONS
 from include.ledger.people import about, names
 from include.scratch import working_folder
-from include.snapshots import registry
+from include.snapshots import proof, registry
 from include.snapshots.erased import Erased
 from include.snapshots.extract import ASK_AGAIN, LEASE
-from include.snapshots.local import Damaged, local
-from include.snapshots.manifest import (
-    FOLDER,
-    SnapshotManifest,
-    SnapshotRelation,
-    SnapshotTotals,
-    attempt_folder,
-)
+from include.snapshots.increment import rows_of
+from include.snapshots.local import Damaged
+from include.snapshots.manifest import FOLDER, SnapshotFile, SnapshotManifest, attempt_folder
 from include.snapshots.parquet import RelationFiles
 from include.snapshots.store import Missing, Store
 from include.state import State
@@ -39,7 +32,6 @@ from include.state.snapshots import RegisteredSnapshot, SnapshotState
 
 # A run that has said nothing for so long reads no snapshot any more.
 SILENT = timedelta(minutes=5)
-_BATCH_ROWS = 1 << 16
 
 
 def renew(store: Store, state: State, erased: Erased, scratch: Path) -> dict[str, int]:
@@ -57,8 +49,9 @@ def renew(store: Store, state: State, erased: Erased, scratch: Path) -> dict[str
         with state.leases.kept(lease, LEASE) as beat:
             registry.adopt(store, state, key)
             registry.sweep(store, key, timedelta(0))
+            written: dict[str, SnapshotFile] = {}
             for row, manifest in _outdated(store, state, key, erased):
-                done[_replace(store, state, row, manifest, erased, beat, scratch)] += 1
+                done[_replace(store, state, row, manifest, erased, beat, scratch, written)] += 1
     return done
 
 
@@ -101,13 +94,14 @@ def _replace(
     erased: Erased,
     beat: Heartbeat,
     scratch: Path,
+    written: dict[str, SnapshotFile],
 ) -> str:
     """Put a new snapshot in the place of an old one and remove that; return which of the two counts it is."""
     made: SnapshotManifest | None = None
     if manifest is not None and row.state not in (SnapshotState.DAMAGED, SnapshotState.RETIRED):
         with suppress(Damaged):
             made = _there(store, state, manifest, erased) or _written(
-                store, state, manifest, erased, beat, scratch
+                store, state, manifest, erased, beat, scratch, written
             )
     state.snapshots.drop(row.snapshot_id, renewed_as=made.id if made else None)
     registry.remove(store, row)
@@ -124,32 +118,55 @@ def _there(store: Store, state: State, old: SnapshotManifest, erased: Erased) ->
 
 
 def _written(
-    store: Store, state: State, old: SnapshotManifest, erased: Erased, beat: Heartbeat, scratch: Path
+    store: Store,
+    state: State,
+    old: SnapshotManifest,
+    erased: Erased,
+    beat: Heartbeat,
+    scratch: Path,
+    written: dict[str, SnapshotFile],
 ) -> SnapshotManifest | None:
-    """Write a snapshot anew; None where nobody can tell whose its rows are."""
+    """Write a snapshot anew; None where nobody can tell whose its rows are.
+
+    written: what was written of files, by their old keys, which several snapshots may share; it grows.
+    """
     if any(_nameless(name, held.columns) for name, held in old.relations.items()):
         return None
     attempt = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(6)}"
     folder = attempt_folder(old.source_key, attempt)
-    relations: dict[str, SnapshotRelation] = {}
-    totals = SnapshotTotals()
+    known = proof.load(store, old.proof)
+    fresh: dict[str, SnapshotFile] = {}
     try:
         with working_folder(scratch, f"renew-{attempt}") as work:
             for name, held in old.relations.items():
-                files = RelationFiles(name, held.columns, store=store, folder=folder, scratch=work)
-                for path in local(store, old, [name], work / "old", state=state)[name]:
-                    for batch in pq.ParquetFile(path).iter_batches(_BATCH_ROWS):
+                for number, file in enumerate(held.files, 1):
+                    if file.key in written or not _named(store, file, name, erased, beat, work):
+                        continue
+                    rest = RelationFiles(
+                        name, held.columns, store=store, folder=folder, scratch=work,
+                        name=f"{name}-{number:05d}", one=True,
+                    )  # fmt: skip
+                    for batch in rows_of(store, file, work / "old"):
                         beat.check()
-                        files.write(erased.apply(name, batch))
-                relations[name] = files.close().model_copy(update={"absent": held.absent})
-                if name == "transactions":
-                    totals = files.totals()
+                        rest.write(erased.apply(name, batch))
+                    [fresh[file.key]] = rest.close().files
+        new = {**written, **fresh}
+        stored = (
+            known.renamed({key: file.key for key, file in new.items()}).stored(store, folder)
+            if known
+            else None
+        )
         beat.confirm()
     except BaseException:
         with suppress(LoyaltyError):
             registry.discard(store, old.source_key, attempt)
         raise
-    same = {"relations": relations, "totals": totals, "attempt": attempt, "code_version": code_version()}
+    relations = {
+        name: held.model_copy(update={"files": tuple(new.get(file.key, file) for file in held.files)})
+        for name, held in old.relations.items()
+    }
+    written |= fresh
+    same = {"relations": relations, "attempt": attempt, "code_version": code_version(), "proof": stored}
     made = old.model_copy(update={**same, "erasures": erased.digest, "renews": old.id})
     return registry.publish(
         store,
@@ -158,6 +175,17 @@ def _written(
         first_generation=registry.adopt(store, state, old.source_key) + 1,
         good_enough=lambda _: False,
     )
+
+
+def _named(
+    store: Store, file: SnapshotFile, relation: str, erased: Erased, beat: Heartbeat, work: Path
+) -> bool:
+    """Say whether a file names one of the people; one that does not stays as it is."""
+    for batch in rows_of(store, file, work / "old"):
+        beat.check()
+        if not erased.apply(relation, batch).equals(batch):
+            return True
+    return False
 
 
 def _nameless(relation: str, columns: tuple[str, ...]) -> bool:

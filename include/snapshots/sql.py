@@ -23,6 +23,7 @@ from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
 from include.ledger.catalog import RELATIONS
 from include.snapshots import dialects, replicas
 from include.snapshots.canonical import Instant
+from include.snapshots.days import Days, DayTotals
 from include.snapshots.reading import (
     SENTENCES,
     InvalidValue,
@@ -37,6 +38,7 @@ from include.snapshots.reading import (
     shape_problems,
 )
 from include.snapshots.source import Source, public_url
+from include.snapshots.sql_days import SqlDays
 from include.snapshots.wire import Invalid, from_values
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -209,6 +211,29 @@ class SqlReading:
         for arrays, invalid, rows in self._fetched(origin, *self._asking(origin, columns, which)):
             _refuse_first(origin, arrays, invalid)
             yield which.exactly(assemble(origin.relation, columns, arrays, rows, strict=True))
+
+    def day_totals(self, relation: str, columns: Sequence[str]) -> DayTotals | None:
+        """Return the control totals; see `Reading`."""
+        try:
+            return self._days(relation, columns).totals(self._connection)
+        except DBAPIError as error:
+            raise self._failure(error) from error
+
+    def stream_days(self, relation: str, columns: Sequence[str], days: Days) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of some days; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, columns)
+        present = tuple(name for name in columns if name in origin.expressions)
+        listed = ", ".join(origin.expressions[name] for name in present)
+        condition = self._days(relation, columns).condition(days)
+        statement = self._text(f"SELECT {listed} FROM {origin.clause} WHERE {condition}")
+        for arrays, invalid, rows in self._fetched(origin, present, statement):
+            _refuse_first(origin, arrays, invalid)
+            yield assemble(origin.relation, columns, arrays, rows, strict=True)
+
+    def _days(self, relation: str, columns: Sequence[str]) -> SqlDays:
+        origin = resolve(self._origins, self._where, relation, columns)
+        name = self._connection.dialect.name
+        return SqlDays(origin, columns, "mysql" if name in _MYSQL else name, scaled=self._scaled)
 
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows, invalid values as nulls; see `Reading`."""

@@ -62,12 +62,18 @@ def code_version() -> str:
         released = version(DISTRIBUTION)
     except PackageNotFoundError:  # run from a checkout that is not installed
         released = "0"
+    return f"{released}+{code_of(*DECIDING)}"
+
+
+@cache
+def code_of(*layers: str) -> str:
+    """Return a hash of the code of some layers, 12 digits."""
     root = Path(__file__).resolve().parent.parent
     total = hashlib.sha256()
-    for layer in DECIDING:
+    for layer in layers:
         for path in sorted((root / layer).rglob("*.py")):
             total.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    return f"{released}+{total.hexdigest()[:12]}"
+    return total.hexdigest()[:12]
 
 
 def _text(moment: datetime | None) -> str | None:

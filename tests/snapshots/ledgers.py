@@ -37,7 +37,8 @@ def ledger(url, rows=1000):
         program = {"program_id": "p", "name": "P", "currency": "EUR", "time_zone": "UTC"}
         connection.execute(tables["programs"].insert(), [program])
         connection.execute(tables["customers"].insert(), [{"customer_id": "c"}])
-        connection.execute(tables["transactions"].insert(), transactions(0, rows))
+        if rows:
+            connection.execute(tables["transactions"].insert(), transactions(0, rows))
     return engine
 
 

@@ -1,0 +1,257 @@
+"""One attempt at a snapshot: each relation out of the one database transaction, whole or what differs of it."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from include.ledger.catalog import RELATIONS
+from include.ledger.people import naming
+from include.snapshots import increment, proof
+from include.snapshots.days import Days, DayTotals, told_by
+from include.snapshots.erased import Erased
+from include.snapshots.late import Comparison
+from include.snapshots.local import Damaged
+from include.snapshots.manifest import (
+    Increment,
+    SnapshotFile,
+    SnapshotManifest,
+    SnapshotRelation,
+    SnapshotTotals,
+    attempt_folder,
+)
+from include.snapshots.parquet import RelationFiles
+from include.snapshots.proof import FileTally, Proof, RelationProof
+from include.snapshots.reading import Reading
+from include.snapshots.source import Source, public_url
+from include.snapshots.store import Store
+from include.state.identity import code_version
+from include.state.leases import Heartbeat
+from include.state.tables import instant
+
+LOG = logging.getLogger(__name__)
+Progress = Callable[[str, int, int | None], None]
+"""Called with the stage, the rows done and the rows in all (None: unknown)."""
+BATCHES_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A relation as it was taken: `tallies` of all its files by key; `rows_read` came from the ledger."""
+
+    relation: SnapshotRelation
+    tallies: dict[str, FileTally]
+    rows_read: int
+    totals: DayTotals | None = None
+    increment: Increment | None = None
+
+    @property
+    def proof(self) -> RelationProof | None:
+        """What the source said of it, where that is what the files hold."""
+        if self.totals is None:
+            return None
+        made = RelationProof(formula=self.totals.formula, days=dict(self.totals.days), files=self.tallies)
+        return made if made.holds() else None
+
+
+class _Lost(Exception):
+    """A file of the base, by its key, is not what it was."""
+
+
+@dataclass
+class Attempt:
+    """Where an attempt reads from and writes to, and whom it asks and tells on the way.
+
+    proving: the source computes control totals, so that the next snapshot can begin from this one. base: the one that
+    this one begins from.
+    """
+
+    name: str
+    source: Source
+    store: Store
+    key: str
+    scratch: Path
+    beat: Heartbeat
+    progress: Progress | None
+    erased: Erased | None
+    proving: bool
+    base: increment.Base | None
+    _names: int = field(default=0, init=False)
+
+    def extract(self, reading: Reading, asked: dict[str, list[str]]) -> SnapshotManifest:
+        """Read every relation that was asked for; return the manifest, which has no generation yet."""
+        taken: dict[str, _Taken] = {}
+        relations: dict[str, SnapshotRelation] = {}
+        for relation, columns in asked.items():
+            if not reading.has(relation):
+                continue
+            there = reading.columns(relation)
+            wanted = {*columns, *(told_by(RELATIONS[relation], there) if self.proving and columns else ())}
+            # In the catalog's order, whatever order they were asked in.
+            present = [name for name in RELATIONS[relation].names if name in there and name in wanted]
+            taken[relation] = self._relation(reading, relation, present, there)
+            absent = tuple(name for name in columns if name not in present)
+            relations[relation] = taken[relation].relation.model_copy(update={"absent": absent})
+        oldest = reading.oldest_open_transaction()
+        recorded = reading.has("transactions") and "recorded_at" in reading.columns("transactions")
+        proven = {name: made for name, each in taken.items() if (made := each.proof) is not None}
+        read_at = instant(reading.read_at)
+        booked = taken.get("transactions")
+        return SnapshotManifest(
+            id="",
+            source=public_url(self.source.url),
+            source_key=self.key,
+            mapping_hash=self.source.mapping_sha256,
+            generation=0,
+            attempt=self.name,
+            read_at=read_at,
+            oldest_open_transaction=None if oldest is None else instant(oldest),
+            has_recorded_at=recorded,
+            relations=relations,
+            absent=tuple(name for name in asked if name not in relations),
+            totals=proof.totals(booked.relation.files, booked.tallies) if booked else SnapshotTotals(),
+            code_version=code_version(),
+            erasures=self.erased.digest if self.erased else None,
+            rows_read=sum(each.rows_read for each in taken.values()),
+            whole_at=(self.base.manifest.whole_at if self.base else read_at) if self.proving else None,
+            proof=Proof(relations=proven).stored(self.store, attempt_folder(self.key, self.name)),
+            increment=booked.increment if booked else None,
+        )
+
+    def _relation(
+        self, reading: Reading, relation: str, present: Sequence[str], there: Sequence[str]
+    ) -> _Taken:
+        if not present:
+            return _Taken(self._files(relation, present, relation).close(), {}, 0)
+        columns = self.base.columns(relation, present, there) if self.base else tuple(present)
+        totals = reading.day_totals(relation, columns) if self.proving else None
+        while (plan := increment.plan(self.base, relation, columns, totals)) is not None:
+            assert self.base is not None
+            try:
+                made = self._again(reading, relation, columns, plan, self.base)
+            except _Lost as lost:
+                self.base = self.base.without(str(lost))
+                continue
+            made = replace(made, totals=totals)
+            if made.proof is not None:
+                return made
+            LOG.warning("%s: days that were read are not what the ledger counts; it is read whole", relation)
+            break
+        files = self._files(relation, columns, relation)
+        held = self._copy(self._stream(reading, relation, columns), files)
+        return _Taken(held, files.tallies, files.rows, totals)
+
+    def _again(
+        self,
+        reading: Reading,
+        relation: str,
+        columns: Sequence[str],
+        plan: increment.Plan,
+        base: increment.Base,
+    ) -> _Taken:
+        """Take over the base's files without days that differ, and read those; raise _Lost for a file that is bad."""
+        comparison = Comparison(plan.comparable) if relation == "transactions" else None
+        files: list[SnapshotFile] = []
+        tallies: dict[str, FileTally] = {}
+        for file in plan.files:
+            if file.key not in plan.touched:
+                files.append(file)
+                tallies[file.key] = plan.proof.files[file.key]
+                continue
+            cut = self._files(relation, columns, f"{relation}-{self._next()}-rest", one=True)
+            self._cut(file, plan, cut, comparison)
+            files += cut.close().files
+            tallies |= cut.tallies
+        fresh = self._files(relation, columns, f"{relation}-{self._next()}-days")
+        read = self._stream(reading, relation, columns, plan.days)
+        files += self._copy(
+            _seen(read, comparison), fresh, rows_before=sum(file.rows for file in files)
+        ).files
+        tallies |= fresh.tallies
+        held = SnapshotRelation(
+            columns=tuple(columns), rows=sum(file.rows for file in files), files=tuple(files)
+        )
+        found = (
+            comparison.found(base.manifest.id, base.manifest.read_at, len(plan.differing))
+            if comparison
+            else None
+        )
+        return _Taken(held, tallies, fresh.rows, increment=found)
+
+    def _cut(
+        self, file: SnapshotFile, plan: increment.Plan, rest: RelationFiles, comparison: Comparison | None
+    ) -> None:
+        """Write the rows of a file whose days do not differ; show the others to whoever compares them."""
+        if comparison is None and not plan.rest(file):
+            return
+        try:
+            for batch in increment.rows_of(self.store, file, self.scratch / "base"):
+                self.beat.check()
+                if comparison:
+                    comparison.before(batch)
+                rest.write(plan.without(rest.relation, batch))
+        except Damaged as error:
+            LOG.warning("%s; its days are read again", error)
+            raise _Lost(file.key) from error
+
+    def _files(self, relation: str, columns: Sequence[str], name: str, *, one: bool = False) -> RelationFiles:
+        folder = attempt_folder(self.key, self.name)
+        return RelationFiles(
+            relation, columns, store=self.store, folder=folder, scratch=self.scratch, name=name, one=one
+        )
+
+    def _next(self) -> int:
+        self._names += 1
+        return self._names
+
+    def _copy(
+        self, batches: Iterator[pa.RecordBatch], files: RelationFiles, rows_before: int = 0
+    ) -> SnapshotRelation:
+        """Write a relation's stream, while the next batch is already being read."""
+        pending, read = deque[Future[None]](), rows_before
+        with ThreadPoolExecutor(1, "parquet") as writer:
+            for batch in batches:
+                self.beat.check()
+                while len(pending) >= BATCHES_AHEAD:
+                    pending.popleft().result()
+                pending.append(writer.submit(files.write, batch))
+                read += len(batch)
+                self._tell(files.relation, read, None)
+            for last in pending:
+                last.result()
+            relation = writer.submit(files.close).result()
+        self._tell(files.relation, rows_before + relation.rows, rows_before + relation.rows)
+        return relation
+
+    def _stream(
+        self, reading: Reading, relation: str, columns: Sequence[str], days: Days | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Read a relation without the people who were erased; who a row is of is looked at, wanted or not."""
+        if days is not None and not days.ranges and not days.no_day:
+            return
+        there = reading.columns(relation)
+        whose = [name for name in naming(RELATIONS[relation]) if name in there and name not in columns]
+        wanted = [*columns, *(whose if self.erased else ())]
+        read = (
+            reading.stream(relation, wanted) if days is None else reading.stream_days(relation, wanted, days)
+        )
+        for batch in read:
+            yield self.erased.apply(relation, batch).select(list(columns)) if self.erased else batch
+
+    def _tell(self, relation: str, rows_done: int, rows_total: int | None) -> None:
+        if self.progress:
+            self.progress(f"snapshot {relation}", rows_done, rows_total)
+
+
+def _seen(batches: Iterator[pa.RecordBatch], comparison: Comparison | None) -> Iterator[pa.RecordBatch]:
+    """Yield batches that the comparison has seen."""
+    for batch in batches:
+        if comparison:
+            comparison.now(batch)
+        yield batch

@@ -1,0 +1,117 @@
+"""Rows that an append-only ledger should not have: known before and missing then, changed, or gone.
+
+Days that are read again are compared with what the earlier snapshot held of them, row by row, by hashes: ids and two
+numbers a row are in memory, and where that would be too much, no comparison is made and the manifest says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from include.ledger.catalog import RELATIONS
+from include.ledger.hashing import text_hashes
+from include.snapshots.days import instant, row_days
+from include.snapshots.manifest import Increment
+
+MOST_ROWS = 1_000_000
+MOST_EXAMPLES = 10
+_KEY = "transaction_id"
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_NULL = np.uint64(0xD1B54A32D192ED03)
+
+
+class Comparison:
+    """Transactions of the days that are read again, before and now."""
+
+    def __init__(self, days: Iterable[int]) -> None:
+        self._days = np.array(sorted(days), np.int64)
+        self._before = _Rows()
+        self._now = _Rows()
+
+    def before(self, batch: pa.RecordBatch) -> None:
+        """Take rows that the earlier snapshot held."""
+        self._take(self._before, batch)
+
+    def now(self, batch: pa.RecordBatch) -> None:
+        """Take rows as they are read."""
+        self._take(self._now, batch)
+
+    def found(self, base: str, base_read_at: datetime, days_read: int) -> Increment:
+        """Return what differs. Rows that the ledger came to know after the base was read are what is new."""
+        if self._before.count > MOST_ROWS or self._now.count > MOST_ROWS:
+            return Increment(base=base, days_read=days_read, late=None, changed=None, removed=None)
+        before, now = self._before.table(), self._now.table()
+        place = pc.index_in(now["id"], value_set=before["id"])
+        there = pc.is_valid(place).to_numpy(zero_copy_only=False)
+        content = now["content"].to_numpy()
+        earlier = before["content"].to_numpy()[place.fill_null(0).to_numpy()] if len(before) else content
+        changed = there & (content != earlier)
+        late = ~there & (now["known"].to_numpy() <= _microseconds(base_read_at))
+        still = pc.is_in(before["id"], value_set=now["id"]).to_numpy(zero_copy_only=False)
+        picked = [now.filter(pa.array(late)), now.filter(pa.array(changed)), before.filter(pa.array(~still))]
+        every = pa.concat_tables(picked)
+        earliest = pc.min(every["created"]).as_py()
+        return Increment(
+            base=base,
+            days_read=days_read,
+            late=len(picked[0]),
+            changed=len(picked[1]),
+            removed=len(picked[2]),
+            examples=tuple(every["id"][:MOST_EXAMPLES].to_pylist()),
+            earliest=None if earliest is None else instant(earliest),
+        )
+
+    def _take(self, rows: _Rows, batch: pa.RecordBatch) -> None:
+        if _KEY not in batch.schema.names:
+            return
+        mask = np.isin(row_days(RELATIONS["transactions"], batch), self._days)
+        if mask.any():
+            rows.add(batch if mask.all() else batch.filter(pa.array(mask)))
+
+
+class _Rows:
+    def __init__(self) -> None:
+        self.count = 0
+        self._batches: list[pa.Table] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.count += len(batch)
+        if self.count > MOST_ROWS:
+            self._batches.clear()
+            return
+        created = batch.column("created_at").cast(pa.int64())
+        known = created
+        if "recorded_at" in batch.schema.names:
+            known = pc.coalesce(batch.column("recorded_at").cast(pa.int64()), created)
+        columns = {"id": batch.column(_KEY), "content": _content(batch), "known": known, "created": created}
+        self._batches.append(pa.table(columns))
+
+    def table(self) -> pa.Table:
+        """Return all rows as one piece."""
+        numbers = dict.fromkeys(("known", "created"), pa.int64())
+        schema = pa.schema({"id": pa.string(), "content": pa.uint64(), **numbers})
+        return pa.concat_tables([schema.empty_table(), *self._batches]).combine_chunks()
+
+
+def _content(batch: pa.RecordBatch) -> pa.Array:
+    """Return one hash a row over all its columns: uint64[n]."""
+    found: NDArray[np.uint64] = np.zeros(len(batch), np.uint64)
+    for column in batch.columns:
+        if pa.types.is_string(column.type):
+            values = text_hashes(column)
+        else:
+            values = column.cast(pa.int64()).fill_null(0).to_numpy().view(np.uint64)
+        if column.null_count:
+            values = np.where(column.is_null().to_numpy(zero_copy_only=False), _NULL, values)
+        found = (found ^ values) * _MIX
+    return pa.array(found)
+
+
+def _microseconds(moment: datetime) -> int:
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution))
