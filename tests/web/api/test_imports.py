@@ -12,6 +12,7 @@ from include import sample
 from include.pipeline import Context
 from include.sample.plan import Plan
 from include.settings import Settings
+from include.state.audit import Action
 from include.state.keys import Scope
 from tests.web.api.asking import OURS, Asking
 
@@ -62,7 +63,14 @@ def test_points_go_in_once_and_come_out_again(importing: Asking) -> None:
     assert client.post(f"{place}/post").json()["state"] == "posted"
     assert booked(importing) == [("c0000001", 1250), ("c0000002", -300)]
     owner = importing.client(Scope.IMPORTS_WRITE, Scope.PERSONAL)
-    assert b"c0000001" in owner.get(f"{place}/files/result").content
+    result = owner.get(f"{place}/files/result")
+    assert b"c0000001" in result.content
+    assert (
+        owner.get(f"{place}/files/result", headers={"if-none-match": result.headers["etag"]}).status_code
+        == 304
+    )
+    [told] = importing.context.state.audit.newest(action=Action.DOWNLOADED, subject=place.rpartition("/")[2])
+    assert (told.actor[:3], told.detail["file"]) == ("key", "result")
     back = client.post(f"{place}/undo").json()
     assert client.post(f"{OURS}/imports/{back['import_id']}/post").json()["state"] == "posted"
     assert client.get(place).json()["state"] == "undone"

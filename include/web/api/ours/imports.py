@@ -21,6 +21,7 @@ from include.pipeline.imports.asking import ask
 from include.pipeline.imports.telling import tell
 from include.scratch import working_folder
 from include.settings import IMPORTS_DAG
+from include.state.audit import Action
 from include.state.imports import ImportRecord, ImportState
 from include.state.keys import Scope
 from include.state.leases import StaleFence
@@ -166,7 +167,12 @@ def file(
     entry = next((each for each in record.files or [] if each["kind"] == kind), None)
     if entry is None:
         raise HTTPException(404, "The import has no such file yet.")
-    return sending.answer(request, context_of(request).store, entry)
+    context = context_of(request)
+    answer = sending.answer(request, context.store, entry)
+    if answer.status_code in {200, 206}:
+        detail = {"file": kind, "sha256": entry["sha256"], "part": answer.headers.get("content-range")}
+        context.state.audit.write(caller.name, Action.DOWNLOADED, import_id, detail)
+    return answer
 
 
 @router.post("/{import_id}/rehearse", response_model=ImportRecord, responses=_ANSWERS)
