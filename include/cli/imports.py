@@ -90,6 +90,7 @@ def list_(
         "asked by",
         "asked at",
         "posted by",
+        "posted at",
     ]
     table(columns, [_line(each) for each in found])
 
@@ -285,6 +286,7 @@ def _line(each: Any) -> list[object]:
         each.requested_by,
         f"{each.requested_at:%Y-%m-%d %H:%M:%S} UTC",
         each.posted_by,
+        f"{each.posted_at:%Y-%m-%d %H:%M:%S} UTC" if each.posted_at else None,
     ]
 
 
@@ -321,10 +323,13 @@ def _show(context: Any, record: Any, *, as_json: bool) -> None:
 def _facts(record: Any) -> list[list[object]]:
     seen = record.rehearsal
     facts: list[list[object]] = [["mode", record.options.mode], ["state", record.state]]
-    facts += [["asked by", record.requested_by]]
-    facts += (
-        [[record.decision, f"by {record.decided_by} {record.decision_note or ''}"]] if record.decision else []
-    )
+    for what, who, at in (
+        ("asked", record.requested_by, record.requested_at),
+        (record.decision, record.decided_by, record.decided_at),
+        ("posted", record.posted_by, record.posted_at),
+    ):
+        facts += [[f"{what} by", f"{who}, {at:%Y-%m-%d %H:%M:%S} UTC"]] if who and at else []
+    facts += [["note of the second person", record.decision_note]] if record.decision_note else []
     if seen is None:
         return facts
     facts += [["rows", f"{seen.rows}: {seen.done} to book, {seen.skipped} skipped, {seen.wrong} wrong"]]

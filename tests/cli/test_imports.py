@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,15 @@ def test_a_reset_waits_for_somebody_else(loyalty: Loyalty, own: Path) -> None:
     refused = loyalty("imports", "approve", record["import_id"], "--by", "olga")
     assert refused.code == 2
     assert "a second person must look" in refused.error
-    assert loyalty("imports", "approve", record["import_id"], "--by", "paul").error.strip() == "posted"
+    approved = loyalty("imports", "approve", record["import_id"], "--by", "paul", "--note", "seen")
+    assert approved.error.strip() == "posted"
+    told = [line.split("│")[1:3] for line in approved.out.splitlines() if " by " in line]
+    found = {who.strip(): re.sub(r"[0-9]{2,4}", "#", when.strip()) for who, when in told}
+    assert found == {
+        "asked by": "olga, #-#-# #:#:# UTC",
+        "approved by": "paul, #-#-# #:#:# UTC",
+        "posted by": "paul, #-#-# #:#:# UTC",
+    }
 
 
 def test_templates_import_as_they_are_read(loyalty: Loyalty, own: Path) -> None:
