@@ -7,9 +7,11 @@ module is imported whenever a DAG file is parsed.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.errors import Permanent
@@ -22,13 +24,13 @@ from include.orchestration.outcome import waiting_when_early
 from include.orchestration.parameters import asked
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from include.definitions.model import ExportDefinition
     from include.orchestration.parameters import Asked
     from include.pipeline import Context
     from include.pipeline.context import Progress
     from include.state.runs import RunRecord
+
+LOG = logging.getLogger(__name__)
 
 STAGES = ("pin", "snapshot", "render", "deliver")
 # What the UI shows of a run.
@@ -189,15 +191,19 @@ def upkeep() -> Any:
 
 
 def to_look_at() -> list[str]:
-    """Return the keys of the delivered runs whose periods are looked at again."""
+    """Return the keys of the delivered runs whose periods are looked at again today."""
     from include.pipeline.exports import known
-    from include.pipeline.restate import delivered
+    from include.pipeline.restate import delivered, todays
     from include.targets.known_kinds import known_kinds
 
     context = open_context()
     sound = known(context, check=known_kinds).values()
     asked = [each for each in sound if each.enabled and each.restate.last]
-    return [run.run_key for each in asked for run in delivered(context, each, each.restate.last)]
+    keys = [run.run_key for each in asked for run in delivered(context, each, each.restate.last)]
+    found = todays(keys, datetime.now(UTC).date())
+    if len(found) < len(keys):
+        LOG.warning("%s of %s periods are looked at today; each has its turn", len(found), len(keys))
+    return found
 
 
 def look_again(run_key: str, airflow: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ its definition's conditions would send it by now, its first files go to all targ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Problem
@@ -23,6 +23,10 @@ from include.state.identity import request_key
 from include.state.runs import RunRecord, RunStatus
 
 _RUNS_LOOKED_AT = 1000
+# Airflow's `max_map_length` is 1024.
+MOST_LOOKS = 1000
+# Keys are hashes: the share of a day is about the same each day, and this is more than six times how it varies.
+_ROOM = 200
 
 
 def delivered(context: Context, definition: ExportDefinition, last: int) -> list[RunRecord]:
@@ -40,6 +44,18 @@ def delivered(context: Context, definition: ExportDefinition, last: int) -> list
             if period not in found or found[period].revision < run.revision:
                 found[period] = run
     return sorted(found.values(), key=lambda run: run.as_of, reverse=True)[:last]
+
+
+def todays(run_keys: Sequence[str], day: date) -> list[str]:
+    """Return which of so many periods are looked at on a day: all of them, unless Airflow maps no task over so many.
+
+    Then each has its turn once in as many days as it takes.
+    """
+    if len(run_keys) <= MOST_LOOKS:
+        return list(run_keys)
+    days = -(-len(run_keys) // (MOST_LOOKS - _ROOM))
+    turn = day.toordinal() % days
+    return [key for key in run_keys if int(key[:8], 16) % days == turn][:MOST_LOOKS]
 
 
 def find(context: Context, definition: ExportDefinition, wanted: str) -> RunRecord:

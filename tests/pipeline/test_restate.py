@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -235,6 +236,15 @@ def test_a_period_that_repeated_the_last_file_is_compared_with_that(
         again.skipped
         == f"nothing changed since {context.state.runs.get(february).files[0]['name']} was delivered"
     )
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000, 1001, 1801, 6000])
+def test_each_of_many_periods_has_its_turn(count: int) -> None:
+    keys = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(count)]
+    first = datetime(2026, 4, 1, tzinfo=UTC).date()
+    looked = [restate.todays(keys, first + timedelta(days=day)) for day in range(-(-count // 800))]
+    assert all(len(each) <= restate.MOST_LOOKS for each in looked)
+    assert sorted(key for each in looked for key in each) == sorted(keys * (2 if count == 1000 else 1))
 
 
 def test_a_restatement_that_is_not_over_is_continued(context: Context, define: Define) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from unittest.mock import ANY
 
 import pytest
 
@@ -12,7 +14,7 @@ from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.targets import google_sheets
 from include.targets.google_sheets import Options
-from include.targets.protocol import Outcome, Seen
+from include.targets.protocol import Outcome, Receipt, Seen, Word
 from include.targets.sheets import loading
 from include.targets.sheets.stamping import KEPT
 from tests.servers.workbook import MOST_METADATA
@@ -185,6 +187,33 @@ def test_appending_adds_each_delivery_once(google, tmp_path):
 
 
 @pytest.mark.usefixtures("way")
+def test_a_restatement_is_not_added_to_the_rows_that_it_restates(google, tmp_path):
+    """A restatement of March, which is there, waits; one of February, which was skipped at first, does not."""
+    february = {"as_of": datetime(2026, 2, 2, tzinfo=UTC), "revision": 1}
+    deliver(google, parcel(tmp_path, fewer(0, 1)), mode="append")
+    restated = parcel(tmp_path, key="key2", revision=1)
+    assert look(google, restated, mode="append") is Seen.OTHER
+    with pytest.raises(NeedsPerson, match=r"has the rows of 2026-03-01 already, .* would add them once more"):
+        deliver(google, restated, mode="append")
+    deliver(google, parcel(tmp_path, fewer(2), key="key3", **february), mode="append")
+    assert google.book.sheet("daily").table() == SHOWN
+    word = Word(arrived=False, by="ann", at=datetime(2026, 3, 3, tzinfo=UTC))
+    wanted = replace(restated, accepted=Receipt(target="google_sheets", key="key2", files=(), word=word))
+    deliver(google, wanted, mode="append")
+    assert google.book.sheet("daily").table() == [*SHOWN, *SHOWN[1:]]
+
+
+def test_what_an_older_version_wrote_down_may_be_of_any_period(google, tmp_path, monkeypatch):
+    deliver(google, parcel(tmp_path), mode="append")
+    for mark in google.book.sheet("daily").metadata.values():
+        value = json.loads(mark["metadataValue"])
+        mark["metadataValue"] = json.dumps({name: each for name, each in value.items() if name != "of"})
+    other = {"as_of": datetime(2026, 2, 2, tzinfo=UTC), "revision": 1}
+    with pytest.raises(NeedsPerson, match="once more"):
+        deliver(google, parcel(tmp_path, key="key2", **other), mode="append")
+
+
+@pytest.mark.usefixtures("way")
 def test_appending_goes_below_what_people_wrote(google, tmp_path):
     tab = google.book.sheet("Sheet1")
     tab.write(0, 0, HEADER)
@@ -212,10 +241,10 @@ def test_stamps_of_many_appends_stay_within_what_google_keeps(google, tmp_path, 
         deliver(google, again(sent, f"key{number}"), mode="append")
     tab = google.book.sheet("daily")
     assert len(tab.metadata) == 3 + 1 + 1  # the last three before, the new one, and the tab's own mark
-    assert stamp_of(google, "daily") == {"n": 6, "key": "key5"}
+    assert stamp_of(google, "daily") == {"n": 6, "key": "key5", "of": ANY}
     assert len(tab.table()) == 7
     # 301 of the longest stamps, and the tab's own mark with a name of 100 characters.
-    longest = len("loyalty_delivery") + len(json.dumps({"n": 10**9, "key": "k" * 16}))
+    longest = len("loyalty_delivery") + len(json.dumps({"n": 10**9, "key": "k" * 16, "of": "f" * 8}))
     assert (KEPT + 1) * longest + 200 < MOST_METADATA
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from include.targets.sheets.book import Request, area_of
+from include.targets.sheets.book import Request, Tab, area_of
 from include.targets.sheets.cells import Row
 from include.targets.sheets.loading import Job, Load
 from include.targets.sheets.placing import Place
@@ -17,14 +17,30 @@ class Appending(Place):
     _empty = True
 
     def check(self) -> None:
-        """Raise NeedsPerson where the tab has other columns."""
+        """Raise NeedsPerson where the tab has other columns, or may have the period's rows of an earlier revision."""
         tab = self.tab
         if tab is None:
             return
+        parcel = self.delivery.parcel
+        if (
+            self.delivery.manifest.origin.revision
+            and not parcel.is_said_absent
+            and self._may_have_period(tab)
+        ):
+            raise self.conflict(
+                f"it has the rows of {parcel.about.period} already, and this restatement would add them once more",
+                "Correct them with the file of changes, then `loyalty deliveries resolve KEY --arrived`; to add all "
+                "rows of the restatement, resolve it as --not-arrived and retry it. Mode upsert restates by itself",
+            )
         _, first = next(self.sheet.rows(tab, self.width), (0, None)) if not tab.stamps else (0, self._first())
         self._empty = first is None
         if first is not None and self.options.header:
             self.check_header(first)
+
+    def _may_have_period(self, tab: Tab) -> bool:
+        """Whether a delivery brought this period, also where what it wrote down may be dropped, or says less."""
+        periods = [mark.value.get("of") for mark in tab.stamps]
+        return self.delivery.period in periods or None in periods or len(periods) > KEPT
 
     def _first(self) -> Row:
         """Return the first row of a tab on which deliveries have been: one small request."""
@@ -55,7 +71,7 @@ class Appending(Place):
             yield from self.added(load, 0, load.height, 0 if load.staged is None else self._last())
         grown = load.height + (tab.rows if tab else 0)
         yield from self.finished(rows=grown, fresh=self._empty)
-        value = {"key": self.delivery.key[:16]}
+        value = {"key": self.delivery.key[:16], "of": self.delivery.period}
         yield from stamp(self.id, tab, self.number, value, keep=KEPT)
 
     def _last(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zipfile
 import zlib
@@ -111,6 +112,16 @@ class Delivery:
         """Return what sorts deliveries of one export: its instant, then its revision."""
         moment = self.manifest.origin.as_of or self.manifest.origin.interval_end
         return f"{utc_text(moment)} {self.manifest.origin.revision:06}"
+
+    @property
+    def period(self) -> str:
+        """Return what tells periods of an export apart, whatever their revision."""
+        origin = self.manifest.origin
+        told = [
+            origin.export_id,
+            *(utc_text(each) if each else "" for each in (origin.interval_start, origin.as_of)),
+        ]
+        return hashlib.sha256("\0".join(told).encode()).hexdigest()[:8]
 
 
 @contextmanager
