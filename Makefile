@@ -9,9 +9,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Two workers. What shares the running Airflow runs in one of them.
+# One worker more than two processors need: the one with the tests that share the running Airflow mostly waits for it.
+ALL := -n 3 --dist loadfile --hypothesis-profile=thorough
 FAST := -m "not slow and not servers" -n 2
-SLOW := -m "slow or servers" -n 2 --dist loadfile
 
 .PHONY: help setup demo up test fast lint format requirements bench screenshots clean
 
@@ -27,13 +27,15 @@ demo: setup ## a sample ledger, real Airflow runs, the files checked, everything
 up: setup ## Airflow in the foreground, for the browser
 	@exec $(BIN)/python -m include.orchestration.up
 
-test: setup lint ## lint, types, layers and every test
+test: setup ## lint, types, layers and every test
 	@scripts/programs.sh
 	scripts/node_programs.sh
 	scripts/extra.sh spark
 	scripts/extra.sh dialects
-	$(BIN)/python -m pytest $(FAST) --hypothesis-profile=thorough
-	$(BIN)/python -m pytest $(SLOW) --hypothesis-profile=thorough
+	$(MAKE) --no-print-directory lint & lint=$$!
+	$(BIN)/python -m pytest $(ALL) && tests=0 || tests=$$?
+	wait $$lint || { echo 'test: lint has found something, see above' >&2; exit 1; }
+	exit $$tests
 
 fast: setup ## the tests that start no process and no server: about a minute
 	@$(BIN)/python -m pytest $(FAST) -q

@@ -42,22 +42,38 @@ def _in_memory() -> None:
 _in_memory()
 
 
+AIRFLOW = ("tests/orchestration/", "tests/browser/")
+
+
 class OneAirflow(LoadFileScheduling):
     """The tests of a file run in one worker, and all that share the running Airflow in the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return "airflow" if file.startswith(("tests/orchestration/", "tests/browser/")) else file
+        return "airflow" if file.startswith(AIRFLOW) else file
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAirflow | None:
-    """Where files are what is given to workers, give them so."""
+    """Where files are what is given to workers, give them so, in the order of `_longest_first`."""
+    config.option.loadscopereorder = False
     return OneAirflow(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test that asks for a server; one of Airflow's application is slow, which takes seconds to start."""
+    _mark(items)
+    if hasattr(config, "workerinput"):
+        _longest_first(items)
+
+
+def _longest_first(items: list[pytest.Item]) -> None:
+    """What shares Airflow comes first, then the files with slow tests; the others fill what is left of the time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (not item.nodeid.startswith(AIRFLOW), item.path not in slow))
+
+
+def _mark(items: list[pytest.Item]) -> None:
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         if {"postgres_url", "mariadb_url"} & asked:

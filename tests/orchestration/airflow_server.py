@@ -131,6 +131,8 @@ def started(home: Path):
         "LOYALTY_IMPORT_LOOK_SECONDS": "45",
         "LOYALTY_EXPORTS": str(exports),
         "LOYALTY_SETTLE_SECONDS": "1",
+        # Runs begin when a test starts them: no run of a schedule comes between, or into a list that a test reads.
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW_CONN_LOYALTY_LEDGER": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',
         "AIRFLOW_CONN_LOYALTY_LEDGER_WRITE": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',
     }

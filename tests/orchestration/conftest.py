@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["airflow_database", "airflow_server"]
 
 
+@pytest.fixture(scope="session")
+def migrated() -> None:
+    """Airflow's database of this process."""
+    migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(migrate, check=True, capture_output=True, cwd=ROOT)
+
+
 @pytest.fixture
-def airflow_database() -> Callable[[], DagBag]:
-    """Make Airflow's database, and put every DAG into it as a scheduler would; return them."""
+def airflow_database(migrated: None) -> Callable[[], DagBag]:
+    """Put every DAG into Airflow's database as a scheduler would; return them."""
 
     def fill() -> DagBag:
         from airflow.dag_processing.bundles.manager import DagBundlesManager
         from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
-        migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
-        subprocess.run(migrate, check=True, capture_output=True, cwd=ROOT)
         DagBundlesManager().sync_bundles_to_db()
         bag = DagBag(str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="dags-folder")
         sync_bag_to_db(bag, "dags-folder", None)
