@@ -26,7 +26,7 @@ from include.targets.protocol import Capabilities, Outcome, Parcel, ParcelFile, 
 from tests.servers import corners, openssh, receiver, sheets, smtp
 from tests.targets.sheets_delivery import described
 
-CONTENT = b"id,points\n" + b"t1,12.50\n" * 200_000
+CONTENT = b"id,points\n" + b"t1,12.50\n" * 40_000
 
 
 @dataclass(frozen=True)
