@@ -54,5 +54,16 @@ def test_the_code_version_names_release_and_code():
 def test_every_package_either_decides_bytes_or_is_known_not_to():
     include = Path(identity.__file__).parents[1]
     packages = {path.name for path in include.iterdir() if any(path.glob("*.py"))}
-    others = {"targets", "state", "orchestration", "cli", "notices", "sample", "web", "charts", "imports", "spark"}
+    others = {
+        "targets",
+        "state",
+        "orchestration",
+        "cli",
+        "notices",
+        "sample",
+        "web",
+        "charts",
+        "imports",
+        "spark",
+    }
     assert packages == others | set(identity.DECIDING)
