@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from include.orchestration.environment import USER, password
@@ -22,13 +25,52 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 30_000  # ms; the machine may be busy
+PATIENCE = 60_000  # ms; the machine may be busy
+ACTIONS = (
+    "check", "clear", "click", "dispatch_event", "fill", "press", "press_sequentially", "select_option", "set_checked",
+    "set_input_files", "uncheck",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """Let no action on a part of a page come before the scripts of its frame listen: it would be lost."""
+
+    def after_load(name: str) -> Callable[..., Any]:
+        act = getattr(Locator, name)
+
+        @functools.wraps(act)
+        def acted(self: Locator, *arguments: Any, **options: Any) -> Any:
+            handle = self.element_handle()
+            frame = handle.owner_frame()
+            if frame is not None:
+                frame.wait_for_load_state("load")
+            return act(self, *arguments, **options)
+
+        return acted
+
+    def after_load_of_all(name: str) -> Callable[..., Any]:
+        act = getattr(Page, name)
+
+        @functools.wraps(act)
+        def acted(self: Page, *arguments: Any, **options: Any) -> Any:
+            self.wait_for_load_state("load")
+            return act(self, *arguments, **options)
+
+        return acted
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ACTIONS:
+            patch.setattr(Locator, name, after_load(name))
+            if hasattr(Page, name):
+                patch.setattr(Page, name, after_load_of_all(name))
+        yield
 
 
 @contextlib.contextmanager
 def logged_in(running: Running) -> Iterator[Page]:
     """Yield a page of a browser in which the administrator is logged in."""
-    with sync_playwright() as playwright:
+    with listening(), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         try:
             context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=running.url)

@@ -92,13 +92,14 @@ def opened(chromium: Browser, address: str, *, ours: bool = True, **look: Any):
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(address)
-    yield page
+    with pages.listening():
+        yield page
     context.close()
     assert not ours or not [each for each in complaints if "status of 4" not in each]
 
 
 def mailed_code(delivered: Delivered, before: int) -> str:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while len(mails := delivered.server.mail.of(RECIPIENT)) <= before:
         assert time.monotonic() < until, "no mail came"
         time.sleep(0.1)

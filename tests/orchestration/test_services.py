@@ -33,7 +33,7 @@ def environment(tmp_path) -> dict[str, str]:
 
 def started(environment: dict[str, str], count: int) -> list[list[int]]:
     """Wait until the stub has started `count` times; return each start's process and child."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while True:
         file = Path(environment["STARTED"])
         lines = file.read_text().splitlines() if file.exists() else []
@@ -52,7 +52,7 @@ def alive(process: int) -> bool:
 
 def gone(process: int) -> bool:
     """A signal has been sent; the kernel acts on it in its own time."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while alive(process) and time.monotonic() < until:
         time.sleep(0.02)
     return not alive(process)

@@ -34,7 +34,7 @@ def _as_user(command: list[str]) -> list[str]:
 
 
 def _wait(
-    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 60
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 180
 ) -> None:
     end = time.monotonic() + seconds
     while not ready():

@@ -1,6 +1,5 @@
 """The delivery protocol: claimed once, every write fenced, and a crash never forgets that something may be out."""
 
-import time
 from datetime import timedelta
 
 import pytest
@@ -9,10 +8,11 @@ from include import state
 from include.errors import BadInput, NotYet
 from include.state import StaleFence
 from include.state.deliveries import DeliveryState
+from include.state.tables import DELIVERIES
+from tests.state.expiry import expire
 from tests.state.racing import race
 
 LONG = timedelta(minutes=5)
-SHORT = timedelta(milliseconds=300)
 FILE = {"sha256": "a" * 64, "rows": 3, "totals": {"points": "1.00"}}
 
 
@@ -61,8 +61,8 @@ def test_a_confirmed_delivery_is_not_done_again(remembered):
 )
 @pytest.mark.slow
 def test_a_zombie_changes_nothing(remembered, write):
-    zombie = claim(remembered, "zombie", SHORT)
-    time.sleep(0.4)
+    zombie = claim(remembered, "zombie", LONG)
+    expire(remembered, DELIVERIES)
     second = claim(remembered, "second")
     before = remembered.deliveries.get(second.key)
     arguments = {
@@ -79,8 +79,8 @@ def test_a_zombie_changes_nothing(remembered, write):
 
 @pytest.mark.slow
 def test_an_expired_claim_may_not_begin_to_send_but_may_tell_what_happened(remembered):
-    late = claim(remembered, "late", SHORT)
-    time.sleep(0.4)
+    late = claim(remembered, "late", LONG)
+    expire(remembered, DELIVERIES)
     with pytest.raises(StaleFence):
         remembered.deliveries.sending(late)
     remembered.deliveries.confirmed(late, {"id": 1})
@@ -89,12 +89,12 @@ def test_an_expired_claim_may_not_begin_to_send_but_may_tell_what_happened(remem
 
 @pytest.mark.slow
 def test_two_crashes_do_not_forget_that_something_may_be_out(remembered):
-    first = claim(remembered, "first", SHORT)
+    first = claim(remembered, "first", LONG)
     remembered.deliveries.sending(first)
-    time.sleep(0.4)
-    second = claim(remembered, "second", SHORT)
+    expire(remembered, DELIVERIES)
+    second = claim(remembered, "second", LONG)
     assert second.may_have_sent
-    time.sleep(0.4)
+    expire(remembered, DELIVERIES)
     assert claim(remembered, "third").may_have_sent
     assert remembered.deliveries.get(first.key).attempts == 3
 

@@ -1,6 +1,5 @@
 """A person's word on a delivery: taken once, never while an attempt is at work, and no late attempt changes it."""
 
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,10 +9,11 @@ from include.errors import BadInput
 from include.state import RunRecord, StaleFence
 from include.state.audit import Action
 from include.state.deliveries import DeliveryState
+from include.state.tables import DELIVERIES
+from tests.state.expiry import expire
 from tests.state.racing import race
 
 LONG = timedelta(minutes=5)
-SHORT = timedelta(milliseconds=300)
 KEY = "k" * 64
 RECEIPT = {"target": "sftp", "key": KEY, "files": [], "word": {"arrived": True, "by": "ann"}}
 
@@ -70,9 +70,9 @@ def test_never_while_an_attempt_is_at_work(remembered, arrived):
 @pytest.mark.slow
 @pytest.mark.parametrize("arrived", [True, False])
 def test_an_attempt_that_died_can_be_resolved_and_its_zombie_changes_nothing(remembered, arrived):
-    zombie = claim(remembered, "zombie", SHORT)
+    zombie = claim(remembered, "zombie", LONG)
     remembered.deliveries.sending(zombie)
-    time.sleep(0.4)
+    expire(remembered, DELIVERIES)
     seen = remembered.deliveries.get(KEY)
     assert not seen.is_live
     done = remembered.deliveries.resolve(seen, arrived=arrived, receipt=RECEIPT, by="ann")

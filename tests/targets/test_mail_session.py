@@ -45,7 +45,7 @@ def scripted(serve: Callable[[socket.socket], None]) -> Iterator[Connection]:
         thread.start()
         port = listener.getsockname()[1]
         yield Connection("scripted", "smtp", "127.0.0.1", port, extra={"disable_tls": True})
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "at once", "none"])

@@ -76,10 +76,10 @@ def test_an_attempt_that_was_thought_dead_cannot_publish_what_another_one_is_fil
     def before(method):
         steps.append(method.rpartition("spreadsheets.")[2])
         if steps.count("batchUpdate") == 2 and method.endswith("spreadsheets.batchUpdate"):
-            filling.wait(20)
+            filling.wait(60)
         if steps.count("values.batchUpdate") == 2 and method.endswith("values.batchUpdate"):
             filling.set()
-            late.wait(20)
+            late.wait(60)
 
     google.before = before
     with ThreadPoolExecutor(2) as pool:

@@ -58,7 +58,7 @@ def opened(
     from playwright.sync_api import expect
 
     from tests.browser.axe import WIDE
-    from tests.browser.pages import PATIENCE
+    from tests.browser.pages import PATIENCE, listening
     from tests.web.conftest import login_token
 
     monkeypatch.setenv("LOYALTY_PUBLIC_URL", address)
@@ -85,7 +85,8 @@ def opened(
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
 
-    yield make
+    with listening():
+        yield make
     for context in contexts:
         context.close()
     assert complaints == []

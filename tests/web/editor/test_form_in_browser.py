@@ -168,8 +168,8 @@ def test_what_was_kept_can_be_dropped_and_is_nobody_elses(opened):
     page = opened("olga", "ADMIN")
     show(page, f"{NEW}/balance")
     page.fill("#at-name", "Draft")
-    page.wait_for_timeout(600)  # a moment after the last letter
-    assert page.evaluate("Object.values(sessionStorage).some((text) => text.includes('Draft'))")
+    # a moment after the last letter
+    page.wait_for_function("Object.values(sessionStorage).some((text) => text.includes('Draft'))")
     assert page.evaluate("Object.values(sessionStorage).some((text) => text.includes('form_token'))") is False
     show(page, f"{NEW}/lots")
     assert page.input_value("#at-name") == ""
