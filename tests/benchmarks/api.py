@@ -1,21 +1,29 @@
 """What a request to an API costs the server: one customer's balance, and a stream of every transaction.
 
-`python -m tests.benchmarks.api [--rows 1000000] [--url postgresql://...] [--requests 400]`: makes a sample ledger
-(SQLite below the temporary folder, kept for the next time; or in an empty database), serves Airflow's application in one
-process, and prints CPU and wall milliseconds a request, how many requests a second two cores answer at that cost, and
-the largest memory of the server before and after a stream of all transactions as JSON and as CSV.
+`python -m tests.benchmarks.api [--rows 1000000] [--url postgresql://...] [--requests 400] [--seconds 20] [--clients 8]`:
+makes a sample ledger (SQLite below the temporary folder, kept for the next time; or in an empty database), serves
+Airflow's application in two processes, and prints CPU and wall milliseconds of a request that has a server to itself;
+how many requests a second both answer to clients that ask all the time, each over a connection of its own, with what that
+took of the processors; and the largest memory of a server before and after a stream of all transactions as JSON and as
+CSV. The clients are a process beside the servers, on the same processors.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
+import itertools
 import os
+import resource
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +31,10 @@ import httpx
 
 from tests.benchmarks.customer import people
 
-CORES = 2
+SERVERS = 2
 HEADER = {"accept-encoding": "identity"}
+ROOT = "/loyalty"
+MANY = 500  # customers, so that the database does not answer from what it has just read
 
 
 def main() -> None:
@@ -32,6 +42,8 @@ def main() -> None:
     told.add_argument("--rows", type=int, default=1_000_000)
     told.add_argument("--url")
     told.add_argument("--requests", type=int, default=400)
+    told.add_argument("--seconds", type=float, default=20)
+    told.add_argument("--clients", type=int, default=8)
     told.add_argument("--serve", type=int)
     asked = told.parse_args()
     if asked.serve:
@@ -54,25 +66,58 @@ def main() -> None:
         .state.keys.make("benchmark", [Scope.REPORTS_READ, Scope.RUNS_READ], by="me", per_minute=60_000)
         .key
     )
+    headers = HEADER | {"authorization": f"Bearer {key}"}
+    servers: dict[int, subprocess.Popen[bytes]] = {}
+    try:
+        for _ in range(SERVERS):
+            port = free_port()
+            servers[port] = subprocess.Popen(
+                [sys.executable, "-m", "tests.benchmarks.api", "--serve", str(port)]
+            )
+            # One after the other: both make the tables of one Airflow.
+            client = httpx.Client(base_url=f"http://127.0.0.1:{port}{ROOT}", headers=headers, timeout=3600)
+            wait(client, servers[port])
+        alone = servers[port].pid
+        found = people(url)
+        for name, who in found.items():
+            ask(client, alone, f"balance of the {name} customer", balance_of(who), asked.requests)
+        ask(client, alone, "a page of runs", "/api/v1/runs", asked.requests)
+        crowd = [*map(balance_of, some_people(url))]
+        for name, paths in (
+            (f"balances of {len(crowd)} customers", crowd),
+            ("balance of the busiest customer", [balance_of(found["busiest"])]),
+        ):
+            press(servers, headers, name, paths, asked.seconds, asked.clients)
+        for form in ("json", "csv"):
+            stream(client, alone, form)
+    finally:
+        for server in servers.values():
+            server.terminate()
+        for server in servers.values():
+            server.wait()
+
+
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.api", "--serve", str(port)])
-    try:
-        client = httpx.Client(
-            base_url=f"http://127.0.0.1:{port}/loyalty",
-            headers=HEADER | {"authorization": f"Bearer {key}"},
-            timeout=3600,
-        )
-        wait(client, server)
-        for name, who in people(url).items():
-            ask(client, server.pid, name, f"/api/v1/customers/{who}/balance", asked.requests)
-        ask(client, server.pid, "no", "/api/v1/runs", asked.requests)
-        for form in ("json", "csv"):
-            stream(client, server.pid, form)
-    finally:
-        server.terminate()
-        server.wait()
+        port: int = free.getsockname()[1]
+        return port
+
+
+def balance_of(customer: str) -> str:
+    return f"/api/v1/customers/{customer}/balance"
+
+
+def some_people(url: str) -> list[str]:
+    """Customers with transactions, in no order that the ledger has them in."""
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
+        wanted = "SELECT customer_id FROM transactions WHERE customer_id IS NOT NULL GROUP BY customer_id"
+        found = sorted((row[0] for row in connection.execute(sa.text(wanted))), key=lambda each: each[::-1])
+    engine.dispose()
+    return found[:: max(len(found) // MANY, 1)][:MANY]
 
 
 def serve(port: int) -> None:
@@ -101,6 +146,56 @@ def wait(client: httpx.Client, server: subprocess.Popen[bytes]) -> None:
     raise SystemExit("the server does not answer")
 
 
+def press(
+    servers: dict[int, subprocess.Popen[bytes]],
+    headers: dict[str, str],
+    name: str,
+    paths: Sequence[str],
+    seconds: float,
+    clients: int,
+) -> None:
+    """Let clients ask all servers all the time; print how many requests a second were answered, and at what cost."""
+    began, cpu = time.perf_counter(), [cpu_seconds(each.pid) for each in servers.values()]
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+        asking = apart.submit(asked_by_many, list(servers), headers, paths, seconds, clients)
+        walls, own = asking.result()
+    took = time.perf_counter() - began
+    used = sum(cpu_seconds(each.pid) for each in servers.values()) - sum(cpu)
+    print(
+        f"{name}, {len(servers)} servers, {clients} clients: {len(walls) / seconds:.0f} requests/s, middle "
+        f"{statistics.median(walls) * 1000:.1f} ms (95%: {statistics.quantiles(walls, n=20)[-1] * 1000:.1f} ms); of "
+        f"{os.cpu_count()} processors the servers took {used / took:.2f}, the clients {own / took:.2f}; "
+        f"{used * 1000 / len(walls):.1f} ms CPU a request",
+        flush=True,
+    )
+
+
+def asked_by_many(
+    ports: Sequence[int], headers: dict[str, str], paths: Sequence[str], seconds: float, clients: int
+) -> tuple[list[float], float]:
+    """Ask until the time is over; return how long each request took, and the CPU seconds of the clients."""
+    turn = itertools.count()
+    until = time.perf_counter() + seconds
+
+    def client(number: int) -> list[float]:
+        connection = http.client.HTTPConnection("127.0.0.1", ports[number % len(ports)], timeout=600)
+        walls = []
+        while (start := time.perf_counter()) < until:
+            connection.request("GET", ROOT + paths[next(turn) % len(paths)], headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise SystemExit(f"{answer.status} {answer.reason}")
+            walls.append(time.perf_counter() - start)
+        connection.close()
+        return walls
+
+    with ThreadPoolExecutor(clients) as pool:
+        walls = [each for some in pool.map(client, range(clients)) for each in some]
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return walls, used.ru_utime + used.ru_stime
+
+
 def ask(client: httpx.Client, pid: int, name: str, path: str, times: int) -> None:
     for _ in range(20):
         client.get(path).raise_for_status()
@@ -112,8 +207,7 @@ def ask(client: httpx.Client, pid: int, name: str, path: str, times: int) -> Non
     used = (cpu_seconds(pid) - began) * 1000 / times
     middle, slow = statistics.median(wall), statistics.quantiles(wall, n=20)[-1]
     print(
-        f"GET {path.rpartition('/')[2]} of the {name} customer: {used:.1f} ms CPU, wall {middle:.1f} ms (95%: {slow:.1f} ms); "
-        f"{CORES * 1000 / used:.0f} requests/s at this cost on {CORES} cores",
+        f"{name}, one after the other: {used:.1f} ms CPU, wall {middle:.1f} ms (95%: {slow:.1f} ms)",
         flush=True,
     )
 
