@@ -209,3 +209,13 @@ def test_orders_that_a_ledger_does_not_have(tmp_path: Path) -> None:
     answer = Asking(desk.context).client(Scope.REPORTS_READ).get(POINTS, params={"min_orders": 1})
     assert answer.status_code == 422
     assert "orders" in answer.json()["detail"]
+
+
+def test_more_customers_than_can_be_chosen_are_told_and_nothing_is_sent(plugin, monkeypatch):
+    monkeypatch.setattr("include.web.api.wupsales.MANY", 1)
+    for path, asked in ((ROWS, {"min_points": "-1000"}), (POINTS, {"min_orders": 1})):
+        answer = plugin.get(path, params=asked)
+        [problem] = answer.json()["problems"]
+        assert (answer.status_code, problem["code"]) == (422, "too_many_customers")
+        assert int(problem["value"]) > 1
+    assert len(customers(plugin, min_points="-1000")) > 1  # nothing has to be named for these
