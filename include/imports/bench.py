@@ -26,7 +26,8 @@ from include.shaping.engine import OUT_OF_RANGE, Engine
 _TABLE = re.compile(r"\bloyalty_\w+")
 _MEMORY = "128MB"
 _SLICE_ROWS = 32_768
-_PART_ROWS, _PART_BYTES = 200_000, 32 << 20
+_PART_ROWS = 200_000  # by hash
+_LINE_ROWS, _LINE_BYTES = 100_000, 16 << 20
 
 
 class Split(Protocol):
@@ -67,7 +68,7 @@ class Lines:
 
     def grow(self, batch: pa.RecordBatch) -> None:
         """Let a batch that comes next belong to the last part, or begin another where that is full."""
-        if self._rows + len(batch) > _PART_ROWS or self._bytes + batch.nbytes > _PART_BYTES:
+        if self._rows + len(batch) > _LINE_ROWS or self._bytes + batch.nbytes > _LINE_BYTES:
             self._begins.append(batch.column("line")[0].as_py())
             self._rows = self._bytes = 0
         self._rows, self._bytes = self._rows + len(batch), self._bytes + batch.nbytes
@@ -152,6 +153,17 @@ class Bench:
                 for name, table in tables.items():
                     engine.add_batches(name, table.schema, table.part(part))
                 yield from engine.run(sql, schema)
+
+    def parts(self, name: str) -> int:
+        """Return in how many parts a table lies."""
+        return self._tables[name].split.count
+
+    def part(self, name: str, number: int) -> pa.Table:
+        """Return one part of a table that lies in parts by lines, in their order."""
+        table = self._tables[name]
+        rows = pa.Table.from_batches(table.part(number), table.schema).combine_chunks()
+        lines = rows.column("line").to_numpy()
+        return rows if (np.diff(lines) > 0).all() else rows.take(pa.array(np.argsort(lines)))
 
     def all(self, sql: str, **types: pa.DataType) -> list[tuple[Any, ...]]:
         """Return the rows that a query gives of every part, which are few; `types` are those of its columns."""

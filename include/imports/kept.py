@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from include.formats import csv
 from include.imports.effects import RowOutcome, RowStatus
@@ -48,7 +50,7 @@ class Written(NamedTuple):
 def write_result(rows: Path, import_id: str | None, out: BinaryIO) -> Written:
     """Write what became of each row. import_id: of what was posted; None for a rehearsal, which has no transactions."""
     with ResultFile(out) as file:
-        for batch in _all(rows, None):
+        for batch in _all(rows):
             file.write(_result(batch, import_id))
     return Written(file.sha256, file.bytes)
 
@@ -64,27 +66,38 @@ def write_undo(rows: Path, import_id: str, out: BinaryIO, *, points: bool) -> Wr
     return Written(digest.hexdigest(), size)
 
 
-def outcomes(rows: Path, only: RowStatus | None, offset: int, limit: int) -> list[RowOutcome]:
-    """Return some rows in the order of the file, those of one status alone where one is named."""
+def outcomes(rows: BinaryIO, only: RowStatus | None, offset: int, limit: int) -> list[RowOutcome]:
+    """Return some rows in the order of the file, those of one status alone where one is named.
+
+    Of row groups that have none of them, no more is read than whether they do.
+    """
     found: list[RowOutcome] = []
-    for batch in _all(rows, only, _OUTCOME):
-        if offset >= len(batch):
-            offset -= len(batch)
-            continue
-        some = batch.slice(offset, limit - len(found)).to_pylist()
-        found += [_outcome(row) for row in some]
-        offset = 0
-        if len(found) >= limit:
-            break
+    with pq.ParquetFile(rows, pre_buffer=False) as file:
+        for group in range(file.num_row_groups):
+            wanted = _wanted(file, group, only)
+            if offset >= len(wanted):
+                offset -= len(wanted)
+                continue
+            places = wanted[offset : offset + limit - len(found)]
+            some = file.read_row_group(group, columns=list(_OUTCOME)).take(pa.array(places))
+            found += [_outcome(row) for row in some.to_pylist()]
+            offset = 0
+            if len(found) >= limit:
+                break
     return found
 
 
-def _all(
-    rows: Path, only: RowStatus | None, columns: tuple[str, ...] | None = None
-) -> Iterator[pa.RecordBatch]:
+def _wanted(file: pq.ParquetFile, group: int, only: RowStatus | None) -> NDArray[np.int64]:
+    """Return the places in a row group of the rows of a status, all where none is named."""
+    if only is None:
+        return np.arange(file.metadata.row_group(group).num_rows)
+    status = file.read_row_group(group, columns=["status"]).column("status")
+    return np.flatnonzero(pc.equal(status, only.value).to_numpy())
+
+
+def _all(rows: Path) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(rows) as file:
-        for batch in file.iter_batches(_BATCH_ROWS, columns=list(columns) if columns else None):
-            yield batch if only is None else batch.filter(pc.equal(batch.column("status"), only.value))
+        yield from file.iter_batches(_BATCH_ROWS)
 
 
 def _outcome(row: dict[str, object]) -> RowOutcome:

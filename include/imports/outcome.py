@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.imports import balances
 from include.imports.bench import Bench, Hashed, Lines
@@ -37,6 +38,7 @@ MESSAGES = {
     "birthday_changed": "the birthday was changed since the import",
     "nothing_left": "the points that the import brought are gone from the ledger",
 }
+_BATCH_ROWS = 32_768
 _HOLDER = (
     "CASE WHEN card IS NULL THEN 'customer' ELSE 'card' END AS holder_kind, "
     "coalesce(card, customer) AS holder"
@@ -74,9 +76,9 @@ def work_out(session: Session, bench: Bench, lines: Lines, options: Options) -> 
 
     Makes `loyalty_accounts`, where points move.
     """
-    told = bench.rows("loyalty_problems") > 0
     rows = bench.rows("loyalty_said")
-    _decides(bench, rows, told=told, spread="f.card, f.customer" if options.program else "f.customer")
+    spread = ("card", "customer") if options.program else ("customer",)
+    bench.fill("loyalty_matched", _DECIDES, Hashed("spread", rows), ahead(_deciding(bench, spread)))
     if options.program:
         touch(bench, "loyalty_matched WHERE code IS NULL", rows)
         balances.book(session, bench, options.program, Hashed("holder", rows))
@@ -86,28 +88,40 @@ def work_out(session: Session, bench: Bench, lines: Lines, options: Options) -> 
     bench.fill("loyalty_outcome", _DECIDED, lines, ahead(bench.query(worked, _DECIDED)))
     bench.drop("loyalty_matched")
     bench.drop("loyalty_balances")
-    said = "p.message" if told else "NULL"
-    joined = "LEFT JOIN loyalty_problems p ON p.line = s.line " if told else ""
-    card = "CASE WHEN p.line IS NULL THEN f.card ELSE s.card_id END" if told else "f.card"
-    return bench.query(
-        f"SELECT s.* EXCLUDE (points), f.customer, {card} AS card, f.related, f.old_birthday, {said} AS said, "
-        "o.* EXCLUDE (line) FROM loyalty_said s JOIN loyalty_found f ON f.line = s.line "
-        f"JOIN loyalty_outcome o ON o.line = s.line {joined}ORDER BY s.line",
-        OUTCOME,
-    )
+    return _outcome(bench)
 
 
-def _decides(bench: Bench, rows: int, *, told: bool, spread: str) -> None:
-    """Make `loyalty_matched`: what decides on each row, in parts by whom it means."""
-    code = "CASE WHEN p.line IS NULL THEN f.code ELSE 'file' END" if told else "f.code"
-    joined = " LEFT JOIN loyalty_problems p ON p.line = s.line" if told else ""
-    found = bench.query(
-        f"SELECT coalesce({spread}, CAST(s.line AS VARCHAR)) AS spread, f.customer, f.card, s.subledger, "
-        f"{code} AS code, s.line, s.points, s.expected, s.activates, s.expires, s.birthday, f.old_birthday, f.written "
-        f"FROM loyalty_said s JOIN loyalty_found f ON f.line = s.line{joined}",
-        _DECIDES,
+def _read(bench: Bench, part: int) -> tuple[pa.Table, pa.Table, pa.ChunkedArray]:
+    """Return what rows of a part say, what was found of them, and what is wrong with their form: null where nothing."""
+    said, found, problems = (
+        bench.part(name, part) for name in ("loyalty_said", "loyalty_found", "loyalty_problems")
     )
-    bench.fill("loyalty_matched", _DECIDES, Hashed("spread", rows), ahead(found))
+    places = pc.index_in(said.column("line"), value_set=problems.column("line"))
+    return said, found, problems.column("message").take(places)
+
+
+def _deciding(bench: Bench, spread: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    """Yield what decides on each row; rows with the same first of the columns `spread` keep together."""
+    for part in range(bench.parts("loyalty_said")):
+        said, found, wrong = _read(bench, part)
+        columns = {
+            **{name: table.column(name) for table in (said, found) for name in table.schema.names},
+            "code": pc.if_else(wrong.is_valid(), "file", found.column("code")),
+            "spread": pc.coalesce(*map(found.column, spread), said.column("line").cast(TEXT)),
+        }
+        yield from pa.table({name: columns[name] for name in _DECIDES.names}).to_batches(_BATCH_ROWS)
+
+
+def _outcome(bench: Bench) -> Iterator[pa.RecordBatch]:
+    for part in range(bench.parts("loyalty_said")):
+        said, found, wrong = _read(bench, part)
+        decided = bench.part("loyalty_outcome", part)
+        columns = {
+            **{name: table.column(name) for table in (found, said, decided) for name in table.schema.names},
+            "card": pc.if_else(wrong.is_valid(), said.column("card_id"), found.column("card")),
+            "said": wrong,
+        }
+        yield from pa.table({name: columns[name] for name in OUTCOME.names}).to_batches(_BATCH_ROWS)
 
 
 def several_rows(bench: Bench) -> bool:

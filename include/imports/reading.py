@@ -59,6 +59,7 @@ class ImportFile:
                 yield batch
             with told_when_broken(self.name):
                 raw = next(self._raw, None)
+        self._typed.forget()
         if not rows:
             right = "there is a header and no row under it"
             raise BadInput([Problem(self.name, "", right, "no_rows")])
@@ -66,15 +67,23 @@ class ImportFile:
 
 @contextmanager
 def open_file(
-    path: Path, *, name: str, mode: str, now: datetime, keep_repeats: bool = False, limits: Limits = LIMITS
+    path: Path,
+    *,
+    name: str,
+    mode: str,
+    now: datetime,
+    keep_repeats: bool = False,
+    limits: Limits = LIMITS,
+    scratch: Path | None = None,
 ) -> Iterator[ImportFile]:
     """Give a file, opened and its header checked.
 
     now (with a zone): when points begin that begin at once, which durations count from. keep_repeats: rows that
-    stand twice are meant. Raises BadInput with all problems of the file's form and header.
+    stand twice are meant. scratch: the folder for what must be unpacked to be read; None: the system's. Raises BadInput
+    with all problems of the file's form and header.
     """
     chosen = modes.load(mode)
-    with content(path, name, limits) as opened:
+    with content(path, name, limits, scratch) as opened:
         with told_when_broken(name):
             found, notes, raw = _table(opened, name, chosen, limits)
         typed = Typed(found, chosen, now, keep_repeats=keep_repeats)

@@ -61,6 +61,7 @@ class Repeats:
         while needed > _FULL * size:
             size *= 2
         if size > len(self._table):
+            self._table = np.full(0, -1, np.int32)  # never two tables at a time
             self._table = np.full(size, -1, np.int32)
             found = np.empty(_STEP, np.int64)
             for start in range(0, self._count, _STEP):

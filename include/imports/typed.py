@@ -46,6 +46,10 @@ class Typed:
             work.repeated(self._repeats.firsts(raw.rows, list(texts.values())))
         return work.batch(columns)
 
+    def forget(self) -> None:
+        """Give back the memory of the look for rows that stand twice, after the last batch."""
+        self._repeats = None
+
     def _members(self, texts: dict[str, pa.Array], work: _Work) -> dict[str, pa.Array]:
         """Return who each row is about: where an export says which kind the holder is, that decides."""
         found = {field: texts[field] for field in _MEMBERS if field in texts}

@@ -41,12 +41,15 @@ class Content:
 
 
 @contextmanager
-def content(path: Path, name: str, limits: Limits) -> Iterator[Content]:
-    """Give the content of a file. Raises BadInput where it is nothing that an import reads, or a bomb."""
+def content(path: Path, name: str, limits: Limits, scratch: Path | None = None) -> Iterator[Content]:
+    """Give the content of a file. Raises BadInput where it is nothing that an import reads, or a bomb.
+
+    scratch: the folder for what must be unpacked to be read; None: the system's.
+    """
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
         with told_when_broken(name):
-            opened = _opened(stack, file, path.stat().st_size, name, limits)
+            opened = _opened(stack, file, path.stat().st_size, name, limits, scratch)
         yield opened
 
 
@@ -60,14 +63,15 @@ def told_when_broken(name: str) -> Iterator[None]:
         raise BadInput([Problem(name, "", right, "damaged_archive")]) from error
 
 
-def _opened(stack: ExitStack, file: BinaryIO, size: int, name: str, limits: Limits) -> Content:
+def _opened(
+    stack: ExitStack, file: BinaryIO, size: int, name: str, limits: Limits, scratch: Path | None
+) -> Content:
     start = file.read(_START_BYTES)
     file.seek(0)
     if start.startswith(_GZIP):
         packed = stack.enter_context(closing(gzip.GzipFile(fileobj=file)))
-        return _inner(
-            stack, _Counted(cast("IO[bytes]", packed), size, name, limits), "unpacked with gzip", limits
-        )
+        counted = _Counted(cast("IO[bytes]", packed), size, name, limits)
+        return _inner(stack, counted, "unpacked with gzip", limits, scratch)
     if start.startswith((_ZIP, _EMPTY_ZIP)):
         archive = stack.enter_context(zipfile.ZipFile(file))
         if _WORKBOOK in archive.namelist():
@@ -76,17 +80,17 @@ def _opened(stack: ExitStack, file: BinaryIO, size: int, name: str, limits: Limi
             return Content("xlsx", file)
         entry = _only_entry(archive, name, limits)
         opened = _Counted(stack.enter_context(archive.open(entry)), entry.compress_size, name, limits)
-        return _inner(stack, opened, f"{PurePosixPath(entry.filename).name} of the zip", limits)
+        return _inner(stack, opened, f"{PurePosixPath(entry.filename).name} of the zip", limits, scratch)
     _refuse_others(start, name)
     return Content("csv", file)
 
 
-def _inner(stack: ExitStack, packed: _Counted, note: str, limits: Limits) -> Content:
+def _inner(stack: ExitStack, packed: _Counted, note: str, limits: Limits, scratch: Path | None) -> Content:
     """Return what a packed file holds. A workbook, which is read here and there, goes to a nameless file."""
     stream = io.BufferedReader(cast("io.RawIOBase", packed), 1 << 20)
     start = stream.peek(_START_BYTES)
     if start.startswith(_ZIP):
-        book = stack.enter_context(TemporaryFile())  # noqa: SIM115 (the stack closes it)
+        book = stack.enter_context(TemporaryFile(dir=scratch))  # noqa: SIM115 (the stack closes it)
         shutil.copyfileobj(stream, book)
         archive = stack.enter_context(zipfile.ZipFile(book))
         if _WORKBOOK in archive.namelist():

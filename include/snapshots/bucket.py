@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import obstore
 from obstore import exceptions
@@ -22,6 +23,7 @@ CHUNK_BYTES = 8 << 20
 PARTS_AT_ONCE = 3  # each holds CHUNK_BYTES; more would cost memory, not time
 # A conditional create is one request, which the client holds in memory; a larger file goes up in parts.
 LARGE_BYTES = 32 << 20
+_AHEAD_BYTES = 256 << 10
 UPLOADS = ".parts"  # the folder of objects that are still on their way; SeaweedFS has an .uploads of its own
 ENDPOINTS = (
     "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "GOOGLE_BASE_URL", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT",
@@ -78,6 +80,19 @@ class Bucket:
             for chunk in obstore.get(self._store, key).stream(min_chunk_size=1 << 20):
                 yield bytes(chunk)
 
+    def reader(self, key: str) -> BinaryIO:
+        """Read by ranges, some ahead of what is asked for."""
+        entry = self.entry(key)
+        if entry is None:
+            raise Missing(f"{self.url}/{key} is not in the store")
+        ranges = cast("io.RawIOBase", _Ranges(self, key, entry.bytes))
+        return cast("BinaryIO", io.BufferedReader(ranges, _AHEAD_BYTES))
+
+    def range(self, key: str, start: int, length: int) -> bytes:
+        """Return some bytes of an object."""
+        with self._errors(key):
+            return bytes(obstore.get_range(self._store, key, start=start, length=length))
+
     def entry(self, key: str) -> Entry | None:
         """Ask for the object's head."""
         try:
@@ -128,6 +143,36 @@ class Bucket:
             raise Permanent(f"{name}: {_first_line(error)}") from error
         except exceptions.BaseError as error:
             raise Transient(f"{name}: {_first_line(error)}") from error
+
+
+class _Ranges(io.RawIOBase):
+    """An object of a bucket as a file."""
+
+    def __init__(self, bucket: Bucket, key: str, size: int) -> None:
+        self._bucket, self._key, self._size, self._place = bucket, key, size, 0
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return that it can be read anywhere."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place."""
+        begin = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = begin + offset
+        return self._place
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        """Fill the buffer; return how many bytes came."""
+        length = min(len(buffer), self._size - self._place)
+        if length <= 0:
+            return 0
+        buffer[:length] = self._bucket.range(self._key, self._place, length)
+        self._place += length
+        return length
 
 
 def _entry(meta: Any) -> Entry:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from include.errors import Permanent
 from include.snapshots.store import Content, Entry, Missing, disk_errors
@@ -44,15 +45,18 @@ class Folder:
             content.unlink(missing_ok=True)
         return True
 
-    def chunks(self, key: str) -> Iterator[bytes]:
-        """Yield the file in pieces."""
+    def reader(self, key: str) -> BinaryIO:
+        """Open the file."""
         try:
-            file = (self.root / key).open("rb")
+            return (self.root / key).open("rb")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise Missing(f"{self.root / key} is not in the store") from error
         except OSError as error:
             raise Permanent(f"{self.root / key}: {error.strerror}") from error
-        with file:
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """Yield the file in pieces."""
+        with self.reader(key) as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 

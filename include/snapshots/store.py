@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from include.errors import BadInput, Permanent, Problem
@@ -40,6 +40,9 @@ class Backend(Protocol):
 
     def chunks(self, key: str) -> Iterator[bytes]:
         """Yield the object's bytes; raise Missing."""
+
+    def reader(self, key: str) -> BinaryIO:
+        """Open the object to be read here and there, no more of it than is asked for; raise Missing."""
 
     def entry(self, key: str) -> Entry | None:
         """Return the object's entry, or None."""
@@ -97,6 +100,10 @@ class Store:
     def chunks(self, key: str) -> Iterator[bytes]:
         """Yield the object's bytes in order, in pieces of a few MiB at most; raise Missing."""
         return self._backend.chunks(checked(key))
+
+    def reader(self, key: str) -> BinaryIO:
+        """Open the object to be read here and there, no more of it than is asked for; raise Missing."""
+        return self._backend.reader(checked(key))
 
     def get_to(self, key: str, path: Path) -> Path:
         """Copy the object into the local file `path` (written beside, then renamed); raise Missing."""

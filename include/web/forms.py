@@ -31,7 +31,11 @@ def token_of(request: Request, reader: Reader) -> str:
 
 async def posted(request: Request, reader: Asking) -> FormData:
     """Return the fields of a form of ours; HTTPException 403 for one that another site sent."""
-    form = await request.form(max_fields=20_000)
+    return checked(request, reader, await request.form(max_fields=20_000))
+
+
+def checked(request: Request, reader: Asking, form: FormData) -> FormData:
+    """Return the fields of a form that was read; HTTPException 403 for one that another site sent."""
     brought = form.get(TOKEN) or request.headers.get("x-form-token") or ""
     own = is_own_form(request, context_of(request).settings.public_url)
     if not own or not is_form_token(request, reader.name, str(brought)):

@@ -1,6 +1,6 @@
 """How fast a large file becomes points, on a PostgreSQL server of its own, and how much memory that takes of ours.
 
-    python -m tests.benchmarks.imports --rows 10000000 --customers 10000000 --history 10000000
+    python -m tests.benchmarks.imports --rows 10000000 --customers 10000000 --text " of the winter sale in branch 17"
 
 Makes a ledger of so many customers and transactions, and a CSV file of so many rows, each of another customer while
 there are enough; receives it, rehearses it (every balance is booked), posts it, takes it back if --undo is said. Wall
@@ -60,13 +60,13 @@ def made(url: str, customers: int, history: int) -> None:
     engine.dispose()
 
 
-def written(path: Path, rows: int, customers: int) -> None:
-    """A file of so many rows, in an order that no index has."""
+def written(path: Path, rows: int, customers: int, text: str = "") -> None:
+    """A file of so many rows, in an order that no index has. text: more words of each reason."""
     with path.open("w") as file:
         file.write("customer_id,points,reason\n")
         for begin in range(0, rows, 100_000):
             file.writelines(
-                f"c{n * 104_729 % customers:09d},{n % 500 + 1},line {n}\n"
+                f"c{n * 104_729 % customers:09d},{n % 500 + 1},line {n}{text}\n"
                 for n in range(begin, min(begin + 100_000, rows))
             )
 
@@ -117,7 +117,7 @@ def run(url: str, folder: Path, chosen: argparse.Namespace, timed: Clock) -> Non
         import_approval_rows=100_000_000,
     )
     context, file = Context(settings), folder / "points.csv"
-    written(file, chosen.rows, chosen.customers)
+    written(file, chosen.rows, chosen.customers, chosen.text)
     print(f"{chosen.rows:,} rows, {file.stat().st_size / 1e6:,.0f} MB", flush=True)
     options = Options(mode=Mode(chosen.mode), program="p")
     record = timed(
@@ -142,6 +142,7 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--history", type=int, default=1_000_000)
     parser.add_argument("--mode", choices=["add", "reset"], default="add")
+    parser.add_argument("--text", default="", help="more words of each reason, for a larger file")
     parser.add_argument("--undo", action="store_true")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="loyalty-") as name:

@@ -72,13 +72,13 @@ def _file(
     progress: Progress,
 ) -> tuple[Rehearsal, Path]:
     path = local(context.store, received_key(record.import_id), folder)
-    with _opened(path, record, session) as file:
+    with _opened(path, record, session, folder) as file:
         return rehearsal.rehearse(session, file, record.options, erased, folder, progress)
 
 
 @contextmanager
-def _opened(path: Path, record: ImportRecord, session: Session) -> Iterator[Any]:
-    file = open_file(path, name=record.file_name, mode=record.options.mode, now=session.now)
+def _opened(path: Path, record: ImportRecord, session: Session, folder: Path) -> Iterator[Any]:
+    file = open_file(path, name=record.file_name, mode=record.options.mode, now=session.now, scratch=folder)
     with rehearsal.readable():
         found = file.__enter__()
     try:

@@ -201,8 +201,8 @@ def rows(
     record = get(context, import_id)
     if record.rows_key is None:
         return []
-    with working_folder(context.settings.scratch, stage.FOLDER) as folder:
-        return kept.outcomes(stage.local(context.store, record.rows_key, folder), only, offset, limit)
+    with context.store.reader(record.rows_key) as file:
+        return kept.outcomes(file, only, offset, limit)
 
 
 def files(context: Context, import_id: str) -> list[dict[str, Any]]:

@@ -79,13 +79,17 @@ def _take(context: Context, inbox: Inbox, place: Place, name: str, stamp: Stamp,
             )
         except BadInput as error:
             told = [str(problem) for problem in error.problems]
-            _refuse(place, name, _named(f"{time.time_ns() // 1_000_000}", name), told)
+            _refuse(context, place, name, _named(f"{time.time_ns() // 1_000_000}", name), told)
             found.refused.append(name)
             return
     new = _named(record.import_id, name)
     if record.state in (*_ENDED_WELL, ImportState.REFUSED) or new in place.files(TAKEN):
         _refuse(
-            place, name, _named(f"{record.import_id}-{time.time_ns() // 1_000_000}", name), [_again(record)]
+            context,
+            place,
+            name,
+            _named(f"{record.import_id}-{time.time_ns() // 1_000_000}", name),
+            [_again(record)],
         )
         found.refused.append(name)
         return
@@ -110,7 +114,7 @@ def _put_away(context: Context, place: Place, name: str, found: Looked) -> None:
         if well:
             place.move(name, folder, name, out_of=TAKEN)
         else:
-            _refuse(place, name, name, _why(record), out_of=TAKEN)
+            _refuse(context, place, name, name, _why(record), out_of=TAKEN)
         (found.archived if well else found.refused).append(name)
     else:
         found.to_run.append(record.import_id)
@@ -119,16 +123,19 @@ def _put_away(context: Context, place: Place, name: str, found: Looked) -> None:
 def _put_result(context: Context, place: Place, folder: str, name: str, import_id: str) -> None:
     content = imports.result_file(context, import_id)
     if content is not None:
-        _put(place, folder, name, content)
+        _put(context, place, folder, name, content)
 
 
-def _refuse(place: Place, name: str, new: str, told: list[str], *, out_of: str = "") -> None:
-    _put(place, REFUSED, f"{new}.why.txt", [("\n".join(told) + "\n").encode()])
+def _refuse(
+    context: Context, place: Place, name: str, new: str, told: list[str], *, out_of: str = ""
+) -> None:
+    _put(context, place, REFUSED, f"{new}.why.txt", [("\n".join(told) + "\n").encode()])
     place.move(name, REFUSED, new, out_of=out_of)
 
 
-def _put(place: Place, folder: str, name: str, content: Iterable[bytes]) -> None:
-    with tempfile.NamedTemporaryFile(prefix="inbox-") as file:
+def _put(context: Context, place: Place, folder: str, name: str, content: Iterable[bytes]) -> None:
+    context.settings.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=context.settings.scratch, prefix="inbox-") as file:
         for piece in content:
             file.write(piece)
         file.flush()

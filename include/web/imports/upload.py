@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
+
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response
 
 from include.errors import BadInput, Problem
@@ -14,7 +19,7 @@ from include.pipeline import imports
 from include.settings import IMPORTS_DAG
 from include.state.imports import ImportRecord, ImportState
 from include.web import pages
-from include.web.forms import FOREIGN, posted, see_other
+from include.web.forms import FOREIGN, checked, see_other
 from include.web.guard import is_own_form
 from include.web.imports.listing import shown
 from include.web.imports.permitted import Importer
@@ -22,6 +27,7 @@ from include.web.reader import Reader, context_of
 from include.web.scheduler import Scheduler
 
 LONGEST_FIELD = 1000
+_MOST_FIELDS = 20
 PROBLEMS = "Loyalty-Problems"  # the header by which the form's script knows what to ask
 KNOWN = "This file came before with the same choices: this is that import. Nothing was made twice."
 BEGINS = "The file is here. Airflow rehearses it; what it would do shows below in some seconds."
@@ -36,7 +42,7 @@ async def upload(request: Request, reader: Importer) -> Response:
         raise HTTPException(403, FOREIGN)  # before anything large is read
     if why_not := imports.why_not_writable(context_of(request)):
         raise HTTPException(409, why_not)
-    form = await posted(request, reader)
+    form = checked(request, reader, await _into_scratch(request))
     typed = {name: _text(form, name) for name in ("mode", "program", "subledger", "card", "renewed")}
     try:
         record = await run_in_threadpool(_received, request, reader, form, typed)
@@ -53,6 +59,35 @@ async def upload(request: Request, reader: Importer) -> Response:
         return see_other(request, place, KNOWN)
     await Scheduler.of(request, reader).trigger(IMPORTS_DAG, **{"import": record.import_id})
     return see_other(request, place, BEGINS)
+
+
+async def _into_scratch(request: Request) -> FormData:
+    """Read the form, with its file in our scratch; HTTPException 400 for what is none."""
+    scratch = context_of(request).settings.scratch
+    scratch.mkdir(parents=True, exist_ok=True)
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise HTTPException(400, "The form must be sent as multipart/form-data.")
+    try:
+        return await _Parser(scratch, request).parse()
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from None
+
+
+class _Parser(MultiPartParser):
+    """Starlette's, but for the folder of its files, which is the system's there."""
+
+    def __init__(self, scratch: Path, request: Request) -> None:
+        super().__init__(request.headers, request.stream(), max_files=1, max_fields=_MOST_FIELDS)
+        self._scratch = scratch
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        part = self._current_part
+        if part.file is not None:
+            part.file.file.close()
+            held = SpooledTemporaryFile(max_size=self.spool_max_size, dir=str(self._scratch))  # noqa: SIM115
+            self._files_to_close_on_error.append(held)
+            part.file.file = cast("BinaryIO", held)
 
 
 def _received(request: Request, reader: Reader, form: FormData, typed: dict[str, str]) -> ImportRecord:

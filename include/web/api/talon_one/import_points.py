@@ -104,7 +104,9 @@ async def import_points(
 def _answered(
     context: Context, path: Path, name: str, program: Program, caller: Caller, again: bool
 ) -> Response:
-    with open_file(path, name=name or FILE, mode=Mode.POINTS, now=datetime.now(UTC)) as file:
+    with open_file(
+        path, name=name or FILE, mode=Mode.POINTS, now=datetime.now(UTC), scratch=path.parent
+    ) as file:
         card = "card_id" in file.columns
     options = Options(mode=Mode.POINTS, program=program.program_id, card=card)
     # Programs send other bytes under one name every day, and nobody is there to be asked: all of them are meant.
