@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from include.definitions.load import files, scan
 from include.errors import Problem
@@ -33,6 +34,9 @@ KEPT_SECONDS = 60.0
 # Anchors are written every day.
 ANCHORED = timedelta(days=2)
 KEY_ENDS = timedelta(days=14)
+# So long it is told that a snapshot found the ledger changed.
+TOLD = timedelta(days=2)
+_SNAPSHOTS_LOOKED_AT = 50
 
 
 class Group(StrEnum):
@@ -126,6 +130,7 @@ def collect(context: Context, visible: Visible, now: datetime | None = None) -> 
         found += _imports(context, moment)
     if visible.installation:
         found += [*_connections(context), *_upkeep(context, moment), *_keys(context, moment)]
+        found += _ledger(context, moment)
     order = list(Group)
     return sorted(found, key=lambda item: (order.index(item.group), item.since, item.subject))
 
@@ -142,6 +147,7 @@ def counted(context: Context, visible: Visible) -> int:
         known += sum(1 for _ in _imports(context, now))
     if visible.installation:
         found += [*(_UNUSABLE.known(key) or []), *_upkeep(context, now), *_keys(context, now)]
+        found += _ledger(context, now)
     return known + sum(visible.shows(item.definition_id) for item in found)
 
 
@@ -315,6 +321,28 @@ def _imports(context: Context, now: datetime) -> Iterator[Item]:
         title = f"Import of {record.file_name}"
         since, deeds = record.updated_at, (Deed.IMPORT,)
         yield Item(Group.IMPORT, None, record.import_id, title, happened, what, since, deeds)
+
+
+def _ledger(context: Context, now: datetime) -> Iterator[Item]:
+    """Yield the snapshots of the last days that found transactions changed or gone, which no ledger should do."""
+    for entry in context.state.audit.newest(action=Action.SNAPSHOT_TAKEN, limit=_SNAPSHOTS_LOOKED_AT):
+        found = entry.detail.get("differs")
+        if found is None or now - entry.at >= TOLD or not (found["changed"] is None or _counted(found)):
+            continue
+        happened = f"{found['changed']} transactions were changed and {found['removed']} are gone"
+        if found["changed"] is None:
+            happened = (
+                "Days of the ledger that were over are not as they were, in more rows than were compared"
+            )
+        happened += f": {', '.join(found['examples'])}." if found["examples"] else "."
+        what = (
+            "Ask who changed the ledger, which is append-only. Periods that were delivered can be restated."
+        )
+        yield Item(Group.LEDGER, None, entry.subject, f"Snapshot {entry.subject}", happened, what, entry.at)
+
+
+def _counted(found: dict[str, Any]) -> int:
+    return int(found["changed"]) + int(found["removed"])
 
 
 def _upkeep(context: Context, now: datetime) -> Iterator[Item]:

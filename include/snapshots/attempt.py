@@ -156,7 +156,10 @@ class Attempt:
         base: increment.Base,
     ) -> _Taken:
         """Take over the base's files without days that differ, and read those; raise _Lost for a file that is bad."""
-        comparison = Comparison(plan.comparable) if relation == "transactions" else None
+        counts = {day: total.rows for day, total in plan.proof.days.items()}
+        comparison = (
+            Comparison(base.manifest, plan.comparable, counts) if relation == "transactions" else None
+        )
         files: list[SnapshotFile] = []
         tallies: dict[str, FileTally] = {}
         for file in plan.files:
@@ -177,11 +180,7 @@ class Attempt:
         held = SnapshotRelation(
             columns=tuple(columns), rows=sum(file.rows for file in files), files=tuple(files)
         )
-        found = (
-            comparison.found(base.manifest.id, base.manifest.read_at, len(plan.differing))
-            if comparison
-            else None
-        )
+        found = comparison.found(len(plan.differing)) if comparison else None
         return _Taken(held, tallies, fresh.rows, increment=found)
 
     def _cut(

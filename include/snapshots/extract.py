@@ -11,6 +11,7 @@ to whoever reads it: the same rows, in no promised order.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -36,6 +37,7 @@ from include.state.tables import instant, microseconds
 
 __all__ = ["Progress", "local", "take"]
 
+LOG = logging.getLogger(__name__)
 NO_KEYS = Secrets()
 LEASE = timedelta(seconds=60)
 ASK_AGAIN = timedelta(seconds=5)
@@ -126,6 +128,8 @@ def take(
                 and other.erasures == made.erasures
             ),
         )
+    if manifest.increment and manifest.increment.differs:
+        LOG.warning("snapshot %s: %s", manifest.id, manifest.increment.sentence())
     if holder is not None:
         state.snapshots.refer(manifest.id, holder)
     return manifest

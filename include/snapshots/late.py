@@ -1,13 +1,13 @@
 """Rows that an append-only ledger should not have: known before and missing then, changed, or gone.
 
-Days that are read again are compared with what the earlier snapshot held of them, row by row, by hashes: ids and two
-numbers a row are in memory, and where that would be too much, no comparison is made and the manifest says so.
+Days that are read again are compared with what the earlier snapshot held of them, row by row, by hashes: ids and three
+numbers a row are in memory. Where that would be too much, no comparison is made and the manifest says so; of the day on
+which the earlier snapshot was read, nothing is said then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from include.ledger.catalog import RELATIONS
 from include.ledger.hashing import text_hashes
-from include.snapshots.days import instant, row_days
-from include.snapshots.manifest import Increment
+from include.snapshots.days import DAY_MICROSECONDS, instant, row_days
+from include.snapshots.manifest import Increment, SnapshotManifest
+from include.state.tables import microseconds
 
 MOST_ROWS = 1_000_000
 MOST_EXAMPLES = 10
@@ -27,10 +28,20 @@ _NULL = np.uint64(0xD1B54A32D192ED03)
 
 
 class Comparison:
-    """Transactions of the days that are read again, before and now."""
+    """Transactions of days that are read again, before and now, up to when the earlier snapshot `base` was read.
 
-    def __init__(self, days: Iterable[int]) -> None:
-        self._days = np.array(sorted(days), np.int64)
+    days: of which all rows of the base can be read. counts: about how many rows a day has.
+    """
+
+    def __init__(self, base: SnapshotManifest, days: Collection[int], counts: Mapping[int, int]) -> None:
+        self._base = base
+        self._until = microseconds(base.read_at)
+        over = [day for day in sorted(days) if day < self._until // DAY_MICROSECONDS]
+        rest = [day for day in sorted(days) if day not in over]
+        self._too_many = sum(counts.get(day, 0) for day in over) > MOST_ROWS
+        if self._too_many or sum(counts.get(day, 0) for day in days) > MOST_ROWS:
+            rest = []
+        self._days = np.array([] if self._too_many else over + rest, np.int64)
         self._before = _Rows()
         self._now = _Rows()
 
@@ -42,23 +53,23 @@ class Comparison:
         """Take rows as they are read."""
         self._take(self._now, batch)
 
-    def found(self, base: str, base_read_at: datetime, days_read: int) -> Increment:
+    def found(self, days_read: int) -> Increment:
         """Return what differs. Rows that the ledger came to know after the base was read are what is new."""
-        if self._before.count > MOST_ROWS or self._now.count > MOST_ROWS:
-            return Increment(base=base, days_read=days_read, late=None, changed=None, removed=None)
+        if self._too_many:
+            return Increment(base=self._base.id, days_read=days_read, late=None, changed=None, removed=None)
         before, now = self._before.table(), self._now.table()
         place = pc.index_in(now["id"], value_set=before["id"])
         there = pc.is_valid(place).to_numpy(zero_copy_only=False)
         content = now["content"].to_numpy()
         earlier = before["content"].to_numpy()[place.fill_null(0).to_numpy()] if len(before) else content
         changed = there & (content != earlier)
-        late = ~there & (now["known"].to_numpy() <= _microseconds(base_read_at))
+        late = ~there & (now["known"].to_numpy() <= self._until)
         still = pc.is_in(before["id"], value_set=now["id"]).to_numpy(zero_copy_only=False)
         picked = [now.filter(pa.array(late)), now.filter(pa.array(changed)), before.filter(pa.array(~still))]
         every = pa.concat_tables(picked)
         earliest = pc.min(every["created"]).as_py()
         return Increment(
-            base=base,
+            base=self._base.id,
             days_read=days_read,
             late=len(picked[0]),
             changed=len(picked[1]),
@@ -77,14 +88,9 @@ class Comparison:
 
 class _Rows:
     def __init__(self) -> None:
-        self.count = 0
         self._batches: list[pa.Table] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        self.count += len(batch)
-        if self.count > MOST_ROWS:
-            self._batches.clear()
-            return
         created = batch.column("created_at").cast(pa.int64())
         known = created
         if "recorded_at" in batch.schema.names:
@@ -111,7 +117,3 @@ def _content(batch: pa.RecordBatch) -> pa.Array:
             values = np.where(column.is_null().to_numpy(zero_copy_only=False), _NULL, values)
         found = (found ^ values) * _MIX
     return pa.array(found)
-
-
-def _microseconds(moment: datetime) -> int:
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution))

@@ -89,9 +89,24 @@ class Increment(BaseModel):
     earliest: AwareDatetime | None = None
 
     @property
-    def surprising(self) -> bool:
-        """Whether a row is not as an append-only ledger has it."""
-        return None in (self.late, self.changed, self.removed) or any((self.late, self.changed, self.removed))
+    def differs(self) -> dict[str, object] | None:
+        """How many rows are not as an append-only ledger has them, with some ids; None where none is."""
+        counts = {"late": self.late, "changed": self.changed, "removed": self.removed}
+        return (
+            {**counts, "examples": list(self.examples)}
+            if any(counts.values()) or None in counts.values()
+            else None
+        )
+
+    def sentence(self) -> str:
+        """Return what differs in words."""
+        if self.late is None:
+            return f"{self.days_read} days differ from snapshot {self.base}: too many rows to compare"
+        since = f", the first of {self.earliest:%Y-%m-%d}" if self.earliest else ""
+        return (
+            f"transactions against snapshot {self.base}: {self.late} came late, {self.changed} changed, "
+            f"{self.removed} are gone{since}: {', '.join(self.examples)}"
+        )
 
 
 class SnapshotManifest(BaseModel):

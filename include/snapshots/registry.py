@@ -99,7 +99,8 @@ def register(state: State, manifest: SnapshotManifest) -> None:
             manifest.read_at,
             manifest.key(),
             SnapshotState.MADE,
-        )
+        ),
+        manifest.increment.differs if manifest.increment else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -42,15 +43,19 @@ class Snapshots:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def register(self, made: RegisteredSnapshot) -> None:
-        """Add a snapshot whose manifest is in the store; again is fine."""
+    def register(self, made: RegisteredSnapshot, differs: Mapping[str, Any] | None = None) -> None:
+        """Add a snapshot whose manifest is in the store; again is fine.
+
+        differs: what the audit chain is told of rows that are not as an append-only ledger has them.
+        """
         values = {**made._asdict(), "state": made.state.value}
         insert: Any = upsert(self._database, SNAPSHOTS).values(**values, created_at=Now())
         known = insert.on_conflict_do_nothing().returning(SNAPSHOTS.c.snapshot_id)
         with self._database.write() as connection:
             if connection.execute(known).first() is not None:
                 detail = {name: values[name] for name in ("source_key", "generation", "read_at")}
-                append(connection, actor(), Action.SNAPSHOT_TAKEN, made.snapshot_id, detail)
+                told = {**detail, "differs": dict(differs)} if differs else detail
+                append(connection, actor(), Action.SNAPSHOT_TAKEN, made.snapshot_id, told)
 
     def usable(self, source_key: str) -> list[RegisteredSnapshot]:
         """Return the snapshots of a source that may be used, the newest generation first."""

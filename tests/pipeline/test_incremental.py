@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from include import pipeline
 from include.connections import Secrets
 from include.definitions.model import ExportDefinition
-from include.pipeline import Context, snapshot_stage
+from include.pipeline import Context, attention, snapshot_stage
 from include.pipeline.context import silent
 from include.pipeline.erasure import erase
 from include.pipeline.privacy import erasure_key
@@ -102,6 +102,8 @@ def test_every_model_and_format_gives_the_same_bytes(
     assert made.increment is not None
     assert (made.increment.late, made.increment.changed, made.increment.removed) == (65, 1, 1)
     assert made.rows_read < made.totals.rows / 5  # type: ignore[operator]
+    [item] = [each for each in attention.collect(began, attention.Visible()) if each.group == "ledger"]
+    assert "1 transactions were changed and 1 are gone" in item.happened
     whole = Context(replace(settings_for(url, "whole"), whole_snapshots=timedelta(0)))
     for pack in packs:
         assert files(began, pack) == files(whole, pack)

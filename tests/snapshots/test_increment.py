@@ -25,6 +25,7 @@ from include.snapshots.local import Damaged
 from include.snapshots.proof import load
 from include.snapshots.source import open_read
 from include.snapshots.store import Missing
+from include.state.audit import Action
 from tests.snapshots.ledgers import START, Desk, ledger
 from tests.state.racing import race
 
@@ -131,11 +132,11 @@ def test_what_is_new_is_read_and_the_rest_is_shared(desk):
     assert second.relations["customers"].files == first.relations["customers"].files
     desk.same_as_whole(second)
     third = desk.next()
-    assert (third.rows_read, keys(third), third.increment.surprising) == (0, keys(second), False)
+    assert (third.rows_read, keys(third), third.increment.differs) == (0, keys(second), None)
     desk.same_as_whole(third)
 
 
-def test_rows_that_an_append_only_ledger_does_not_have_are_found_and_told(desk):
+def test_rows_that_an_append_only_ledger_does_not_have_are_found_and_told(desk, caplog):
     """Before: forty days of ten rows. Applied: one late, one changed, one gone, one of today. After: told by name."""
     first = desk.next()
     add(desk.engine, row(900, 3), row(901, 45, recorded_at=first.read_at + DAY))
@@ -146,7 +147,10 @@ def test_rows_that_an_append_only_ledger_does_not_have_are_found_and_told(desk):
     assert (told.late, told.changed, told.removed, told.days_read) == (1, 1, 1, 4)
     assert set(told.examples) == {"t000900", "t000055", "t000123"}
     assert told.earliest == START + 3 * DAY
-    assert told.surprising
+    assert told.differs["changed"] == 1
+    assert "1 came late, 1 changed, 1 are gone, the first of 2026-01-04" in caplog.text
+    [entry] = desk.state.audit.newest(action=Action.SNAPSHOT_TAKEN, limit=1)
+    assert entry.detail["differs"] == told.differs
     assert second.rows_read == 11 + 10 + 9 + 1
     desk.same_as_whole(second)
 
