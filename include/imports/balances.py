@@ -81,6 +81,8 @@ def used(session: Session, bench: Bench, program: str, spool: Spool) -> None:
 
 def taken(session: Session, bench: Bench, program: str) -> LocalSnapshot | None:
     """Write the rows of the accounts, and what tells their tiers, as files; None where no account has a row."""
+    if not bench.rows("loyalty_accounts"):
+        return None
     purses = _purses(session, bench)
     wanted = {"transactions": BOOKING_COLUMNS, "programs": ("program_id", "name"), **tiers.NEEDS}
     files: dict[str, list[Path]] = {}

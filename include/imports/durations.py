@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -50,6 +49,8 @@ def expiries(column: pa.Array, start: pa.Array) -> tuple[pa.Array, list[Wrong]]:
 
 def _ends(start: pa.Array, counts: pa.Array, unit: str, rounding: str) -> pa.Array:
     """Return start + counts of the unit, rounded; null where that lies beyond the calendar."""
+    import polars as pl  # 21 MiB, which files without dates do not need
+
     counts = counts.cast(pa.int64())
     room = pc.divide(pc.subtract(_LAST, start.cast(pa.int64())), _LONGEST[unit])
     counts = pc.if_else(pc.less(counts, room), counts, pa.scalar(None, pa.int64()))

@@ -25,7 +25,7 @@ from include.ledger.catalog import ARROW_TYPES, FieldType
 from include.ledger.columns import Column
 from include.state.tables import instant
 
-_BATCH_ROWS = 65_536
+_BATCH_ROWS = 32_768
 _OUTCOME = (
     "line", "status", "message", "customer_id", "email", "card_id", "customer", "card", "points", "balance_before",
     "balance_after", "activates", "expires", "birthday", "old_birthday",
@@ -96,7 +96,7 @@ def _wanted(file: pq.ParquetFile, group: int, only: RowStatus | None) -> NDArray
 
 
 def _all(rows: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(rows) as file:
+    with pq.ParquetFile(rows, pre_buffer=False) as file:
         yield from file.iter_batches(_BATCH_ROWS)
 
 

@@ -112,7 +112,7 @@ def transaction_ids(import_id: str, lines: pa.Array) -> pa.Array:
 def done_rows(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a rehearsal that are to be booked, in the order of the file; columns: those alone."""
     wanted = None if columns is None else [*columns, "status"]
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
             kept = batch.filter(pc.equal(batch.column("status"), RowStatus.DONE.value))
             if len(kept):

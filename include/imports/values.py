@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -145,6 +144,8 @@ def _hundredths(exact: pa.Array) -> pa.Array:
 
 def instants(column: pa.Array, word: str) -> tuple[pa.Array, list[Wrong]]:
     """Return RFC 3339 instants in UTC; null where empty or `word` (in any case), which mean the same."""
+    import polars as pl  # 21 MiB, which files without dates do not need
+
     plain = pc.or_(empty(column), pc.equal(pc.utf8_lower(column), word))
     shaped = pc.and_not(pc.match_substring_regex(column, _RFC3339), plain)
     texts = pl.Series(pc.if_else(shaped, column, pa.scalar(None, pa.string())), dtype=pl.String)

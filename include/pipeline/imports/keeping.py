@@ -74,7 +74,7 @@ def _holds(context: Context, record: ImportRecord, erased: Erased) -> bool:
 
 
 def _names(rows: Path, erased: Erased) -> bool:
-    with pq.ParquetFile(rows) as file:
+    with pq.ParquetFile(rows, pre_buffer=False) as file:
         for batch in file.iter_batches(_BATCH_ROWS, columns=[*_TYPED, "email", "reason"]):
             for name, kind in _TYPED.items():
                 if any(each and erased.name(kind, each) for each in batch.column(name).unique().to_pylist()):
