@@ -26,6 +26,8 @@ QUIET = [
     "--disable-sync",
 ]
 PATIENCE = 60_000  # ms; the machine may be busy
+WAITS = True
+"""Whether actions wait for a page's scripts, where `listening` is used."""
 ACTIONS = (
     "check", "clear", "click", "dispatch_event", "fill", "press", "press_sequentially", "select_option", "set_checked",
     "set_input_files", "uncheck",
@@ -41,8 +43,7 @@ def listening() -> Iterator[None]:
 
         @functools.wraps(act)
         def acted(self: Locator, *arguments: Any, **options: Any) -> Any:
-            handle = self.element_handle()
-            frame = handle.owner_frame()
+            frame = self.element_handle().owner_frame() if WAITS else None
             if frame is not None:
                 frame.wait_for_load_state("load")
             return act(self, *arguments, **options)
@@ -54,7 +55,8 @@ def listening() -> Iterator[None]:
 
         @functools.wraps(act)
         def acted(self: Page, *arguments: Any, **options: Any) -> Any:
-            self.wait_for_load_state("load")
+            if WAITS:
+                self.wait_for_load_state("load")
             return act(self, *arguments, **options)
 
         return acted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, type_coerce, update
 
@@ -312,6 +312,7 @@ def test_what_is_not_there_any_more_is_said(admin, path):
 OUTCOMES = st.sampled_from(["failed", "uncertain", "conflict", "left", "confirmed"])
 
 
+@settings(max_examples=25)  # each makes a state of its own
 @given(
     st.lists(st.tuples(OUTCOMES, st.sampled_from(["a", "b"])), max_size=6),
     st.sampled_from([None, {"a"}, set()]),
@@ -322,10 +323,8 @@ def test_the_count_is_that_of_the_list(tmp_path_factory, outcomes, visible):
 
     home = tmp_path_factory.mktemp("home")
     (home / "exports").mkdir()
-    settings = Settings.from_environment(
-        {"LOYALTY_HOME": str(home), "LOYALTY_EXPORTS": str(home / "exports")}
-    )
-    context = Context.from_settings(settings)
+    made = Settings.from_environment({"LOYALTY_HOME": str(home), "LOYALTY_EXPORTS": str(home / "exports")})
+    context = Context.from_settings(made)
     for number, (outcome, definition_id) in enumerate(outcomes):
         run = stored(
             context,

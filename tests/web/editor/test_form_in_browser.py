@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser import pages
 from tests.browser.axe import findings_everywhere, wider_than_shown
 from tests.web.conftest import login_token
 
@@ -55,7 +58,8 @@ def test_an_operator_makes_an_export_without_a_word_of_yaml(opened, context):
     }  # fmt: skip
 
 
-def test_a_choice_made_before_the_page_listens_is_not_lost(opened):
+def test_a_choice_made_before_the_page_listens_is_not_lost(opened, monkeypatch):
+    monkeypatch.setattr(pages, "WAITS", False)
     page = opened("olga", "ADMIN")
     held = []
 
@@ -73,7 +77,8 @@ def test_a_choice_made_before_the_page_listens_is_not_lost(opened):
     expect(page.locator("[name='targets.0.kind']")).to_have_value("folder")
 
 
-def test_a_name_typed_before_the_page_listens_makes_the_id(opened):
+def test_a_name_typed_before_the_page_listens_makes_the_id(opened, monkeypatch):
+    monkeypatch.setattr(pages, "WAITS", False)
     page = opened("olga", "ADMIN")
     held = []
 
@@ -168,8 +173,11 @@ def test_what_was_kept_can_be_dropped_and_is_nobody_elses(opened):
     page = opened("olga", "ADMIN")
     show(page, f"{NEW}/balance")
     page.fill("#at-name", "Draft")
-    # a moment after the last letter
-    page.wait_for_function("Object.values(sessionStorage).some((text) => text.includes('Draft'))")
+    kept = "Object.values(sessionStorage).some((text) => text.includes('Draft'))"
+    until = time.monotonic() + 60
+    while not page.evaluate(kept):  # a moment after the last letter
+        assert time.monotonic() < until
+        page.wait_for_timeout(50)
     assert page.evaluate("Object.values(sessionStorage).some((text) => text.includes('form_token'))") is False
     show(page, f"{NEW}/lots")
     assert page.input_value("#at-name") == ""

@@ -169,14 +169,13 @@ def test_the_day_and_hour_of_whoever_looks(opened, installation):
 def test_light_and_dark_follow_airflow(opened, installation):
     page = opened(color_scheme="light")
     page.goto(LIST)
-    ground = "getComputedStyle(document.body).backgroundColor"
-    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
     other = page.context.new_page()  # Airflow's own window sets it
     other.goto("/loyalty/static/loyalty.svg")
     other.evaluate("localStorage.setItem('theme', 'dark')")
-    page.wait_for_function(f"{ground} === 'rgb(22, 29, 45)'")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(22, 29, 45)")
     other.evaluate("localStorage.setItem('theme', 'system')")
-    page.wait_for_function(f"{ground} === 'rgb(255, 255, 255)'")
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
 
 
 def test_without_scripts(opened, installation):
