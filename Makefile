@@ -32,7 +32,7 @@ test: setup ## lint, types, layers and every test
 	scripts/node_programs.sh
 	scripts/extra.sh spark
 	scripts/extra.sh dialects
-	$(MAKE) --no-print-directory lint & lint=$$!
+	make --no-print-directory lint & lint=$$!
 	$(BIN)/python -m pytest $(ALL) && tests=0 || tests=$$?
 	wait $$lint || { echo 'test: lint has found something, see above' >&2; exit 1; }
 	exit $$tests
