@@ -86,6 +86,7 @@ def _take(
         progress=progress,
         keys=secrets,
         whole_every=settings.whole_snapshots,
+        proof_days=settings.proof_days,
     )
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from include.ledger.catalog import RELATIONS
 from include.ledger.people import naming
 from include.snapshots import increment, proof
-from include.snapshots.days import Days, DayTotals, told_by
+from include.snapshots.days import DAY_MICROSECONDS, Days, DayTotals, told_by
 from include.snapshots.erased import Erased
 from include.snapshots.late import Comparison
 from include.snapshots.local import Damaged
@@ -50,13 +50,16 @@ class _Taken:
     rows_read: int
     totals: DayTotals | None = None
     increment: Increment | None = None
+    turn: int = 0
 
     @property
     def proof(self) -> RelationProof | None:
         """What the source said of it, where that is what the files hold."""
         if self.totals is None:
             return None
-        made = RelationProof(formula=self.totals.formula, days=dict(self.totals.days), files=self.tallies)
+        made = RelationProof(
+            formula=self.totals.formula, days=dict(self.totals.days), files=self.tallies, turn=self.turn
+        )
         return made if made.holds() else None
 
 
@@ -68,8 +71,8 @@ class _Lost(Exception):
 class Attempt:
     """Where an attempt reads from and writes to, and whom it asks and tells on the way.
 
-    proving: the source computes control totals, so that the next snapshot can begin from this one. base: the one that
-    this one begins from.
+    proving: the source computes control totals, so that the next snapshot can begin from this one. proof_days: how
+    many of the last days are proven each time, the others in turn; 0: all. base: the one that this one begins from.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Attempt:
     progress: Progress | None
     erased: Erased | None
     proving: bool
+    proof_days: int
     base: increment.Base | None
     _names: int = field(default=0, init=False)
 
@@ -130,19 +134,23 @@ class Attempt:
         if not present:
             return _Taken(self._files(relation, present, relation).close(), {}, 0)
         columns = self.base.columns(relation, present, there) if self.base else tuple(present)
-        totals = reading.day_totals(relation, columns) if self.proving else None
-        while (plan := increment.plan(self.base, relation, columns, totals)) is not None:
+        today = reading.read_at // DAY_MICROSECONDS
+        asked = increment.to_prove(self.base, relation, self.proof_days, today) if self.proving else None
+        totals = reading.day_totals(relation, columns, asked) if self.proving else None
+        while (plan := increment.plan(self.base, relation, columns, totals, asked)) is not None:
             assert self.base is not None
             try:
                 made = self._again(reading, relation, columns, plan, self.base)
             except _Lost as lost:
                 self.base = self.base.without(str(lost))
                 continue
-            made = replace(made, totals=totals)
+            made = replace(made, totals=plan.totals, turn=plan.proof.turn + 1 if asked else 0)
             if made.proof is not None:
                 return made
             LOG.warning("%s: days that were read are not what the ledger counts; it is read whole", relation)
             break
+        if asked:
+            totals = reading.day_totals(relation, columns)
         files = self._files(relation, columns, relation)
         held = self._copy(self._stream(reading, relation, columns), files)
         return _Taken(held, files.tallies, files.rows, totals)

@@ -121,6 +121,11 @@ def some(days: Iterable[int], moments: Mapping[int, tuple[int, int]]) -> Days:
     return Days(tuple(ranges), hull, NO_DAY in wanted)
 
 
+def covered(days: Days, day: int) -> bool:
+    """Say whether a day is one of them."""
+    return days.no_day if day == NO_DAY else any(low <= day < high for low, high in days.ranges)
+
+
 def can_be_written(days: Iterable[int]) -> bool:
     """Say whether every day can be written as a date."""
     return all(day == NO_DAY or _FIRST_DAY <= day <= _LAST_DAY for day in days)

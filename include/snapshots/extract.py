@@ -57,12 +57,15 @@ def take(
     holder: str | None = None,
     keys: Secrets = NO_KEYS,
     whole_every: timedelta = NEVER_BEGIN,
+    proof_days: int = 0,
 ) -> SnapshotManifest:
     """Return a snapshot that serves T and K up to `not_before` and covers `needs`; make it if there is none.
 
     needs: what all enabled definitions need, so that one snapshot serves all; a relation or column that the
     ledger does not have is noted as absent. holder: who will need the snapshot until it is unreferred. keys: with
-    the key of erased people, where there are any; without it, BadInput.
+    the key of erased people, where there are any; without it, BadInput. whole_every: begin from an earlier snapshot
+    unless the last whole reading is that old; zero: read the ledger whole, and prove nothing. proof_days: of so many
+    last days each is proven every time, and of those before a part in turn; 0: every day, every time.
 
     Raises NotYet while another attempt is at it, while `settle_delay` after `not_before` has not passed on
     the ledger's clock, or while a database transaction older than `not_before` is open (for at most another
@@ -110,7 +113,17 @@ def take(
                         scratch=folder,
                     )
                 work = Attempt(
-                    attempt, source, store, key, folder, beat, progress, erased, bool(whole_every), base
+                    attempt,
+                    source,
+                    store,
+                    key,
+                    folder,
+                    beat,
+                    progress,
+                    erased,
+                    bool(whole_every),
+                    proof_days,
+                    base,
                 )
                 made = work.extract(reading, asked)
                 beat.confirm()

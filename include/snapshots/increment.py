@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from include.ledger.catalog import RELATIONS
 from include.snapshots import proof as proofs
 from include.snapshots import registry
-from include.snapshots.days import Days, DayTotals, row_days, some
+from include.snapshots.days import NO_DAY, Days, DayTotals, covered, row_days, some
 from include.snapshots.local import Damaged, fetched
 from include.snapshots.manifest import SnapshotFile, SnapshotManifest
 from include.snapshots.proof import Proof, RelationProof
@@ -30,9 +30,12 @@ from include.state.snapshots import SnapshotState
 
 LOG = logging.getLogger(__name__)
 _BATCH_ROWS = 1 << 16
+# Days that were long over are proven in so many parts, one a snapshot.
+TURNS = 7
 # Where more of a relation must be read again, or more stretches of days, it is read whole: one pass without conditions.
 _MOST_READ_AGAIN = 0.5
 _MOST_RANGES = 200
+_EVER, _FOREVER = -719_000, 2_932_896  # from the year 1 to 9999
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Plan:
     comparable: frozenset[int]
     days: Days
     proof: RelationProof
+    totals: DayTotals
 
     def rest(self, file: SnapshotFile) -> bool:
         """Say whether a touched file holds anything but days that differ."""
@@ -127,14 +131,40 @@ def _bad(store: Store, manifest: SnapshotManifest, scratch: Path, *, suspect: bo
                     yield file.key
 
 
-def plan(base: Base | None, relation: str, columns: Sequence[str], now: DayTotals | None) -> Plan | None:
-    """Return how a relation is made of the base's, given the source's totals; None where it is read whole."""
+def to_prove(base: Base | None, relation: str, days_back: int, today: int) -> Days | None:
+    """Return the days whose totals are asked for: the last ones and a part of the others in turn; None for all."""
+    known = base.proof.relations.get(relation) if base else None
+    if known is None or not days_back:
+        return None
+    first, recent = min((day for day in known.days if day != NO_DAY), default=today), today - days_back
+    size = -(-(recent - first) // TURNS)
+    if size <= 0:
+        return None
+    turn = (known.turn + 1) % TURNS
+    low, high = first + turn * size, min(first + (turn + 1) * size, recent)
+    # What came before the first day is of the first part, whatever it is.
+    part = [(_EVER if turn == 0 else low, high)] if low < high else []
+    return Days((*part, (recent, _FOREVER)), None, no_day=True)
+
+
+def plan(
+    base: Base | None, relation: str, columns: Sequence[str], now: DayTotals | None, asked: Days | None = None
+) -> Plan | None:
+    """Return how a relation is made of the base's, given the source's totals; None where it is read whole.
+
+    asked: the days of which they are; the others are taken to be as they were.
+    """
     if base is None or now is None:
         return None
     held, proof = base.manifest.relations.get(relation), base.proof.relations.get(relation)
     if held is None or proof is None or held.columns != tuple(columns) or proof.formula != now.formula:
         return None
     lost = {day for file in held.files if file.key in base.bad for day in proof.files[file.key].days}
+    if asked is not None:
+        rest = {day: total for day, total in proof.days.items() if not covered(asked, day)}
+        if lost & rest.keys():
+            return None
+        now = now._replace(days={**rest, **now.days})
     differing = {
         day for day in proof.days.keys() | now.days.keys() if proof.days.get(day) != now.days.get(day)
     }
@@ -147,7 +177,13 @@ def plan(base: Base | None, relation: str, columns: Sequence[str], now: DayTotal
     good = [file for file in held.files if file.key not in base.bad]
     touched = {file.key for file in good if differing & proof.files[file.key].days.keys()}
     return Plan(
-        tuple(good), frozenset(touched), frozenset(differing), frozenset(differing - lost), days, proof
+        files=tuple(good),
+        touched=frozenset(touched),
+        differing=frozenset(differing),
+        comparable=frozenset(differing - lost),
+        days=days,
+        proof=proof,
+        totals=now,
     )
 
 

@@ -172,13 +172,13 @@ class PostgresReading:
             condition = f" WHERE created_at < TIMESTAMPTZ '{moment.isoformat()}'"
         return self._stream(relation, columns, condition, strict=True)
 
-    def day_totals(self, relation: str, columns: Sequence[str]) -> DayTotals | None:
+    def day_totals(self, relation: str, columns: Sequence[str], days: Days | None = None) -> DayTotals | None:
         """Return the control totals; see `Reading`."""
         origin = resolve(self._origins, self._where, relation, columns)
         wires = {name: self._wires[relation, name] for name in columns if name in origin.expressions}
         self._end_copy()
         try:
-            return postgres_days.totals(self._connection, origin, wires)
+            return postgres_days.totals(self._connection, origin, wires, days)
         except psycopg.Error as error:
             raise self._failure(error) from error
 

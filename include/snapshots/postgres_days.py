@@ -34,13 +34,14 @@ _LEAST_VERSION = 14_00_00
 _CANNOT = (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.errors.DataError)
 _NULL = "E'\\x01'"
 _ORIGIN = "TIMESTAMPTZ '1970-01-01 00:00:00+00'"
+_WHERE = "/* days */"
 _PARALLEL = "max_parallel_workers_per_gather"
 
 
 def totals(
-    connection: psycopg.Connection, origin: Origin, wires: Mapping[str, WireColumn]
+    connection: psycopg.Connection, origin: Origin, wires: Mapping[str, WireColumn], days: Days | None = None
 ) -> DayTotals | None:
-    """Return the totals of a relation whose columns are sent like this; None where they cannot be had.
+    """Return the totals of some days of a relation whose columns are sent like this; None where they cannot be had.
 
     Raises psycopg.Error for what ends the database transaction.
     """
@@ -48,12 +49,13 @@ def totals(
     if connection.info.server_version < _LEAST_VERSION or not told_by(origin.relation, columns):
         return None
     sql = _query(origin, wires)
+    where = f"WHERE {condition(origin, columns, days)}" if days else ""
     connection.execute("SAVEPOINT totals")
     try:
         [[usual]] = connection.execute(f"SELECT reset_val FROM pg_settings WHERE name = '{_PARALLEL}'")
         # Compiling the query in every worker takes longer than it saves.
         connection.execute(f"SET LOCAL jit = off; SET LOCAL {_PARALLEL} = {int(usual)}")
-        rows = connection.execute(sql).fetchall()
+        rows = connection.execute(sql.replace(_WHERE, where)).fetchall()
     except _CANNOT:
         connection.execute("ROLLBACK TO SAVEPOINT totals")
         return None
@@ -90,7 +92,7 @@ def _query(origin: Origin, wires: Mapping[str, WireColumn]) -> str:
        (extract(epoch FROM first) * 1000000)::bigint, (extract(epoch FROM last) * 1000000)::bigint
 FROM (SELECT {day} AS day, count(*) AS rows, {points} AS points, sum({_hash(origin, hashed)}) AS content,
              min({moment}) AS first, max({moment}) AS last
-      FROM {origin.clause} GROUP BY 1) AS by_day"""
+      FROM {origin.clause} {_WHERE} GROUP BY 1) AS by_day"""
 
 
 def _hash(origin: Origin, wires: Mapping[str, WireColumn]) -> str:

@@ -33,13 +33,17 @@ class FileTally(BaseModel):
 
 
 class RelationProof(BaseModel):
-    """The totals of all days as the source computed them by `formula`, and the tallies of the files by key."""
+    """The totals of all days as the source computed them by `formula`, and the tallies of the files by key.
+
+    turn: which part of the days that were long over was proven last (`increment.to_prove`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     formula: str
     days: dict[int, DayTotal]
     files: dict[str, FileTally]
+    turn: int = 0
 
     def holds(self) -> bool:
         """Say whether the files hold, day by day, as many rows and points as the source said."""

@@ -77,10 +77,11 @@ class Reading(Protocol):
         Nothing where the ledger lacks the column that tells them, which must be one of `columns`.
         """
 
-    def day_totals(self, relation: str, columns: Sequence[str]) -> DayTotals | None:
+    def day_totals(self, relation: str, columns: Sequence[str], days: Days | None = None) -> DayTotals | None:
         """Return the relation's control totals by day, of these columns, computed by the database in one pass.
 
-        None where it cannot: the database, or the relation, which must have its moment among `columns`.
+        days: only of these. None where it cannot: the database, or the relation, which must have its moment among
+        `columns`.
         """
 
     def stream_days(self, relation: str, columns: Sequence[str], days: Days) -> Iterator[pa.RecordBatch]:

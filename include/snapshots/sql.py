@@ -212,10 +212,10 @@ class SqlReading:
             _refuse_first(origin, arrays, invalid)
             yield which.exactly(assemble(origin.relation, columns, arrays, rows, strict=True))
 
-    def day_totals(self, relation: str, columns: Sequence[str]) -> DayTotals | None:
+    def day_totals(self, relation: str, columns: Sequence[str], days: Days | None = None) -> DayTotals | None:
         """Return the control totals; see `Reading`."""
         try:
-            return self._days(relation, columns).totals(self._connection)
+            return self._days(relation, columns).totals(self._connection, days)
         except DBAPIError as error:
             raise self._failure(error) from error
 

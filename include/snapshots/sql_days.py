@@ -47,15 +47,16 @@ class SqlDays:
         self._known = told[0] if len(told) == 1 else f"COALESCE({', '.join(told)})"
         self.can = bool(told) and dialect in {"sqlite", "mysql"}
 
-    def totals(self, connection: Connection) -> DayTotals | None:
-        """Return the totals; None where they cannot be had. Raises DBAPIError."""
+    def totals(self, connection: Connection, some: Days | None = None) -> DayTotals | None:
+        """Return the totals of some days, or all; None where they cannot be had. Raises DBAPIError."""
         if not self.can:
             return None
         name = formula(self._dialect, self._columns, self._query())
         if self._dialect == "sqlite":
             driver: Any = connection.connection.dbapi_connection
             driver.create_aggregate(_OWN, -1, _Total)
-        rows = connection.execute(sa.text(self._query().replace(":", r"\:"))).all()
+        query = self._query(f" WHERE {self.condition(some)}" if some else "")
+        rows = connection.execute(sa.text(query.replace(":", r"\:"))).all()
         days: dict[int, DayTotal] = {}
         moments: dict[int, tuple[int, int]] = {}
         for day, count, counted, first, last in rows:
@@ -85,13 +86,13 @@ class SqlDays:
         assert self._origin.relation.moment is not None
         return self._origin.relation.moment
 
-    def _query(self) -> str:
+    def _query(self, where: str = "") -> str:
         moment = self._origin.expressions[self._moment]
         # A mapped instant of SQLite may be text, whose order is not that of time.
         plain = self._dialect != "sqlite" or self._scaled
         bounds = f"MIN({moment}), MAX({moment})" if plain else "NULL, NULL"
         clause = self._origin.clause
-        return f"SELECT {self._day}, COUNT(*), {self._counted}, {bounds} FROM {clause} GROUP BY 1"
+        return f"SELECT {self._day}, COUNT(*), {self._counted}, {bounds} FROM {clause}{where} GROUP BY 1"
 
     @property
     def _day(self) -> str:

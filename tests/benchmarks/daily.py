@@ -41,7 +41,7 @@ JOIN (SELECT row_number() OVER () AS place, program_id, customer_id FROM
      ON t.place = n %% 20000 + 1"""
 
 
-def take(url: str, folder: Path, profile: str, days: float) -> dict[str, Any]:
+def take(url: str, folder: Path, profile: str, days: float, proof_days: int) -> dict[str, Any]:
     """Take a snapshot in this process; return what it cost. days: `whole_every`, 0 for a whole reading without proof."""
     from include import state
     from include.snapshots import extract
@@ -56,7 +56,7 @@ def take(url: str, folder: Path, profile: str, days: float) -> dict[str, Any]:
     manifest = extract.take(
         Source(url), Store(f"file://{folder / 'store'}"), registered, needs=_needs(profile),
         not_before=last + timedelta(microseconds=1), settle_delay=timedelta(0), scratch=folder / "scratch",
-        whole_every=timedelta(days=days),
+        whole_every=timedelta(days=days), proof_days=proof_days,
     )  # fmt: skip
     (folder / f"manifest-{manifest.generation}.json").write_bytes(manifest.encode())
     status = Path("/proc/self/status").read_text()
@@ -71,7 +71,9 @@ def take(url: str, folder: Path, profile: str, days: float) -> dict[str, Any]:
     }
 
 
-def stage(url: str, folder: Path, profile: str, days: float, server: Path) -> dict[str, Any]:
+def stage(
+    url: str, folder: Path, profile: str, days: float, server: Path, proof_days: int = 0
+) -> dict[str, Any]:
     """Take a snapshot in a process of its own, and count the server's CPU too."""
     before = _server_cpu(server)
     command = [
@@ -83,6 +85,7 @@ def stage(url: str, folder: Path, profile: str, days: float, server: Path) -> di
         str(folder),
         profile,
         str(days),
+        str(proof_days),
     ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -132,8 +135,8 @@ def _held(folder: Path, generation: int) -> SnapshotManifest:
 def main() -> None:
     """Parse arguments and run."""
     if len(sys.argv) > 1 and sys.argv[1] == "--stage":
-        url, folder, profile, days = sys.argv[2:]
-        print(json.dumps(take(url, Path(folder), profile, float(days))))
+        url, folder, profile, days, proof_days = sys.argv[2:]
+        print(json.dumps(take(url, Path(folder), profile, float(days), int(proof_days))))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -145,18 +148,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="loyalty-daily-") as name:
         root = Path(name)
         with ledger(root / "pg", chosen.rows, 0.0) as url:
-            ask = lambda folder, days: stage(url, root / folder, chosen.profile, days, root / "pg")  # noqa: E731
+
+            def ask(into: str, days: float, proof_days: int = 0) -> dict[str, Any]:
+                return stage(url, root / into, chosen.profile, days, root / "pg", proof_days)
+
             shown = {"whole, proven": ask("begun", 30)}
-            for day in ("first", "second"):
+            for day, proof_days in (("first", 0), ("second", 0), ("third", 35)):
                 with psycopg.connect(url) as connection:
                     new = _NEW.replace("'new-'", f"'new-{day}-'")
                     connection.execute(new, [chosen.new])  # type: ignore[call-overload]
-                shown[f"begun, {day} day"] = ask("begun", 30)
+                last = f", {proof_days} days proven" if proof_days else ""
+                shown[f"{day} day{last}"] = ask("begun", 30, proof_days)
             shown["whole"] = ask("whole", 0)
             # One that can be begun from holds the moments of all rows too.
             columns = {name: list(each) for name, each in _held(root / "whole", 1).columns().items()}
             both = [
-                fingerprint(root / folder, number, columns) for folder, number in (("begun", 3), ("whole", 1))
+                fingerprint(root / folder, number, columns) for folder, number in (("begun", 4), ("whole", 1))
             ]
             if both[0] != both[1]:
                 raise SystemExit(f"the snapshots differ: {both}")
@@ -164,13 +171,13 @@ def main() -> None:
                 f"\n{chosen.rows:,} transactions, {chosen.new:,} new a day; both snapshots hold the same rows"
             )
             print(
-                f"{'':<18}{'rows read':>12}{'seconds':>9}{'our cpu':>9}{'server':>9}{'MiB':>6}  against whole"
+                f"{'':<27}{'rows read':>12}{'seconds':>9}{'our cpu':>9}{'server':>9}{'MiB':>6}  against whole"
             )
             whole = shown["whole"]
             for label, each in shown.items():
                 ratios = [each[key] / whole[key] for key in ("rows_read", "seconds", "cpu", "server_cpu")]
                 print(
-                    f"{label:<18}{each['rows_read']:>12,}{each['seconds']:>9.1f}{each['cpu']:>9.1f}"
+                    f"{label:<27}{each['rows_read']:>12,}{each['seconds']:>9.1f}{each['cpu']:>9.1f}"
                     f"{each['server_cpu']:>9.1f}{each['peak_mib']:>6}  "
                     + "  ".join(f"{ratio:.1%}" for ratio in ratios)
                 )

@@ -20,7 +20,7 @@ from include.errors import NotYet, Permanent, Transient
 from include.ledger.catalog import RELATIONS
 from include.snapshots import canonical, extract, parquet, registry
 from include.snapshots.days import midnight, row_days
-from include.snapshots.increment import begin
+from include.snapshots.increment import TURNS, begin
 from include.snapshots.local import Damaged
 from include.snapshots.proof import load
 from include.snapshots.source import open_read
@@ -213,6 +213,20 @@ def test_the_ledger_is_read_whole_when_it_should_be(desk):
         assert made.rows_read >= 400, changes
         assert not set(keys(made)) & {*keys(before), *keys(first)}
     assert made.proof is None
+
+
+def test_days_that_were_long_over_are_proven_in_turn(desk):
+    """Of the last 10,000 days each is proven: all. Of the last one: a change is found within seven snapshots."""
+    desk.next()
+    change(desk.engine, 55, points=Decimal("7.00"))
+    add(desk.engine, row(400, 0, recorded_at=desk.state.snapshots.all_of(desk.key)[0].read_at))
+    found = [desk.next(proof_days=1) for _ in range(TURNS)]
+    assert sorted(made.increment.changed for made in found) == [0] * (TURNS - 1) + [1]
+    assert found[0].rows_read in (1, 11)  # what was recorded today is read at once
+    assert sum(made.rows_read for made in found) == 11
+    desk.same_as_whole(found[-1])
+    change(desk.engine, 56, points=Decimal("7.00"))
+    assert desk.next(proof_days=10_000).increment.changed == 1
 
 
 def damage(path):
