@@ -22,8 +22,9 @@ from include.snapshots import canonical, extract, parquet, registry
 from include.snapshots.days import midnight, row_days
 from include.snapshots.increment import TURNS, begin
 from include.snapshots.local import Damaged
+from include.snapshots.mapping import Mapping
 from include.snapshots.proof import load
-from include.snapshots.source import open_read
+from include.snapshots.source import Source, open_read
 from include.snapshots.store import Missing
 from include.state.audit import Action
 from tests.snapshots.ledgers import START, Desk, ledger
@@ -89,6 +90,7 @@ class Days(Desk):
         """Compare with a whole reading of the same ledger, taken now."""
         with tempfile.TemporaryDirectory() as folder:
             whole = Desk(Path(folder), self.url)
+            whole.source = self.source
             other = whole.take(needs=NEEDS)
             assert self.rows(manifest) == Days.rows(whole, other)
             assert manifest.totals == other.totals
@@ -436,4 +438,28 @@ def test_a_server_that_goes_away_meanwhile_leaves_the_base_whole(postgres_ledger
     assert desk.stored() == before
     second = desk.next()
     assert second.increment.base == first.id
+    desk.same_as_whole(second)
+
+
+def test_a_mapped_ledger_is_begun_from_too(any_ledger, tmp_path):
+    """Queries instead of tables; on SQLite their instants are text and their points have decimals."""
+    engine = ledger(any_ledger, 0)
+    add(engine, [row(day * 10 + place, day) for day in range(40) for place in range(10)])
+    made = "created_at, points"
+    if engine.dialect.name == "sqlite":
+        made = "strftime('%Y-%m-%dT%H:%M:%S+00:00', created_at / 1000000, 'unixepoch') AS created_at"
+        made += ", points / 100.0 AS points"
+    queries = {
+        "programs": "SELECT program_id, name, currency, time_zone FROM programs",
+        "customers": "SELECT customer_id FROM customers",
+        "transactions": f"SELECT transaction_id, program_id, customer_id, type, {made} FROM transactions",
+    }
+    desk = Days(tmp_path, any_ledger)
+    desk.source = Source(any_ledger, Mapping(queries, "mapping.yaml"))
+    first = desk.next()
+    add(engine, row(400, 39), row(401, 40))
+    change(engine, 55, points=Decimal("7.00"))
+    second = desk.next()
+    assert (first.rows_read, second.rows_read) == (401, 10 + 11 + 1 + 1)  # customers say no day
+    assert (second.increment.late, second.increment.changed) == (2, 1)  # nothing says when they were recorded
     desk.same_as_whole(second)
