@@ -15,10 +15,9 @@ import pyarrow.parquet as pq
 
 from include.imports.bench import Bench, Split
 from include.imports.sessions import Session, literal
-from include.ledger.catalog import RELATIONS, FieldType, arrow_schema
+from include.ledger.catalog import BOOKING_COLUMNS, RELATIONS, FieldType, arrow_schema
 from include.reports import allocations, balance, tiers
 from include.reports.engine.files import Spool, ahead
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
 from include.state.tables import microseconds

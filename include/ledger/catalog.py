@@ -13,7 +13,7 @@ import pyarrow as pa
 from include.ledger.fields import PLACES, Field, FieldType, Relation
 from include.ledger.relations import RELATIONS
 
-__all__ = ["ARROW_TYPES", "PLACES", "RELATIONS", "Field", "FieldType", "Relation", "arrow_schema"]
+__all__ = ["ARROW_TYPES", "BOOKING_COLUMNS", "PLACES", "RELATIONS", "Field", "FieldType", "Relation", "arrow_schema"]
 
 # How each type of field travels.
 ARROW_TYPES: dict[FieldType, pa.DataType] = {
@@ -29,6 +29,22 @@ ARROW_TYPES: dict[FieldType, pa.DataType] = {
     FieldType.INTEGER: pa.int64(),
     FieldType.BOOLEAN: pa.bool_(),
 }
+
+# What booking reads of a transaction, in catalog order. Every report's `needs` contains them.
+BOOKING_COLUMNS = (
+    "transaction_id",
+    "program_id",
+    "subledger_id",
+    "customer_id",
+    "card_id",
+    "type",
+    "points",
+    "created_at",
+    "recorded_at",
+    "activates_at",
+    "expires_at",
+    "related_transaction_id",
+)
 
 
 def arrow_schema(relation: Relation, columns: Sequence[str] | None = None) -> pa.Schema:

@@ -20,11 +20,10 @@ from pydantic import BaseModel, ConfigDict
 from include.errors import LedgerViolation
 from include.ledger import rollforward_kernel as kernel
 from include.ledger.ageing import BUCKETS, EXPIRY_BUCKETS, age_buckets, expiry_buckets
-from include.ledger.catalog import FieldType
+from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.ledger.rollforward import NONE, Attribution, Cohorts
 from include.ledger.rows import Ints
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition
 from include.reports.liabilities import programs as liability_programs
 from include.reports.liabilities.accounts import ids_of, program_codes

@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from include.ledger.booking import ALLOCATED_AS_EXPIRY, ALLOCATED_AT_DEBIT, NEVER, TransactionType
-from include.ledger.catalog import FieldType
+from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.reports import programs
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition, Ints, instants
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 

@@ -17,13 +17,12 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from include.ledger.balances import balances
-from include.ledger.catalog import FieldType
+from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.reports import programs, tiers
 from include.reports.engine import files, owners
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import Batches, Side, chosen, left_join, relation
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition, instants
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 

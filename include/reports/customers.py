@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from include.ledger.catalog import RELATIONS
+from include.ledger.catalog import BOOKING_COLUMNS, RELATIONS
 from include.ledger.columns import Column
 from include.ledger.liability import MINOR_PLACES
 from include.reports import glossary, programs
@@ -22,7 +22,6 @@ from include.reports.engine import owners
 from include.reports.engine.account_figures import AccountFigures
 from include.reports.engine.duckdb import TIERS_AS_OF
 from include.reports.engine.joins import Batches
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.queried import BEFORE, Stream, stream
 from include.reports.engine.replay import BookedPartition
 from include.reports.engine.widened import Part, Widened, counted

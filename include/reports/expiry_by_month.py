@@ -18,9 +18,9 @@ from include.definitions.periods import first_of, first_of_next
 from include.definitions.zones import local, start_of, zone
 from include.errors import LedgerViolation
 from include.ledger.ageing import instant
+from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition
 from include.reports.horizon import Horizon, changes
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from include.ledger.booking import NEVER, TransactionType
-from include.ledger.catalog import RELATIONS, FieldType
+from include.ledger.catalog import BOOKING_COLUMNS, RELATIONS, FieldType
 from include.ledger.columns import Column
 from include.ledger.invariants import problem_codes
 from include.reports import programs
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition, Ints, instants, with_others, words
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
 

@@ -24,11 +24,10 @@ from pydantic import BaseModel, ConfigDict
 from include.errors import LedgerViolation
 from include.ledger import rollforward
 from include.ledger.ageing import month_text
-from include.ledger.catalog import FieldType
+from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.ledger.rollforward import NONE, RollForward, roll_forward
 from include.ledger.rows import Ints
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition
 from include.reports.liabilities import consideration as liability_consideration
 from include.reports.liabilities import money as liability_money

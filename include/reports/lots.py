@@ -13,10 +13,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from include.ledger.booking import TransactionType
-from include.ledger.catalog import FieldType
+from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.reports import programs
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition, Ints, instants, words
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
 

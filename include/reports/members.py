@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.columns import Column
 from include.ledger.hashing import text_hashes
 from include.reports import daily, glossary, programs
 from include.reports.engine import owners
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import hash_range
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition, Ints
 from include.reports.engine.splitting import Scatter
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.columns import Column
 from include.reports import glossary, loyalty_cards, programs
 from include.reports.engine import owners
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import chosen
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition, Ints, instants
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 

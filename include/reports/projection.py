@@ -15,13 +15,12 @@ import pyarrow as pa
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from include.errors import BadInput, LedgerViolation, Problem
-from include.ledger.catalog import FieldType
+from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.reports import programs
 from include.reports.engine import owners
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import Batches
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition, Ints, coded, instants, words
 from include.reports.horizon import (
     CHANGES,

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.errors import LedgerViolation
 from include.ledger import rollforward
 from include.ledger.ageing import month_number, month_text
+from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.columns import Column
 from include.ledger.rows import Ints
 from include.reports import glossary
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition
 from include.reports.liabilities import programs as liability_programs
 from include.reports.liabilities.points import Points

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from include.errors import LedgerViolation
+from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.columns import Column
 from include.ledger.rows import TransactionType
 from include.reports import daily, glossary, programs
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.replay import BookedPartition, Ints
 from include.reports.horizon import Horizon
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report

@@ -13,12 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from include.ledger.catalog import ARROW_TYPES, RELATIONS, FieldType
+from include.ledger.catalog import ARROW_TYPES, BOOKING_COLUMNS, RELATIONS, FieldType
 from include.ledger.columns import Column
 from include.reports import gift_cards, glossary
 from include.reports.engine.account_figures import AccountFigures
 from include.reports.engine.joins import Batches
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.reports.engine.queried import stream
 from include.reports.engine.replay import BookedPartition
 from include.reports.engine.widened import Part, Widened, changed

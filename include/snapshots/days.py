@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from include.ledger.catalog import Relation
+from include.ledger.catalog import BOOKING_COLUMNS, Relation
 from include.state.identity import code_of
 
 DAY = timedelta(days=1)
@@ -29,22 +29,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Instants of other days cannot be written as dates.
 _FIRST_DAY, _LAST_DAY = (datetime.min.replace(tzinfo=UTC) - EPOCH).days, 2_932_896
 # What booking, and all that is made of it, reads of a transaction: an append-only row changes in nothing else.
-_PROVEN = {
-    "transactions": (
-        "transaction_id",
-        "program_id",
-        "subledger_id",
-        "customer_id",
-        "card_id",
-        "type",
-        "points",
-        "created_at",
-        "recorded_at",
-        "activates_at",
-        "expires_at",
-        "related_transaction_id",
-    )
-}
+_PROVEN = {"transactions": BOOKING_COLUMNS}
 
 
 class DayTotal(NamedTuple):

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 
 from include.errors import Permanent
 from include.formats.styles import plain
-from include.ledger.catalog import RELATIONS, arrow_schema
+from include.ledger.catalog import BOOKING_COLUMNS, RELATIONS, arrow_schema
 from include.ledger.hashing import account_hashes
 from include.reports.engine import files
 from include.reports.engine.blocking import Blocking
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import hash_range
-from include.reports.engine.partitions import BOOKING_COLUMNS, in_cut
+from include.reports.engine.partitions import in_cut
 from include.reports.engine.render import Job, render
 from include.reports.model import LocalSnapshot
 from include.scratch import working_folder

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import BadInput, Transient
+from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.people import Name
-from include.reports.engine.partitions import BOOKING_COLUMNS
 from include.snapshots import excerpt as excerpts
 from include.snapshots.excerpt import Excerpt, Holder, looking
 from include.snapshots.mapping import Mapping

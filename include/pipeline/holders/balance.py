@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from include.errors import BadInput, Problem
 from include.ledger.balances import balances
+from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.people import Name
 from include.reports import balance, programs, tiers
-from include.reports.engine.partitions import BOOKING_COLUMNS, held
+from include.reports.engine.partitions import held
 from include.reports.engine.replay import BookedPartition, book_at, load
 from include.reports.model import Cut, arrow_schema
 from include.snapshots.excerpt import IDS_AT_ONCE, MOST_CARDS, Holder, Looking, TooLong

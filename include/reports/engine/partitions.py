@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from include.ledger.catalog import RELATIONS
+from include.ledger.catalog import BOOKING_COLUMNS, RELATIONS
 from include.ledger.hashing import account_hashes
 from include.ledger.rows import NEVER, TransactionType
 from include.reports.engine import files
@@ -26,21 +26,6 @@ from include.reports.engine.blocking import UNKNOWN_TYPE, Blocking, IdCheck, dup
 from include.reports.engine.splitting import HeldPiece, Piece, Scatter, split
 from include.reports.model import Cut
 
-# What booking reads, in catalog order. Every report's `needs` contains them.
-BOOKING_COLUMNS = (
-    "transaction_id",
-    "program_id",
-    "subledger_id",
-    "customer_id",
-    "card_id",
-    "type",
-    "points",
-    "created_at",
-    "recorded_at",
-    "activates_at",
-    "expires_at",
-    "related_transaction_id",
-)
 # The last three stand as time since created_at, wrapping at 64 bits: mostly zero, or one lifetime, and so small.
 NUMBERS = ("account_hash", "type", "points", "created_at", "known_at", "activates_at", "expires_at")
 SINCE_CREATED = NUMBERS[-3:]

@@ -24,8 +24,9 @@ import pyarrow as pa
 
 from include.errors import BadInput, LoyaltyError, Permanent
 from include.ledger.booking import RowProblem
+from include.ledger.catalog import BOOKING_COLUMNS
 from include.reports.engine import files
-from include.reports.engine.partitions import BOOKING_COLUMNS, ROW_LIMIT, Partition, Partitions, partition
+from include.reports.engine.partitions import ROW_LIMIT, Partition, Partitions, partition
 from include.reports.engine.replay import BookedPartition, book_at, load
 from include.reports.engine.room import Room, give_back
 from include.reports.model import MISSING, Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
