@@ -13,7 +13,16 @@ import pyarrow as pa
 from include.ledger.fields import PLACES, Field, FieldType, Relation
 from include.ledger.relations import RELATIONS
 
-__all__ = ["ARROW_TYPES", "BOOKING_COLUMNS", "PLACES", "RELATIONS", "Field", "FieldType", "Relation", "arrow_schema"]
+__all__ = [
+    "ARROW_TYPES",
+    "BOOKING_COLUMNS",
+    "PLACES",
+    "RELATIONS",
+    "Field",
+    "FieldType",
+    "Relation",
+    "arrow_schema",
+]
 
 # How each type of field travels.
 ARROW_TYPES: dict[FieldType, pa.DataType] = {

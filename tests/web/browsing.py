@@ -49,7 +49,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def opened(
-    address: str, chromium: Browser, browser: Any, monkeypatch: pytest.MonkeyPatch
+    address: str, chromium: Browser, standing: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Page]]:
     """Make a page of somebody's browser; an error of ours that the browser tells of fails the test.
 
@@ -75,6 +75,7 @@ def opened(
             complaints.append(message.text)
 
     def make(user: str = "admin", role: str = "ADMIN", **options: Any) -> Page:
+        standing()
         context = chromium.new_context(**{"base_url": address, "viewport": WIDE, **options})
         contexts.append(context)
         context.add_cookies([{"name": "_token", "value": login_token(user, role), "url": address}])

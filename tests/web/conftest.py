@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +87,25 @@ def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer
 
 
 @pytest.fixture
-def browser(api_server: Any, installation: Installation) -> Callable[..., Any]:
+def standing(api_server: Any, installation: Installation) -> Callable[[], None]:
+    """Let the pages stand on what the test has set by the time when it first asks for one."""
+    from include.web.access import airflow_context, announce
+
+    @cache
+    def stand() -> None:
+        stand_on(web._app(), context=airflow_context(), announce=announce)
+
+    return stand
+
+
+@pytest.fixture
+def browser(api_server: Any, standing: Callable[[], None]) -> Callable[..., Any]:
     """Make a client: of nobody, or of a user who has logged in; what it sends looks like a browser's."""
     from starlette.testclient import TestClient
 
-    from include.web.access import airflow_context, announce
-
-    stand_on(web._app(), context=airflow_context(), announce=announce)
-
     def make(user: str | None = None, role: str | None = "VIEWER", **options: Any) -> TestClient:
         client = TestClient(api_server, base_url=URL, follow_redirects=False, **options)
+        client.event_hooks = {"request": [lambda _request: standing()]}
         client.headers["accept"] = "text/html"
         if user is not None:
             client.cookies.set("_token", login_token(user, role))

@@ -100,6 +100,7 @@ def run(
 ) -> RunRecord:
     """A run of THEIRS with a file, a failed delivery and a notice that could not be sent; OTHER has the same."""
     monkeypatch.setenv("LOYALTY_LEDGER_URL", ledger)
+    monkeypatch.setenv("LOYALTY_LEDGER_WRITE_URL", ledger)
     (tmp_path / "exports").mkdir()
     monkeypatch.setenv("LOYALTY_EXPORTS", str(tmp_path / "exports"))
     context = request.getfixturevalue("installation").context

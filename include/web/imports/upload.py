@@ -63,10 +63,10 @@ async def upload(request: Request, reader: Importer) -> Response:
 
 async def _into_scratch(request: Request) -> FormData:
     """Read the form, with its file in our scratch; HTTPException 400 for what is none."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await request.form(max_fields=_MOST_FIELDS)  # one without a file
     scratch = context_of(request).settings.scratch
     scratch.mkdir(parents=True, exist_ok=True)
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise HTTPException(400, "The form must be sent as multipart/form-data.")
     try:
         return await _Parser(scratch, request).parse()
     except MultiPartException as error:

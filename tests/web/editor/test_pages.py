@@ -48,8 +48,8 @@ def test_there_is_none_for_another(anna):
 
 def test_an_export_is_made_and_told_of(anna, context, monkeypatch):
     announced = []
-    monkeypatch.setattr(web._app().state, "announce", announced.append)
     pairs = form_of(anna)
+    monkeypatch.setattr(web._app().state, "announce", announced.append)
     answer = press(anna, NEW, pairs, **RIGHT)
     assert answer.status_code == 303
     assert answer.headers["location"] == "../../exports/ete-balances"
