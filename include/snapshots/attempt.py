@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from include.ledger.catalog import RELATIONS
 from include.ledger.people import naming
-from include.snapshots import increment, proof
+from include.snapshots import increment, proof, updates
 from include.snapshots.days import DAY_MICROSECONDS, Days, DayTotals, told_by
 from include.snapshots.erased import Erased
 from include.snapshots.late import Comparison
@@ -28,7 +28,7 @@ from include.snapshots.manifest import (
 )
 from include.snapshots.parquet import RelationFiles
 from include.snapshots.proof import FileTally, Proof, RelationProof
-from include.snapshots.reading import Reading
+from include.snapshots.reading import UPDATED_AT, Reading
 from include.snapshots.source import Source, public_url
 from include.snapshots.store import Store
 from include.state.identity import code_version
@@ -134,9 +134,13 @@ class Attempt:
         if not present:
             return _Taken(self._files(relation, present, relation).close(), {}, 0)
         columns = self.base.columns(relation, present, there) if self.base else tuple(present)
+        trusted = relation in self.source.trusted
+        if trusted and (made := self._updated(reading, relation, columns)) is not None:
+            return made
+        proving = self.proving and not trusted
         today = reading.read_at // DAY_MICROSECONDS
-        asked = increment.to_prove(self.base, relation, self.proof_days, today) if self.proving else None
-        totals = reading.day_totals(relation, columns, asked) if self.proving else None
+        asked = increment.to_prove(self.base, relation, self.proof_days, today) if proving else None
+        totals = reading.day_totals(relation, columns, asked) if proving else None
         while (plan := increment.plan(self.base, relation, columns, totals, asked)) is not None:
             assert self.base is not None
             try:
@@ -191,6 +195,51 @@ class Attempt:
         found = comparison.found(len(plan.differing)) if comparison else None
         return _Taken(held, tallies, fresh.rows, increment=found)
 
+    def _updated(self, reading: Reading, relation: str, columns: tuple[str, ...]) -> _Taken | None:
+        """Take over the base's rows but those updated since, and read these; None where all must be read."""
+        held = self.base.manifest.relations.get(relation) if self.base else None
+        if self.base is None or held is None or held.columns != columns or not reading.reads_days:
+            return None
+        if not updates.can_replace(relation, columns) or any(
+            file.key in self.base.bad for file in held.files
+        ):
+            return None
+        updated = updates.Updated(relation)
+        fresh = self._files(relation, columns, f"{relation}-{self._next()}-updated")
+        read = self._stream(reading, relation, columns, updates.since(self.base.manifest), by=UPDATED_AT)
+        made = self._copy(updated.seen(read), fresh)
+        if updated.too_many:
+            return None
+        files, keys = list(made.files), updated.keys()
+        try:
+            for file in held.files:
+                files += self._not_updated(file, relation, columns, updated, keys)
+        except Damaged as error:
+            LOG.warning("%s; the relation is read whole", error)
+            return None
+        rows = sum(file.rows for file in files)
+        if rows != (counted := reading.count(relation)):
+            LOG.warning("%s: %s rows are known, and there are %s; it is read whole", relation, rows, counted)
+            return None
+        return _Taken(SnapshotRelation(columns=columns, rows=rows, files=tuple(files)), {}, fresh.rows)
+
+    def _not_updated(
+        self,
+        file: SnapshotFile,
+        relation: str,
+        columns: tuple[str, ...],
+        updated: updates.Updated,
+        keys: pa.Array,
+    ) -> tuple[SnapshotFile, ...]:
+        """Return a file of the base, or what is left of it without rows of these keys."""
+        if not updated.touches(self.store, file, keys, self.scratch / "base"):
+            return (file,)
+        rest = self._files(relation, columns, f"{relation}-{self._next()}-rest", one=True)
+        for batch in increment.rows_of(self.store, file, self.scratch / "base"):
+            self.beat.check()
+            rest.write(updated.without(batch, keys))
+        return rest.close().files
+
     def _cut(
         self, file: SnapshotFile, plan: increment.Plan, rest: RelationFiles, comparison: Comparison | None
     ) -> None:
@@ -237,7 +286,13 @@ class Attempt:
         return relation
 
     def _stream(
-        self, reading: Reading, relation: str, columns: Sequence[str], days: Days | None = None
+        self,
+        reading: Reading,
+        relation: str,
+        columns: Sequence[str],
+        days: Days | None = None,
+        *,
+        by: str | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Read a relation without the people who were erased; who a row is of is looked at, wanted or not."""
         if days is not None and not days.ranges and not days.no_day:
@@ -246,7 +301,9 @@ class Attempt:
         whose = [name for name in naming(RELATIONS[relation]) if name in there and name not in columns]
         wanted = [*columns, *(whose if self.erased else ())]
         read = (
-            reading.stream(relation, wanted) if days is None else reading.stream_days(relation, wanted, days)
+            reading.stream(relation, wanted)
+            if days is None
+            else reading.stream_days(relation, wanted, days, by)
         )
         for batch in read:
             yield self.erased.apply(relation, batch).select(list(columns)) if self.erased else batch

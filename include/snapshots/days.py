@@ -24,10 +24,11 @@ from include.state.identity import code_of
 DAY = timedelta(days=1)
 DAY_MICROSECONDS = 86_400_000_000
 NO_DAY = -(1 << 31)
+FOREVER = 2_932_896  # the last day of the year 9999
 MODULUS = 1 << 64
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Instants of other days cannot be written as dates.
-_FIRST_DAY, _LAST_DAY = (datetime.min.replace(tzinfo=UTC) - EPOCH).days, 2_932_896
+_FIRST_DAY, _LAST_DAY = (datetime.min.replace(tzinfo=UTC) - EPOCH).days, FOREVER
 # What booking, and all that is made of it, reads of a transaction: an append-only row changes in nothing else.
 _PROVEN = {"transactions": BOOKING_COLUMNS}
 

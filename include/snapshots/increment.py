@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from include.ledger.catalog import RELATIONS
 from include.snapshots import proof as proofs
 from include.snapshots import registry
-from include.snapshots.days import NO_DAY, Days, DayTotals, covered, row_days, some
+from include.snapshots.days import FOREVER, NO_DAY, Days, DayTotals, covered, row_days, some
 from include.snapshots.local import Damaged, fetched
 from include.snapshots.manifest import SnapshotFile, SnapshotManifest
 from include.snapshots.proof import Proof, RelationProof
@@ -35,7 +35,7 @@ TURNS = 7
 # Where more of a relation must be read again, or more stretches of days, it is read whole: one pass without conditions.
 _MOST_READ_AGAIN = 0.5
 _MOST_RANGES = 200
-_EVER, _FOREVER = -719_000, 2_932_896  # from the year 1 to 9999
+_EVER = -719_000  # the year 1
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def to_prove(base: Base | None, relation: str, days_back: int, today: int) -> Da
     low, high = first + turn * size, min(first + (turn + 1) * size, recent)
     # What came before the first day is of the first part, whatever it is.
     part = [(_EVER if turn == 0 else low, high)] if low < high else []
-    return Days((*part, (recent, _FOREVER)), None, no_day=True)
+    return Days((*part, (recent, FOREVER)), None, no_day=True)
 
 
 def plan(

@@ -4,7 +4,10 @@
       transactions: |
         SELECT id AS transaction_id, 'main' AS program_id, member AS customer_id, ... FROM point_movements
 
-A query's column names are those of the catalog. Its columns are checked when a ledger is opened.
+    trust_updated_at: [customers, orders]
+
+A query's column names are those of the catalog. Its columns are checked when a ledger is opened. `trust_updated_at`
+names relations of which every change of a row sets its `updated_at` (`updates`).
 """
 
 from __future__ import annotations
@@ -20,14 +23,18 @@ import yaml
 
 from include.errors import BadInput, Problem
 from include.ledger.catalog import RELATIONS
+from include.snapshots.reading import UPDATED_AT
+
+_TRUST = "trust_updated_at"
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """The queries, by relation, and the file's name for messages."""
+    """The queries, by relation, the file's name for messages, and relations whose `updated_at` can be trusted."""
 
     queries: Dictionary[str, str]
     name: str
+    trusted: frozenset[str] = frozenset()
 
     @property
     def sha256(self) -> str:
@@ -69,9 +76,9 @@ def load(path: Path) -> Mapping:
 
 def parse(document: Any, name: str) -> Mapping:
     """Return the mapping of a loaded document; BadInput lists everything that is wrong with it."""
-    if not isinstance(document, dict) or set(document) != {"relations"}:
+    if not isinstance(document, dict) or {"relations"} != set(document) - {_TRUST}:
         shown = ", ".join(map(str, document)) if isinstance(document, dict) else type(document).__name__
-        right = "the file has one key, `relations`, with one query for each relation"
+        right = f"the file has a key `relations`, with one query for each relation, and may have `{_TRUST}`"
         raise BadInput([Problem(name, shown, right, "bad_mapping")])
     relations, problems = document["relations"], []
     if not isinstance(relations, dict):
@@ -86,6 +93,22 @@ def parse(document: Any, name: str) -> Mapping:
             )
         elif not isinstance(query, str) or not query.strip():
             problems.append(Problem(where, str(query), "write one SQL query", "bad_query"))
+    trusted = document.get(_TRUST, [])
+    problems += _trust_problems(trusted, relations, f"{name}: {_TRUST}")
     if problems:
         raise BadInput(problems)
-    return Mapping({key: query.strip().rstrip(";") for key, query in relations.items()}, name)
+    queries = {key: query.strip().rstrip(";") for key, query in relations.items()}
+    return Mapping(queries, name, frozenset(trusted))
+
+
+def _trust_problems(trusted: Any, relations: Dictionary[str, Any], where: str) -> list[Problem]:
+    if not isinstance(trusted, list):
+        return [Problem(where, str(trusted), "write a list of relations", "bad_mapping")]
+    can = [name for name, relation in RELATIONS.items() if UPDATED_AT in relation.names]
+    right = f"relations that have `{UPDATED_AT}` are {', '.join(can)}"
+    wrong = [each for each in trusted if each not in can]
+    missing = [each for each in trusted if each in can and each not in relations]
+    return [
+        *(Problem(where, str(each), right, "unknown_relation") for each in wrong),
+        *(Problem(where, each, "give a query for it too", "missing_relation") for each in missing),
+    ]

@@ -51,9 +51,11 @@ _INVALID_ROWS = 10_000
 class PostgresReading:
     """The `Reading` of PostgreSQL."""
 
+    reads_days = True
+
     def __init__(self, connection: psycopg.Connection, source: Source) -> None:
         self._connection, self._seconds = connection, source.statement_seconds
-        self._where, self._mapped = source.where, source.mapping is not None
+        self._where, self._mapped, self._trusted = source.where, source.mapping is not None, source.trusted
         self._streaming = False
         self._copy: CopyStream | None = None
         self.is_replica = False
@@ -89,7 +91,8 @@ class PostgresReading:
                     )
                     problems.append(Problem(at, column.type_display, right, "wrong_type"))
             self._origins[name] = origin
-        problems += [] if problems else shape_problems(self._where, self._origins, mapped=self._mapped)
+        if not problems:
+            problems = shape_problems(self._where, self._origins, mapped=self._mapped, trusted=self._trusted)
         if self._mapped and values and not problems:
             problems += self._null_problems()
         if problems:
@@ -182,11 +185,18 @@ class PostgresReading:
         except psycopg.Error as error:
             raise self._failure(error) from error
 
-    def stream_days(self, relation: str, columns: Sequence[str], days: Days) -> Iterator[pa.RecordBatch]:
+    def stream_days(
+        self, relation: str, columns: Sequence[str], days: Days, by: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of some days; see `Reading`."""
         origin = resolve(self._origins, self._where, relation, columns)
-        condition = postgres_days.condition(origin, columns, days)
+        condition = postgres_days.condition(origin, columns, days, by)
         return self._stream(relation, columns, f" WHERE {condition}", strict=True)
+
+    def count(self, relation: str) -> int:
+        """Return how many rows there are; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, ())
+        return int(self._rows(f"SELECT count(*) FROM {origin.clause}")[0][0])
 
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows, invalid values as nulls; see `Reading`."""

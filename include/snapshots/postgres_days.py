@@ -63,9 +63,10 @@ def totals(
     return _totals(rows, formula("postgres", connection.info.server_version // 10_000, columns, sql))
 
 
-def condition(origin: Origin, columns: Sequence[str], days: Days) -> str:
-    """Return the SQL condition of the rows of some days."""
-    known, moment = _known(origin, columns), f'"{origin.relation.moment}"'
+def condition(origin: Origin, columns: Sequence[str], days: Days, by: str | None = None) -> str:
+    """Return the SQL condition of the rows of some days. by: see `Reading.stream_days`."""
+    known = f'"{by}"' if by else _known(origin, columns)
+    moment = f'"{origin.relation.moment}"'
     tests = [
         f"({known} >= {_instant(midnight(low))} AND {known} < {_instant(midnight(high))})"
         for low, high in days.ranges

@@ -53,6 +53,9 @@ class Reading(Protocol):
     is_replica: bool
     """Whether the database follows another one."""
 
+    reads_days: bool
+    """Whether `stream_days` is there."""
+
     relations: tuple[str, ...]
     """The relations that this ledger has, in the order of the catalog."""
 
@@ -84,8 +87,16 @@ class Reading(Protocol):
         `columns`.
         """
 
-    def stream_days(self, relation: str, columns: Sequence[str], days: Days) -> Iterator[pa.RecordBatch]:
-        """Yield like `stream` the rows of some days; `columns` are those whose totals were asked for."""
+    def stream_days(
+        self, relation: str, columns: Sequence[str], days: Days, by: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield like `stream` the rows of some days; `columns` are those whose totals were asked for.
+
+        by: the instant whose day it is, where it is not the day of recording.
+        """
+
+    def count(self, relation: str) -> int:
+        """Return how many rows the relation has."""
 
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield like `stream` for the check: what is null or invalid comes as null instead of an error."""
@@ -116,6 +127,7 @@ class InvalidValue(NamedTuple):
     value: str
 
 
+UPDATED_AT = "updated_at"
 _LAST_CHARACTER = "\U0010ffff"
 SENTENCES = {
     "too_many_decimals": "has more decimals than are kept",
@@ -142,8 +154,10 @@ class Origin:
     unknown: tuple[str, ...] = ()
 
 
-def shape_problems(where: str, origins: Mapping[str, Origin], *, mapped: bool) -> list[Problem]:
-    """Return what the ledger lacks, or has too much, against the catalog."""
+def shape_problems(
+    where: str, origins: Mapping[str, Origin], *, mapped: bool, trusted: frozenset[str] = frozenset()
+) -> list[Problem]:
+    """Return what the ledger lacks, or has too much, against the catalog. trusted: relations that need `updated_at`."""
     problems = []
     place = f"{where}, query " if mapped else f"{where}, table "
     for relation in RELATIONS.values():
@@ -154,8 +168,10 @@ def shape_problems(where: str, origins: Mapping[str, Origin], *, mapped: bool) -
                 problems.append(Problem(place + relation.name, "missing", right, "missing_relation"))
             continue
         for column in relation.fields:
-            if column.required and column.name not in origin.expressions:
-                right = f"this column is required ({column.type}): {column.meaning}"
+            told = relation.name in trusted and column.name == UPDATED_AT
+            if (column.required or told) and column.name not in origin.expressions:
+                why = "trust_updated_at needs it" if told else "this column is required"
+                right = f"{why} ({column.type}): {column.meaning}"
                 at = f"{place}{relation.name}, column {column.name}"
                 problems.append(Problem(at, "missing", right, "missing_column"))
         for name in origin.unknown if mapped else ():

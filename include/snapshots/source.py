@@ -44,6 +44,11 @@ class Source:
         return self.mapping.sha256 if self.mapping else None
 
     @property
+    def trusted(self) -> frozenset[str]:
+        """The relations for whose `updated_at` the mapping vouches."""
+        return self.mapping.trusted if self.mapping else frozenset()
+
+    @property
     def where(self) -> str:
         """The source in messages: the mapping's file name, or the URL without secrets."""
         return self.mapping.name if self.mapping else public_url(self.url)

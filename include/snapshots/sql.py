@@ -52,10 +52,12 @@ _WRONG_URL = frozenset({1044, 1045, 1049})
 class SqlReading:
     """The `Reading` of every database but PostgreSQL."""
 
-    def __init__(self, connection: Connection, where: str, mapped: bool, seconds: int) -> None:
-        self._connection, self._where, self._mapped, self._seconds = connection, where, mapped, seconds
+    def __init__(self, connection: Connection, source: Source) -> None:
+        self._connection, self._seconds = connection, source.statement_seconds
+        self._where, self._mapped, self._trusted = source.where, source.mapping is not None, source.trusted
         self._dialect = dialects.of(connection.dialect.name)
-        self._scaled = connection.dialect.name == "sqlite" and not mapped
+        self.reads_days = connection.dialect.name in {*_MYSQL, "sqlite"}
+        self._scaled = connection.dialect.name == "sqlite" and not self._mapped
         self._origins: dict[str, Origin] = {}
         self._begin()
         self.relations: tuple[str, ...] = ()
@@ -123,7 +125,8 @@ class SqlReading:
             origin.unknown = tuple(column for column in found if column not in relation.names)
             origin.expressions = {x: self._quote(x) for x in found if x in relation.names}
             self._origins[name] = origin
-        problems += shape_problems(self._where, self._origins, mapped=self._mapped) if not problems else []
+        if not problems:
+            problems = shape_problems(self._where, self._origins, mapped=self._mapped, trusted=self._trusted)
         if self._mapped and values and not problems:
             problems += self._value_problems()
         if problems:
@@ -219,21 +222,32 @@ class SqlReading:
         except DBAPIError as error:
             raise self._failure(error) from error
 
-    def stream_days(self, relation: str, columns: Sequence[str], days: Days) -> Iterator[pa.RecordBatch]:
+    def stream_days(
+        self, relation: str, columns: Sequence[str], days: Days, by: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of some days; see `Reading`."""
         origin = resolve(self._origins, self._where, relation, columns)
         present = tuple(name for name in columns if name in origin.expressions)
         listed = ", ".join(origin.expressions[name] for name in present)
-        condition = self._days(relation, columns).condition(days)
+        condition = self._days(relation, columns, by).condition(days)
         statement = self._text(f"SELECT {listed} FROM {origin.clause} WHERE {condition}")
         for arrays, invalid, rows in self._fetched(origin, present, statement):
             _refuse_first(origin, arrays, invalid)
             yield assemble(origin.relation, columns, arrays, rows, strict=True)
 
-    def _days(self, relation: str, columns: Sequence[str]) -> SqlDays:
+    def count(self, relation: str) -> int:
+        """Return how many rows there are; see `Reading`."""
+        origin = resolve(self._origins, self._where, relation, ())
+        try:
+            counted = self._connection.execute(self._text(f"SELECT COUNT(*) FROM {origin.clause}"))
+        except DBAPIError as error:
+            raise self._failure(error) from error
+        return int(counted.scalar_one())
+
+    def _days(self, relation: str, columns: Sequence[str], by: str | None = None) -> SqlDays:
         origin = resolve(self._origins, self._where, relation, columns)
         name = self._connection.dialect.name
-        return SqlDays(origin, columns, "mysql" if name in _MYSQL else name, scaled=self._scaled)
+        return SqlDays(origin, columns, "mysql" if name in _MYSQL else name, by, scaled=self._scaled)
 
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows, invalid values as nulls; see `Reading`."""
@@ -369,9 +383,7 @@ def reading(source: Source, url: URL, *, values: bool) -> Iterator[SqlReading]:
     connection = _connect(source, url)
     try:
         try:
-            opened = SqlReading(
-                connection, source.where, source.mapping is not None, source.statement_seconds
-            )
+            opened = SqlReading(connection, source)
         except sa.exc.DatabaseError as error:
             right = "this is not a database that can be read"
             raise BadInput([Problem(public_url(source.url), str(error.orig), right, "bad_url")]) from error

@@ -37,13 +37,17 @@ _OWN = "loyalty_total"
 class SqlDays:
     """The days of a relation in a database of one of the dialects.
 
-    scaled: instants are integers of microseconds, and points hundredths (canonical tables on SQLite).
+    by: the instant whose day it is, where it is not that of recording. scaled: instants are integers of microseconds,
+    and points hundredths (canonical tables on SQLite).
     """
 
-    def __init__(self, origin: Origin, columns: Sequence[str], dialect: str, *, scaled: bool) -> None:
+    def __init__(
+        self, origin: Origin, columns: Sequence[str], dialect: str, by: str | None = None, *, scaled: bool
+    ) -> None:
         self._origin, self._dialect, self._scaled = origin, dialect, scaled
         self._columns = tuple(name for name in columns if name in origin.expressions)
-        told = [origin.expressions[name] for name in told_by(origin.relation, self._columns)]
+        names = (by,) if by else told_by(origin.relation, self._columns)
+        told = [origin.expressions[name] for name in names]
         self._known = told[0] if len(told) == 1 else f"COALESCE({', '.join(told)})"
         self.can = bool(told) and dialect in {"sqlite", "mysql"}
 
@@ -75,8 +79,8 @@ class SqlDays:
         if days.no_day:
             tests.append(f"{self._known} IS NULL")
         found = f"({' OR '.join(tests)})"
-        moment = self._origin.expressions[self._moment]
-        if days.moments is not None and self._known != moment:  # for the index that is on the moment
+        if days.moments is not None and self._known != (moment := self._origin.expressions[self._moment]):
+            # For the index that is on the moment.
             low, high = map(self._literal, days.moments)
             found += f" AND {moment} >= {low} AND {moment} <= {high}"
         return found
