@@ -47,6 +47,8 @@ class Settings:
     """How old the last whole reading of the ledger may be that a snapshot begins from; zero: all are read whole."""
     proof_days: int = 0
     """So many of the last days a snapshot proves against the ledger each time, the others in turn; 0: all each time."""
+    scratch_bytes: int = 0
+    """How much work under way may come to hold in scratch; 0: what the disk has."""
     keep_files: timedelta = timedelta(days=400)
     answer_age: timedelta = timedelta(minutes=15)
     """How old a snapshot may be that an API answers from."""
@@ -96,6 +98,7 @@ class Settings:
                 days=_number(environment, "LOYALTY_SNAPSHOT_WHOLE_DAYS", 30, most=36_525)
             ),
             proof_days=int(_number(environment, "LOYALTY_SNAPSHOT_PROOF_DAYS", 0, most=36_525)),
+            scratch_bytes=int(_number(environment, "LOYALTY_SCRATCH_GB", 0, most=1_000_000) * 10**9),
             keep_files=timedelta(days=_number(environment, "LOYALTY_FILE_DAYS", 400, most=36_525)),
             answer_age=timedelta(
                 seconds=_number(environment, "LOYALTY_ANSWER_SECONDS", 900, most=7 * 86_400)
