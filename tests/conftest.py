@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
@@ -58,6 +59,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAirflow |
     """Where files are what is given to workers, give them so, in the order of `_longest_first`."""
     config.option.loadscopereorder = False
     return OneAirflow(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Spare what is imported and collected for good, over a million objects, from being looked through for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

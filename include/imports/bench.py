@@ -10,6 +10,7 @@ import errno
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,9 +26,16 @@ from include.shaping.engine import OUT_OF_RANGE, Engine
 
 _TABLE = re.compile(r"\bloyalty_\w+")
 _MEMORY = "128MB"
-_SLICE_ROWS = 32_768
-_PART_ROWS = 200_000  # by hash
-_LINE_ROWS, _LINE_BYTES = 100_000, 16 << 20
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is worked on at a time: rows of a part by hash, rows and bytes of a part by lines, rows of a batch."""
+
+    hashed_rows: int = 200_000
+    line_rows: int = 100_000
+    line_bytes: int = 16 << 20
+    batch_rows: int = 32_768
 
 
 class Split(Protocol):
@@ -44,8 +52,8 @@ class Split(Protocol):
 class Hashed:
     """Parts by the hash of a text column."""
 
-    def __init__(self, column: str, rows: int) -> None:
-        self.count, self._column = 1 + rows // _PART_ROWS, column
+    def __init__(self, column: str, count: int) -> None:
+        self.count, self._column = count, column
 
     def of(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
         """Return the part of each row, from 0."""
@@ -58,8 +66,8 @@ class Hashed:
 class Lines:
     """Parts by ranges of the column `line`, which `grow` makes while rows come in their order."""
 
-    def __init__(self) -> None:
-        self._begins, self._rows, self._bytes = [0], 0, 0
+    def __init__(self, sizes: Sizes) -> None:
+        self._most, self._begins, self._rows, self._bytes = sizes, [0], 0, 0
 
     @property
     def count(self) -> int:
@@ -68,10 +76,11 @@ class Lines:
 
     def grow(self, batch: pa.RecordBatch) -> None:
         """Let a batch that comes next belong to the last part, or begin another where that is full."""
-        if self._rows + len(batch) > _LINE_ROWS or self._bytes + batch.nbytes > _LINE_BYTES:
+        rows, size = self._rows + len(batch), self._bytes + batch.nbytes
+        if rows > self._most.line_rows or size > self._most.line_bytes:
             self._begins.append(batch.column("line")[0].as_py())
-            self._rows = self._bytes = 0
-        self._rows, self._bytes = self._rows + len(batch), self._bytes + batch.nbytes
+            rows, size = len(batch), batch.nbytes
+        self._rows, self._bytes = rows, size
 
     def of(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
         """Return the part of each row, from 0."""
@@ -123,9 +132,17 @@ class Table:
 class Bench:
     """Tables of one import, by name (loyalty_...), in a folder of work."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, sizes: Sizes | None = None) -> None:
+        self.folder, self.sizes = folder, sizes or Sizes()
         self._tables: dict[str, Table] = {}
+
+    def hashed(self, column: str, rows: int) -> Hashed:
+        """Return parts by the hash of a column for about so many rows; columns that go together have one number."""
+        return Hashed(column, 1 + rows // self.sizes.hashed_rows)
+
+    def lines(self) -> Lines:
+        """Return parts by lines, none of which has come yet."""
+        return Lines(self.sizes)
 
     def table(self, name: str, schema: pa.Schema, split: Split) -> Table:
         """Begin a table; give what rows are written to."""
@@ -148,7 +165,8 @@ class Bench:
     def query(self, sql: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield what a query gives, part by part, as `schema`. It names a table once."""
         tables = {name: self._tables[name] for name in sorted(set(_TABLE.findall(sql)))}
-        with self._refusals(), Engine(self.folder, memory=_MEMORY, slice_rows=_SLICE_ROWS) as engine:
+        rows = self.sizes.batch_rows
+        with self._refusals(), Engine(self.folder, memory=_MEMORY, slice_rows=rows) as engine:
             for part in range(max(table.split.count for table in tables.values())):
                 for name, table in tables.items():
                     engine.add_batches(name, table.schema, table.part(part))

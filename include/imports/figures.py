@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.imports.bench import Bench, Hashed
+from include.imports.bench import Bench
 from include.imports.effects import LiabilityEffect, Rehearsal, RowStatus, TierEffect
 from include.imports.outcome import several_rows
 from include.imports.sessions import Session, literal
@@ -75,7 +75,7 @@ def _accounts(bench: Bench) -> None:
         f"pending_before + pending_points AS pending_after FROM (SELECT {columns} FROM loyalty_effects{grouped}) sums",
         _TOUCHED,
     )
-    bench.fill("loyalty_touched", _TOUCHED, Hashed("spread", bench.rows("loyalty_effects")), found)
+    bench.fill("loyalty_touched", _TOUCHED, bench.hashed("spread", bench.rows("loyalty_effects")), found)
 
 
 def _sums(bench: Bench) -> dict[str, Any]:

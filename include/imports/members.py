@@ -6,9 +6,10 @@ ASCII, which both databases do alike; the few others are folded here, as Unicode
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.errors import BadInput, Problem
 from include.imports.bench import Bench, Lines, conformed
@@ -181,18 +182,14 @@ def refuse_erased(bench: Bench, lines: Lines, erased: Erased, code: str) -> None
 
 
 def _marked(batch: pa.RecordBatch, erased: Erased, code: str) -> pa.RecordBatch:
-    seen = (None, "unknown_member", "unknown_card")
-    columns = ["customer_id", "email", "customer", "card", "code"]
-    rows = batch.select(columns).to_pylist()
-    codes = [code if row["code"] in seen and _is_gone(row, erased) else row["code"] for row in rows]
-    return batch.set_column(batch.schema.get_field_index("code"), "code", pa.array(codes, TEXT))
+    codes = batch.column("code")
+    seen = pc.is_in(codes, value_set=pa.array([None, "unknown_member", "unknown_card"], TEXT))
+    marked = pc.if_else(pc.and_(seen, _gone(batch, erased)), code, codes)
+    return batch.set_column(batch.schema.get_field_index("code"), "code", marked)
 
 
-def _is_gone(row: dict[str, Any], erased: Erased) -> bool:
-    customers = {row["customer_id"], row["customer"]} - {None}
-    if any(erased.name(Name.CUSTOMER, each) is not None for each in customers if each):
-        return True
-    card, email = row["card"], row["email"]
-    if card and erased.name(Name.CARD, card) is not None:
-        return True
-    return bool(email) and erased.text(str(email)) != email
+def _gone(batch: pa.RecordBatch, erased: Erased) -> pa.Array:
+    """Return which rows name, or were found by, somebody who was erased."""
+    named = [erased.among(Name.CUSTOMER, batch.column(name)) for name in ("customer_id", "customer")]
+    named += [erased.among(Name.CARD, batch.column("card")), erased.mentioned(batch.column("email"))]
+    return functools.reduce(pc.or_, named)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.imports import balances
-from include.imports.bench import Bench, Hashed, Lines
+from include.imports.bench import Bench, Lines
 from include.imports.members import MESSAGES as OF_MEMBERS
 from include.imports.options import Mode, Options
 from include.imports.sessions import Session
@@ -38,7 +38,6 @@ MESSAGES = {
     "birthday_changed": "the birthday was changed since the import",
     "nothing_left": "the points that the import brought are gone from the ledger",
 }
-_BATCH_ROWS = 32_768
 _HOLDER = (
     "CASE WHEN card IS NULL THEN 'customer' ELSE 'card' END AS holder_kind, "
     "coalesce(card, customer) AS holder"
@@ -78,10 +77,10 @@ def work_out(session: Session, bench: Bench, lines: Lines, options: Options) -> 
     """
     rows = bench.rows("loyalty_said")
     spread = ("card", "customer") if options.program else ("customer",)
-    bench.fill("loyalty_matched", _DECIDES, Hashed("spread", rows), ahead(_deciding(bench, spread)))
+    bench.fill("loyalty_matched", _DECIDES, bench.hashed("spread", rows), ahead(_deciding(bench, spread)))
     if options.program:
         touch(bench, "loyalty_matched WHERE code IS NULL", rows)
-        balances.book(session, bench, options.program, Hashed("holder", rows))
+        balances.book(session, bench, options.program, bench.hashed("holder", rows))
         worked = _points(options, session.now, several=several_rows(bench))
     else:
         worked = _birthdays(undo=options.mode is Mode.UNDO)
@@ -109,7 +108,9 @@ def _deciding(bench: Bench, spread: tuple[str, ...]) -> Iterator[pa.RecordBatch]
             "code": pc.if_else(wrong.is_valid(), "file", found.column("code")),
             "spread": pc.coalesce(*map(found.column, spread), said.column("line").cast(TEXT)),
         }
-        yield from pa.table({name: columns[name] for name in _DECIDES.names}).to_batches(_BATCH_ROWS)
+        yield from pa.table({name: columns[name] for name in _DECIDES.names}).to_batches(
+            bench.sizes.batch_rows
+        )
 
 
 def _outcome(bench: Bench) -> Iterator[pa.RecordBatch]:
@@ -121,7 +122,9 @@ def _outcome(bench: Bench) -> Iterator[pa.RecordBatch]:
             "card": pc.if_else(wrong.is_valid(), said.column("card_id"), found.column("card")),
             "said": wrong,
         }
-        yield from pa.table({name: columns[name] for name in OUTCOME.names}).to_batches(_BATCH_ROWS)
+        yield from pa.table({name: columns[name] for name in OUTCOME.names}).to_batches(
+            bench.sizes.batch_rows
+        )
 
 
 def several_rows(bench: Bench) -> bool:
@@ -135,7 +138,7 @@ def touch(bench: Bench, rows: str, count: int) -> None:
         f"SELECT {_HOLDER}, subledger, min(customer) AS owner, count(*) AS found FROM {rows} "
         "GROUP BY holder, subledger, holder_kind"
     )
-    bench.fill("loyalty_accounts", _ACCOUNTS, Hashed("holder", count), bench.query(sql, _ACCOUNTS))
+    bench.fill("loyalty_accounts", _ACCOUNTS, bench.hashed("holder", count), bench.query(sql, _ACCOUNTS))
 
 
 def of_accounts(rows: str, alias: str, columns: str, joined: str) -> str:

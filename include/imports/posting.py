@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from include.errors import BadInput, Problem
 from include.imports import balances
-from include.imports.bench import Bench, Hashed
+from include.imports.bench import Bench
 from include.imports.effects import RowStatus
 from include.imports.options import Mode, Options
 from include.imports.outcome import of_accounts, touch
@@ -68,7 +68,7 @@ class Posted(NamedTuple):
     last: str | None
 
 
-def post(session: Session, plan: Plan, folder: Path, progress: Progress) -> Posted:
+def post(session: Session, plan: Plan, bench: Bench, progress: Progress) -> Posted:
     """Book all rows and commit, or find that they are booked already.
 
     Raises BadInput `rehearse_again` when the rows no longer do what the rehearsal said.
@@ -81,7 +81,7 @@ def post(session: Session, plan: Plan, folder: Path, progress: Progress) -> Post
         return before
     if plan.options.mode is Mode.RESET:
         session.freeze()
-        _compare(session, plan, folder)
+        _compare(session, plan, bench)
     batches = ahead(_transactions(session, _there(session), plan, progress))
     session.ingest("transactions", batches)
     progress("commit", plan.rows, plan.rows)
@@ -199,17 +199,16 @@ def refuse_erased(batch: pa.RecordBatch, erased: Erased | None) -> None:
     if erased is None:
         return
     for kind, name in ((Name.CUSTOMER, "customer"), (Name.CARD, "card")):
-        if any(each and erased.name(kind, each) is not None for each in batch.column(name).to_pylist()):
+        if pc.any(erased.among(kind, batch.column(name))).as_py():
             raise again("a member was erased")
 
 
-def _compare(session: Session, plan: Plan, folder: Path) -> None:
+def _compare(session: Session, plan: Plan, bench: Bench) -> None:
     """Raise BadInput when a balance is not what the rehearsal found; nobody can change one until the end."""
-    bench = Bench(folder)
     rows = (_spread(batch) for batch in done_rows(plan.path, _BALANCES))
-    bench.fill("loyalty_plan", _HELD, Hashed("spread", plan.rows), rows)
+    bench.fill("loyalty_plan", _HELD, bench.hashed("spread", plan.rows), rows)
     touch(bench, "loyalty_plan", plan.rows)
-    balances.book(session, bench, plan.options.program, Hashed("holder", plan.rows))
+    balances.book(session, bench, plan.options.program, bench.hashed("holder", plan.rows))
     sums = of_accounts("loyalty_plan", "p", "count(*)", "")
     [changed] = bench.sums(f"{sums} WHERE coalesce(b.active, 0) - coalesce(b.debt, 0) <> p.balance_before", 1)
     if changed:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from include.errors import BadInput
 from include.imports import figures, members, outcome, staging
-from include.imports.bench import Bench, Hashed, Lines
+from include.imports.bench import Bench, Lines
 from include.imports.effects import Rehearsal, RowStatus
 from include.imports.options import Options
 from include.imports.outcome import MESSAGES, SKIPPED
@@ -66,14 +66,13 @@ class Unreadable(BadInput):
 
 def rehearse(
     session: Session,
+    bench: Bench,
     file: ImportFile,
     options: Options,
     erased: Erased | None,
-    folder: Path,
     progress: Progress,
 ) -> tuple[Rehearsal, Path]:
-    """Return what posting a file would do, and its rows as a file of `folder`; raises what reading the file raises."""
-    bench = Bench(folder)
+    """Return what posting a file would do, and its rows as a file of the bench; raises what reading the file raises."""
     lines = staging.stage(session, bench, _counted(file, progress), options.subledger)
     progress("match", 0, bench.rows("loyalty_said"))
     members.match(session, bench, lines, options, erased)
@@ -112,7 +111,9 @@ def readable() -> Iterator[None]:
 def _write(rows: Iterator[pa.RecordBatch], bench: Bench, path: Path, progress: Progress) -> Counter[str]:
     """Write rows of OUTCOME as the plan, and what figures sum as `loyalty_effects`; return how many of each status."""
     counts: Counter[str] = Counter()
-    effects = bench.table("loyalty_effects", figures.EFFECTS, Hashed("spread", bench.rows("loyalty_said")))
+    effects = bench.table(
+        "loyalty_effects", figures.EFFECTS, bench.hashed("spread", bench.rows("loyalty_said"))
+    )
     with pq.ParquetWriter(path, PLAN, compression="zstd", compression_level=1) as writer:
         for batch in ahead(rows):
             judged = _judged(batch)
@@ -150,17 +151,17 @@ def _judged(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _messages(batch: pa.RecordBatch) -> pa.Array:
-    texts: list[str | None] = []
-    for row in batch.select(["code", "said", "expected", "balance_before"]).to_pylist():
-        code = row["code"]
-        if code is None or code == "file":
-            texts.append(row["said"])
-        elif code == "stale_balance":
-            shown = {
-                "before": figures.hundredths(row["balance_before"]),
-                "expected": figures.hundredths(row["expected"]),
-            }
-            texts.append(MESSAGES[code].format(**shown))
-        else:
-            texts.append(MESSAGES[code])
-    return pa.array(texts, TEXT)
+    codes = batch.column("code")
+    which = pc.index_in(codes, value_set=pa.array(list(MESSAGES), TEXT))
+    texts = pc.if_else(
+        pc.equal(codes, "file"), batch.column("said"), pa.array(MESSAGES.values(), TEXT).take(which)
+    )
+    stale = pc.fill_null(pc.equal(codes, "stale_balance"), False)
+    rows = batch.select(["balance_before", "expected"]).filter(stale).to_pylist()
+    told = [
+        MESSAGES["stale_balance"].format(
+            before=figures.hundredths(row["balance_before"]), expected=figures.hundredths(row["expected"])
+        )
+        for row in rows
+    ]
+    return pc.replace_with_mask(texts, stale, pa.array(told, TEXT))

@@ -55,7 +55,7 @@ def stage(session: Session, bench: Bench, batches: Iterable[Batch], subledger: s
     session.execute(
         "CREATE TEMP TABLE loyalty_staged (line BIGINT, customer_id TEXT, folded TEXT, card_id TEXT, program TEXT)"
     )
-    lines = Lines()
+    lines = bench.lines()
     said = bench.table("loyalty_said", SAID, lines)
     problems = bench.table("loyalty_problems", PROBLEMS, lines)
     for batch in ahead(batches):

@@ -167,8 +167,9 @@ class _Work:
         for one in raw.problems:
             if one.column is None or one.column in read or one.code in {"not_utf8", "nul_byte"}:
                 name = "" if one.column is None else self._header.names[one.column]
-                self._add(RowProblem(one.row, name, one.value, one.right, one.code))
-                self._said[np.searchsorted(self.rows, one.row)] = True
+                self._problems.append(RowProblem(one.row, name, one.value, one.right, one.code))
+                place = np.searchsorted(self.rows, one.row)
+                self._wrong[place] = self._said[place] = True
 
     def check(self, field: str, column: pa.Array | None, wrong: Sequence[Wrong]) -> None:
         """Note what is wrong with cells of a field; `column` has their texts, None for none."""
@@ -178,18 +179,17 @@ class _Work:
             if not len(places):
                 continue
             found = [""] * len(places) if column is None else column.take(pa.array(places)).to_pylist()
-            for place, text in zip(places, found, strict=True):
-                self._add(RowProblem(int(self.rows[place]), name, text, *one.rule(text)))
+            self._wrong[places] = True
+            for row, text in zip(self.rows[places].tolist(), found, strict=True):
+                self._problems.append(RowProblem(row, name, text, *one.rule(text)))
 
     def repeated(self, firsts: NDArray[np.int64]) -> None:
         """Note rows that stand twice; `firsts` has the number of the row that each repeats, or 0."""
-        for place in np.flatnonzero((firsts > 0) & ~self._said):
-            right = f"the same as row {firsts[place]}; remove one of them, or give each its own reason"
-            self._add(RowProblem(int(self.rows[place]), "", "", right, "same_row_twice"))
-
-    def _add(self, problem: RowProblem) -> None:
-        self._problems.append(problem)
-        self._wrong[np.searchsorted(self.rows, problem.row)] = True
+        twice = (firsts > 0) & ~self._said
+        self._wrong |= twice
+        for row, first in zip(self.rows[twice].tolist(), firsts[twice].tolist(), strict=True):
+            right = f"the same as row {first}; remove one of them, or give each its own reason"
+            self._problems.append(RowProblem(row, "", "", right, "same_row_twice"))
 
     def batch(self, columns: dict[str, pa.Array]) -> Batch:
         """Return the rows and their problems in the order of rows."""

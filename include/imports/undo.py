@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.imports import balances, members
-from include.imports.bench import Bench, Hashed, Lines
+from include.imports.bench import Bench
 from include.imports.effects import Rehearsal
 from include.imports.options import Options
 from include.imports.outcome import touch
@@ -37,15 +37,15 @@ _BIRTHDAYS = (
 
 def rehearse(
     session: Session,
+    bench: Bench,
     of: str,
     rows: Path,
     options: Options,
     erased: Erased | None,
-    folder: Path,
     progress: Progress,
 ) -> tuple[Rehearsal, Path]:
-    """Return what taking import `of` back would do, and its rows as a file of `folder`. rows: those it posted."""
-    bench, lines = Bench(folder), Lines()
+    """Return what taking import `of` back would do, and its rows as a file of the bench. rows: those it posted."""
+    lines = bench.lines()
     bench.table("loyalty_problems", PROBLEMS, lines)
     session.execute(f"CREATE TEMP TABLE loyalty_posted ({_POSTED_SQL})")
     session.ingest("loyalty_posted", _posted(of, rows))
@@ -89,7 +89,7 @@ def _points(session: Session, bench: Bench, of: str, options: Options, rows: Pat
     session.execute("CREATE TEMP TABLE loyalty_used (debit_id TEXT, lot_id TEXT, points BIGINT)")
     if session.one("SELECT count(*) AS n FROM loyalty_posted WHERE points < 0")[0]:
         posted = pq.read_metadata(rows).num_rows
-        bench.fill("loyalty_debits", _DEBITS, Hashed("spread", posted), _debits(rows))
+        bench.fill("loyalty_debits", _DEBITS, bench.hashed("spread", posted), _debits(rows))
         touch(bench, "loyalty_debits", posted)
         spool = Spool(bench.folder / "used.arrow")
         balances.used(session, bench, options.program, spool)

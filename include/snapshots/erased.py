@@ -87,6 +87,15 @@ class Erased:
         """Return the pseudonym of a name, None for anybody else's."""
         return self._names.get(self._hashed.name(kind, value))
 
+    def among(self, kind: Name, names: pa.Array) -> Mask:
+        """Return which names of a column are those of the people; a name that comes again is not hashed again."""
+        mask = self._renamed(kind, names)[1]
+        return pa.repeat(False, len(names)) if mask is None else mask
+
+    def mentioned(self, texts: pa.Array) -> Mask:
+        """Return which texts of a column mention one of the people."""
+        return pc.fill_null(pc.not_equal(self._texts(texts), texts), False)
+
     def text(self, value: str) -> str:
         """Return a text, or a JSON document as text, with every mention of the people replaced."""
         whole = self._mention(value)

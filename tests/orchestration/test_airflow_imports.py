@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +22,7 @@ from include.pipeline import Context, imports
 from include.settings import IMPORTS_DAG, ROOT, Settings
 from include.state.imports import ImportRecord, ImportState
 from tests.orchestration.airflow_server import Server
+from tests.servers.waiting import until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(1200)]
 PATIENCE = 300
@@ -42,15 +42,6 @@ def context(airflow_server: Server) -> Context:
             }
         )
     )
-
-
-def until(true: Callable[[], Any], what: str) -> Any:
-    """Wait until it is true; return what it then is."""
-    end = time.monotonic() + PATIENCE
-    while not (found := true()):
-        assert time.monotonic() < end, f"{what} does not come"
-        time.sleep(0.5)
-    return found
 
 
 def login(server: Server, user: str) -> str:
@@ -78,7 +69,7 @@ def question(server: Server, run_id: str) -> dict[str, Any]:
         found = server.running.client.get(path, response_received="false")["hitl_details"]
         return [each for each in found if each["task_instance"]["state"] == "awaiting_input"]
 
-    found = until(asked, "the question")[0]
+    found = until(asked, "the question", pause=0.5)[0]
     time.sleep(SETTLED)
     return found
 
@@ -136,7 +127,9 @@ def test_a_reset_in_the_inbox_waits_for_one_who_may_approve_and_is_archived(airf
     assert "| Rows | 1 |" in asked["body"]
     assert imports.get(context, record.import_id).state is ImportState.WAITING
     assert booked(airflow_server, record) == []
-    until(lambda: mails(airflow_server, "paul@shop.example", "waits for a second person"), "the mail")
+    until(
+        lambda: mails(airflow_server, "paul@shop.example", "waits for a second person"), "the mail", pause=0.5
+    )
 
     answer(airflow_server, "vera", run_id, "Approve")
     time.sleep(2)
@@ -249,7 +242,7 @@ def test_the_page_has_it_rehearsed_posted_and_approved_by_another(airflow_server
     assert ended(airflow_server, newest_run(airflow_server)) == "success"
     assert imports.get(context, record.import_id).posted_by == "olga"
     assert [customer for customer, _ in booked(airflow_server, record)] == ["c0000003", "c0000004"]
-    until(lambda: mails(airflow_server, "olga@shop.example", "posted"), "the mail")
+    until(lambda: mails(airflow_server, "olga@shop.example", "posted"), "the mail", pause=0.5)
 
     file = {"file": ("reset.csv", b"customer_id,Points\nc0000005,500\n")}
     olga.post(page, page, files=file, mode="reset", program="club")

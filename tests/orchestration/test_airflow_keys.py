@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from include.pipeline import Context
 from include.settings import IMPORTS_DAG, Settings
 from include.state.keys import Scope
 from tests.orchestration.airflow_server import Server
+from tests.servers.waiting import until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(1200)]
 PATIENCE = 300
@@ -35,14 +35,6 @@ def keyed(airflow_server: Server) -> Iterator[httpx.Client]:
     keys.revoke(made.record.id, by="ann")
 
 
-def until(true: Callable[[], Any], what: str) -> Any:
-    end = time.monotonic() + PATIENCE
-    while not (found := true()):
-        assert time.monotonic() < end, f"{what} does not come"
-        time.sleep(0.5)
-    return found
-
-
 def test_an_export_that_a_key_deletes_leaves_no_run_that_waits(
     airflow_server: Server, keyed: httpx.Client
 ) -> None:
@@ -60,8 +52,8 @@ def test_an_export_that_a_key_deletes_leaves_no_run_that_waits(
     assert made.headers["location"] == f"/loyalty/api/v1/definitions/{name}"
     airflow = airflow_server.running.client
     airflow.wait_for_dags({name})
-    started = until(lambda: _started(keyed, name), "the run")
-    until(lambda: _pin(airflow, name, started) == "up_for_reschedule", "a run that waits")
+    started = until(lambda: _started(keyed, name), "the run", pause=0.5)
+    until(lambda: _pin(airflow, name, started) == "up_for_reschedule", "a run that waits", pause=0.5)
 
     gone = keyed.delete(f"/definitions/{name}", headers={"if-match": made.headers["etag"]})
     assert gone.status_code == 204, gone.text
@@ -84,7 +76,7 @@ def test_airflow_asks_a_person_about_what_a_key_imports_until_it_is_refused(
         found = airflow.get(path, subject_search=received["import_id"], response_received="false")
         return found["hitl_details"]
 
-    [question] = until(asked, "the question")
+    [question] = until(asked, "the question", pause=0.5)
     run_id = question["task_instance"]["dag_run_id"]
     assert airflow.state(IMPORTS_DAG, run_id) == "running"
     refused = keyed.post(f"{place}/refuse", json={"note": "the wrong month"})

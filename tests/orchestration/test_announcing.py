@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -12,6 +11,7 @@ from include import state
 from include.definitions.load import from_document
 from include.settings import ROOT
 from include.state import RunStatus
+from tests.servers.waiting import until
 
 ANNOUNCE = """
 import sys, threading
@@ -27,14 +27,6 @@ def announce(server, definition_id):
     command = [sys.executable, "-c", ANNOUNCE, definition_id]
     done = subprocess.run(command, env=server.running.environment, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-
-
-def until(found, seconds=120):
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.2)
-    return value
 
 
 @pytest.mark.slow
@@ -56,10 +48,10 @@ def test_an_export_of_the_pages_is_announced_runs_and_is_deleted_while_it_runs(a
     assert {tag["name"] for tag in dag["tags"]} >= {"ui", "export", "balance"}
 
     run_id = client.trigger("of-pages", targets=["folder"])
-    run = until(lambda: remembered.runs.list(definition_id="of-pages"))[0]
+    run = until(lambda: remembered.runs.list(definition_id="of-pages"), "the run", pause=0.2)[0]
     remembered.exports.delete("of-pages", "ann")
     announce(airflow_server, made.definition_id)
-    until(lambda: client.state("of-pages", run_id) in {"success", "failed"}, 300)
+    until(lambda: client.state("of-pages", run_id) in {"success", "failed"}, "its end", pause=0.2)
     assert client.state("of-pages", run_id) == "success"
     assert remembered.runs.get(run.run_key).status is RunStatus.DONE
     last = remembered.exports.get("of-pages", deleted=True)

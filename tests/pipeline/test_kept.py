@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 from include.pipeline.kept import Kept
-
-
-def until(true) -> None:
-    """Wait for it."""
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.005)
+from tests.servers.waiting import until
 
 
 def test_an_answer_is_found_once_while_it_is_good():
@@ -38,7 +30,7 @@ def test_an_old_answer_is_given_at_once_and_a_new_one_is_found_meanwhile_once():
     go.clear()
     assert [kept.get("a", find) for _ in range(5)] == [1] * 5
     go.set()
-    until(lambda: kept.known("a") == 2)
+    until(lambda: kept.known("a") == 2, pause=0.005)
     assert len(asked) == 2
 
 
@@ -54,7 +46,7 @@ def test_a_failure_of_the_first_is_raised_and_of_a_later_one_keeps_what_is_known
     with pytest.raises(ZeroDivisionError):
         kept.get("a", lambda: 1 // 0)
     assert kept.get("a", find) == "good"
-    until(lambda: kept.get("a", find) == "better")
+    until(lambda: kept.get("a", find) == "better", pause=0.005)
 
 
 def test_what_is_forgotten_is_waited_for_again():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,17 +16,11 @@ from include.errors import NotYet
 from include.snapshots import canonical
 from include.snapshots.source import Source, open_read
 from tests.servers.running import find, mariadb_server
+from tests.servers.waiting import until
 from tests.snapshots.ledgers import Desk, ledger, transactions
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 NO_DELAY = timedelta(0)
-
-
-def until(done: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "it never happens"
-        time.sleep(0.05)
 
 
 class Pair:

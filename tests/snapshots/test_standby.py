@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from include.errors import NotYet, Transient
 from include.snapshots import canonical, replicas
 from include.snapshots.source import Source, open_read
 from tests.servers.running import find, postgres_server, postgres_standby
+from tests.servers.waiting import until
 from tests.snapshots.ledgers import NEEDS, Desk, ledger, transactions
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -60,13 +61,6 @@ class Pair:
         with self.engine.begin() as connection:
             connection.exec_driver_sql("LOCK TABLE transactions IN ACCESS EXCLUSIVE MODE")
         self.caught_up()
-
-
-def until(done: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "it never happens"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

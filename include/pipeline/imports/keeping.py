@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.errors import NotYet
@@ -76,17 +76,8 @@ def _holds(context: Context, record: ImportRecord, erased: Erased) -> bool:
 def _names(rows: Path, erased: Erased) -> bool:
     with pq.ParquetFile(rows, pre_buffer=False) as file:
         for batch in file.iter_batches(_BATCH_ROWS, columns=[*_TYPED, "email", "reason"]):
-            for name, kind in _TYPED.items():
-                if any(each and erased.name(kind, each) for each in batch.column(name).unique().to_pylist()):
-                    return True
-            if any(_changes(each, erased) for name in ("email", "reason") for each in _texts(batch, name)):
+            masks = [erased.among(kind, batch.column(name)) for name, kind in _TYPED.items()]
+            masks += [erased.mentioned(batch.column(name)) for name in ("email", "reason")]
+            if any(pc.any(mask).as_py() for mask in masks):
                 return True
     return False
-
-
-def _texts(batch: Any, name: str) -> list[str]:
-    return [each for each in batch.column(name).unique().to_pylist() if each]
-
-
-def _changes(text: str, erased: Erased) -> bool:
-    return erased.text(text) != text

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 from include.connections import Secrets
 from include.errors import Permanent
 from include.imports import kept, posting, rehearsal, undo
+from include.imports.bench import Bench
 from include.imports.effects import Rehearsal
 from include.imports.posting import Plan, Posted
 from include.imports.reading import open_file
@@ -47,8 +48,9 @@ def rehearse(
             else:
                 assert of.rows_key is not None
                 rows = local(context.store, of.rows_key, folder)
+                bench = Bench(folder)
                 found, path = undo.rehearse(
-                    session, of.import_id, rows, record.options, erased, folder, progress
+                    session, bench, of.import_id, rows, record.options, erased, progress
                 )
         except Unreadable as error:
             notes = tuple(str(each) for each in error.problems)
@@ -73,7 +75,7 @@ def _file(
 ) -> tuple[Rehearsal, Path]:
     path = local(context.store, received_key(record.import_id), folder)
     with _opened(path, record, session, folder) as file:
-        return rehearsal.rehearse(session, file, record.options, erased, folder, progress)
+        return rehearsal.rehearse(session, Bench(folder), file, record.options, erased, progress)
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def post(settings: Settings, record: ImportRecord, secrets: Secrets, *, progress
         )
         try:
             with opened(settings, write=True) as session:
-                return posting.post(session, plan, folder, progress)
+                return posting.post(session, plan, Bench(folder), progress)
         except Taken:
             with opened(settings, write=False) as session:
                 found = posting.found(session, plan)
