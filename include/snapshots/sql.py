@@ -6,7 +6,8 @@ and microseconds; MySQL's DATETIME is UTC there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,7 @@ from include.snapshots.reading import (
 )
 from include.snapshots.source import Source, public_url
 from include.snapshots.sql_days import SqlDays
+from include.snapshots.sql_some import SqlSome
 from include.snapshots.wire import Invalid, from_values
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,11 +61,14 @@ class SqlReading:
         self.reads_days = connection.dialect.name in {*_MYSQL, "sqlite"}
         self._scaled = connection.dialect.name == "sqlite" and not self._mapped
         self._origins: dict[str, Origin] = {}
+        self._some = SqlSome(self._dialect, self._escaped)
         self._begin()
         self.relations: tuple[str, ...] = ()
 
     def _begin(self) -> None:
         """Begin a database transaction, note when, and the oldest other one; a replica does not know the primary's."""
+        if self._dialect.travel:
+            self._some.forget()  # its statements name the read point
         channels = self._channels()
         behind_at = self._clock() if channels else 0
         for statement in self._dialect.begin(self._connection, self._seconds):
@@ -211,7 +216,7 @@ class SqlReading:
         origin = resolve(self._origins, self._where, relation, columns)
         if which.column not in origin.expressions:
             return
-        for arrays, invalid, rows in self._fetched(origin, *self._asking(origin, columns, which)):
+        for arrays, invalid, rows in self._fetched(origin, *self._some.asking(origin, columns, which)):
             _refuse_first(origin, arrays, invalid)
             yield which.exactly(assemble(origin.relation, columns, arrays, rows, strict=True))
 
@@ -285,35 +290,20 @@ class SqlReading:
                 continue
             yield arrays, invalid, rows
 
-    def _asking(
-        self, origin: Origin, columns: Sequence[str], which: Which
-    ) -> tuple[tuple[str, ...], sa.TextClause]:
-        """Return the columns that are there, and the statement that reads them of some rows."""
-        present = tuple(name for name in columns if name in origin.expressions)
-        bound = {f"wanted_{number}": value for number, value in enumerate(which.bound)}
-        places = [f":{name}" for name in bound]
-        of = origin.expressions[which.column]
-        condition = {
-            "is": f"{of} IN ({', '.join(places)})",
-            "begins": f"{of} BETWEEN {places[0]} AND {places[-1]}",
-            "folded": f"LOWER({of}) IN ({', '.join(places)})",
-            "contains": self._dialect.contains.format(of=f"LOWER({of})", value=places[0]),
-        }[which.fit]
-        listed = ", ".join(origin.expressions[name] for name in present)
-        top = f"TOP {which.limit} " if self._dialect.top and which.limit is not None else ""
-        limit = f" LIMIT {which.limit}" if not top and which.limit is not None else ""
-        sql = self._escaped(f"SELECT {top}{listed} FROM {origin.clause} WHERE ")
-        return present, sa.text(f"{sql}{condition}{limit}").bindparams(**bound)
-
     def _fetched(
-        self, origin: Origin, columns: Sequence[str], statement: sa.TextClause
+        self,
+        origin: Origin,
+        columns: Sequence[str],
+        statement: sa.TextClause,
+        values: Mapping[str, str] | None = None,
     ) -> Iterator[tuple[dict[str, pa.Array], list[tuple[str, Invalid]], int]]:
         """Yield what a statement gives, as `_rows` does."""
         try:
             streaming = self._connection.execution_options(stream_results=True, max_row_buffer=_BATCH_ROWS)
-            result = streaming.execute(statement)
+            result = streaming.execute(statement, values)
+            fetch = _driver_rows if self._connection.dialect.name == "sqlite" else _rows
             try:
-                while rows := result.fetchmany(_BATCH_ROWS):
+                while rows := fetch(result):
                     yield *self._convert(origin, columns, rows), len(rows)
             finally:
                 result.close()
@@ -339,6 +329,19 @@ class SqlReading:
             error, sa.exc.OperationalError | sa.exc.InterfaceError
         )
         return (Transient if lost else Permanent)(f"{self._where}: reading failed: {error.orig}")
+
+
+def _rows(result: sa.CursorResult[Any]) -> Sequence[Any]:
+    return result.fetchmany(_BATCH_ROWS)
+
+
+def _driver_rows(result: sa.CursorResult[Any]) -> Sequence[Any]:
+    """Return rows as SQLite's driver gives them: to make SQLAlchemy's of them takes as long again as reading them."""
+    try:
+        rows: Sequence[Any] = result.cursor.fetchmany(_BATCH_ROWS) if result.cursor else []
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(None, None, error, sqlite3.Error) from error
+    return rows
 
 
 def _refuse_first(

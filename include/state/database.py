@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 from include.errors import BadInput, Problem, Transient
 
@@ -19,14 +21,26 @@ HEAD = "0007"  # the newest migration; a test compares it with the files
 VERSION_TABLE = "loyalty_alembic_version"
 UPGRADE_LOCK = 0x6C6F79616C7479  # any number that nobody else takes: "loyalty"
 BUSY_MILLISECONDS = 60_000
+# A server that was restarted is noticed before a kept connection is used; more at once are opened, and not kept.
+_KEPT = {
+    "poolclass": QueuePool,
+    "pool_size": 4,
+    "max_overflow": -1,
+    "pool_recycle": 60,
+    "pool_pre_ping": True,
+}
+_engines: WeakSet[Engine] = WeakSet()
+_of_the_parent: list[Pool] = []
 
 
 class Database:
-    """Database transactions on the state. Connections are not kept: processes fork, and calls are few."""
+    """Database transactions on the state. Only `look`, which every request needs, keeps its connections."""
 
     def __init__(self, url: str) -> None:
         self._url = _checked(url)
-        self.engine = _engine(self._url)
+        self.engine = _engine(self._url, poolclass=NullPool)
+        self._looking = _engine(self._url, **_KEPT)
+        _engines.add(self._looking)
         self.dialect = self.engine.dialect.name
 
     @contextmanager
@@ -39,6 +53,12 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Run one database transaction that only reads, and so waits for no writer."""
         with self._errors(), self.engine.connect().execution_options(loyalty_read=True) as connection:
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """Run one database transaction that only reads, on a connection that is kept for the next one."""
+        with self._errors(), self._looking.connect().execution_options(loyalty_read=True) as connection:
             yield connection
 
     def upgrade(self) -> None:
@@ -114,21 +134,29 @@ def _checked(url: str) -> URL:
     return parsed
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, **pool: Any) -> Engine:
     if url.get_backend_name() != "sqlite":
         arguments = {"connect_timeout": 10, "application_name": "loyalty state"}
         # Whatever the server's default: after a lock is taken, what others committed must be seen.
         isolation = {"isolation_level": "READ COMMITTED"}
-        return create_engine(
-            url, poolclass=NullPool, connect_args=arguments, hide_parameters=True, **isolation
-        )
+        return create_engine(url, connect_args=arguments, hide_parameters=True, **isolation, **pool)
     path = Path(str(url.database))
     path.parent.mkdir(parents=True, exist_ok=True)
     waiting = {"timeout": BUSY_MILLISECONDS / 1000}
-    engine = create_engine(url, poolclass=NullPool, connect_args=waiting, hide_parameters=True)
+    engine = create_engine(url, connect_args=waiting, hide_parameters=True, **pool)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _anew() -> None:
+    """Have a process that was forked open connections of its own: two on one would read each other's answers."""
+    for engine in _engines:
+        _of_the_parent.append(engine.pool)  # not even closed here
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_anew)
 
 
 def _configure(connection: Any, _record: object) -> None:

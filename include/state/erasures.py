@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import select, update
+from sqlalchemy import BigInteger, Connection, func, select, type_coerce, update
 
 from include.acting import actor
 from include.state.audit import Action, append
@@ -23,6 +23,10 @@ from include.state.snapshots import SnapshotState
 from include.state.tables import ERASURES, SNAPSHOTS, Now
 
 _DIGEST_CHARACTERS = 32
+_SECOND = 1_000_000
+_CHANGED = type_coerce(ERASURES.c.updated_at, BigInteger)
+# Another answer means that some row is there, or was changed, since: sums, as one clock may be behind another.
+_STAMP = select(func.count(), func.sum(_CHANGED // _SECOND), func.sum(_CHANGED % _SECOND))
 
 
 class ErasureState(StrEnum):
@@ -78,6 +82,7 @@ class Erasures:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._known: tuple[tuple[Any, ...], tuple[Erasure, ...]] = (), ()
 
     def plan(self, subject: str, pseudonym: str, detail: ErasureDetail, *, by: str) -> Erasure:
         """Record an erasure and take every snapshot that is there out of use; return it as it stands.
@@ -141,13 +146,18 @@ class Erasures:
         return digest(self.list())
 
     def _select(self, *where: Any) -> list[Erasure]:
-        wanted = select(ERASURES).where(*where).order_by(ERASURES.c.created_at, ERASURES.c.subject)
         with self._database.read() as connection:
-            return [_erasure(row) for row in connection.execute(wanted)]
+            return _read(connection, *where)
 
     def list(self) -> list[Erasure]:
-        """Return all erasures, the oldest first."""
-        return self._select()
+        """Return all erasures, the oldest first; the state is asked each time whether they are those of the last."""
+        with self._database.look() as connection:
+            stamp = tuple(connection.execute(_STAMP).one())
+            known, found = self._known
+            if known != stamp:
+                found = tuple(_read(connection))
+                self._known = stamp, found
+        return [*found]
 
 
 def digest(erasures: Sequence[Erasure]) -> str | None:
@@ -156,6 +166,11 @@ def digest(erasures: Sequence[Erasure]) -> str | None:
     if not hashes:
         return None
     return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()[:_DIGEST_CHARACTERS]
+
+
+def _read(connection: Connection, *where: Any) -> list[Erasure]:
+    wanted = select(ERASURES).where(*where).order_by(ERASURES.c.created_at, ERASURES.c.subject)
+    return [_erasure(row) for row in connection.execute(wanted)]
 
 
 def _erasure(row: Any) -> Erasure:

@@ -144,3 +144,25 @@ def test_postgresql_sees_what_is_new_and_is_opened_anew_when_it_was_cut(
     assert names(connections, source) == {"Renamed"}
     assert len(times) == 2
     connections.close()
+
+
+def test_what_the_driver_cannot_read_is_an_error_of_ours(source: Source) -> None:
+    engine = sa.create_engine(source.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE customers SET name = CAST(x'ff' AS TEXT)"))
+    engine.dispose()
+    with pytest.raises(Transient, match="decode"):
+        names(Connections(), source)
+
+
+def test_one_statement_serves_other_values_and_other_columns(source: Source) -> None:
+    with Connections().reading(source) as reading:
+        ids = [
+            each for batch in reading.stream("customers", ["customer_id"]) for each in batch[0].to_pylist()
+        ]
+        for some in (ids[:1], ids[1:2], ids[:2], ids):
+            for columns in (["customer_id"], ["customer_id", "name"]):
+                found = reading.stream_some("customers", columns, Which("customer_id", tuple(some)))
+                rows = [row for batch in found for row in batch.to_pylist()]
+                assert sorted(row["customer_id"] for row in rows) == sorted(some)
+                assert all(set(row) == set(columns) for row in rows)

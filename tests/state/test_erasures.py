@@ -135,3 +135,25 @@ def test_mentions_in_records_are_replaced_and_keys_stay(remembered):
     assert (found.definition, found.requested_by) == ({"filters": {"is": "erased-1"}}, "erased-1")
     assert remembered.runs.get(other.run_key) == other
     assert remembered.definitions.get("d").document == {"filters": {"is": "erased-1"}}
+
+
+def test_what_another_process_erased_is_known_to_the_next_question(remembered, state_url):
+    elsewhere = state.open(state_url)
+    assert remembered.erasures.list() == []
+    for number in range(3):
+        made = elsewhere.erasures.plan(f"h{number}", f"e{number}", detail(**{f"a{number}": "e"}), by="ann")
+        assert remembered.erasures.list()[-1] == made
+    changed = elsewhere.erasures.plan("h0", "x", detail(b="e0"), by="ann")
+    assert remembered.erasures.list()[0] == changed != remembered.erasures.list()[1]
+    assert len(remembered.erasures.list()) == 3
+
+
+def test_a_forked_process_asks_on_a_connection_of_its_own(remembered):
+    remembered.erasures.plan("h", "erased-1", detail(a="erased-1"), by="ann")
+
+    def ask(times):
+        return {len(remembered.erasures.list()) for _ in range(times)}
+
+    assert ask(1) == {1}  # a connection is kept now
+    assert race(ask, [(200,)] * 3) == [{1}] * 3
+    assert ask(1) == {1}

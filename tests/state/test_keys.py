@@ -267,3 +267,28 @@ def test_a_key_that_ends_while_its_tenth_lasts_is_refused(remembered, clock):
     with remembered.database.write() as connection:
         connection.execute(update(API_KEYS).values(expires_at=past))
     assert remembered.keys.authenticate(made.key) is None
+
+
+def test_what_is_known_is_answered_without_the_state_and_counted(remembered, monkeypatch):
+    monkeypatch.setattr(keys, "CACHED_SECONDS", 3600)
+    made = remembered.keys.make(**ABOUT, per_minute=50)
+    assert remembered.keys.at_once(made.key) is None  # nothing is known of it yet
+    assert remembered.keys.authenticate(made.key)
+    with monkeypatch.context() as alone:
+        alone.setattr(type(remembered.database), "read", None)
+        alone.setattr(type(remembered.database), "write", None)
+        assert remembered.keys.at_once(made.key[:-1] + ("a" if made.key[-1] != "a" else "b")) is None
+        served = [remembered.keys.at_once(made.key) for _ in range(10)]
+    assert served == [made.record] * 4 + [None] * 6  # a tenth of the minute's is five
+    monkeypatch.setattr(keys, "CACHED_SECONDS", 0)
+    assert remembered.keys.authenticate(made.key)
+    assert remembered.keys.at_once(made.key) is None  # what is known is too old
+
+
+def test_a_key_that_was_revoked_here_is_not_answered_at_once(remembered, monkeypatch):
+    monkeypatch.setattr(keys, "CACHED_SECONDS", 3600)
+    made = remembered.keys.make(**ABOUT)
+    assert remembered.keys.authenticate(made.key)
+    assert remembered.keys.at_once(made.key)
+    remembered.keys.revoke(made.record.id, by="bob")
+    assert remembered.keys.at_once(made.key) is None
