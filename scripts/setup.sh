@@ -18,9 +18,20 @@ if [[ -z $python ]]; then
     exit 1
 fi
 
+# Compiled code lies beside its source, and is made again for what is newer.
+warm() {
+    if [[ ! -e .venv/.compiled ]] || grep -rlE --include='*.py' '^@compiled' include | xargs -I{} find {} -newer .venv/.compiled | grep -q .; then
+        echo "setup: compiling the booking kernel"
+        touch .venv/.compiling
+        .venv/bin/python -m include.orchestration.warm
+        mv .venv/.compiling .venv/.compiled
+    fi
+}
+
 stamp=.venv/.made-from
 made_from=$(cat requirements.txt pyproject.toml scripts/setup.sh | sha256sum)
 if [[ -x .venv/bin/python && $(cat "$stamp" 2>/dev/null) == "$made_from" ]]; then
+    warm
     exit 0
 fi
 
@@ -57,6 +68,5 @@ if ! .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes
 fi
 .venv/bin/pip install --quiet --no-deps --no-build-isolation --no-index -e .
 
-echo "setup: compiling the booking kernel"
-.venv/bin/python -m include.orchestration.warm
+warm
 echo "$made_from" >"$stamp"

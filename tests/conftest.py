@@ -43,7 +43,8 @@ def _in_memory() -> None:
 _in_memory()
 
 
-AIRFLOW = ("tests/orchestration/", "tests/browser/")
+# Whose tests share the running Airflow.
+AIRFLOW = re.compile(r"tests/(browser/|orchestration/test_(airflow|announcing|restatements))")
 
 
 class OneAirflow(LoadFileScheduling):
@@ -51,7 +52,7 @@ class OneAirflow(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return "airflow" if file.startswith(AIRFLOW) else file
+        return "airflow" if AIRFLOW.match(file) else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -72,6 +73,11 @@ def pytest_collection() -> Generator[None, Any, Any]:
         gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Let the end of the process find garbage as ever: libraries complain of what is left."""
+    gc.unfreeze()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test that asks for a server; one of Airflow's application is slow, which takes seconds to start."""
     _mark(items)
@@ -82,7 +88,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _longest_first(items: list[pytest.Item]) -> None:
     """What shares Airflow comes first, then the files with slow tests; the others fill what is left of the time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (not item.nodeid.startswith(AIRFLOW), item.path not in slow))
+    items.sort(key=lambda item: (not AIRFLOW.match(item.nodeid), item.path not in slow))
 
 
 def _mark(items: list[pytest.Item]) -> None:

@@ -20,6 +20,7 @@ from include.orchestration import pools
 from include.settings import ROOT
 
 USER = "admin"
+PARSE_SECONDS = "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"
 
 
 def password(home: Path) -> str:
@@ -72,7 +73,8 @@ def variables(
         ),
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",  # an export that is saved twice in a minute
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "20",
+        # Parsing all files takes some seconds of a processor.
+        PARSE_SECONDS: inherited.get(PARSE_SECONDS, "20"),
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "3",  # one is free for an export that was saved just now
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",

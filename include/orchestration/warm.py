@@ -1,4 +1,4 @@
-"""Compile what is compiled at first use, once, at installation: a tiny ledger through every report.
+"""Compile what is compiled at first use, once, at installation: a tiny ledger through every report, and the rest.
 
 numba keeps compiled code beside its source, so no run afterwards pays for it. It shows as well that what was
 installed works.
@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import typer
 
 from include.errors import LoyaltyError
@@ -25,6 +27,7 @@ def main() -> int:
     from include.pipeline.checks import load_definitions
     from include.sample.plan import END, Plan
 
+    _beside_reports()
     with tempfile.TemporaryDirectory(prefix="loyalty-warm-") as name:
         home = Path(name)
         shipped = Settings.from_environment({})
@@ -46,6 +49,16 @@ def main() -> int:
             typer.echo(f"warm: {home}: {error}", err=True)
             return error.exit_code
     return 0
+
+
+def _beside_reports() -> None:
+    """Compile what reads a ledger of PostgreSQL, and what an import looks for rows with that stand twice."""
+    from include.imports.repeats import Repeats
+    from include.snapshots import copy_decode, copy_stream
+
+    copy_decode.compile_now()
+    copy_stream.compile_now()
+    Repeats().firsts(np.array([2]), [pa.array(["a row"])])
 
 
 if __name__ == "__main__":

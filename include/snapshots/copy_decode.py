@@ -120,6 +120,14 @@ class CopyDecoder:
         return found
 
 
+def compile_now() -> None:
+    """Compile what decodes rows: a copy without any."""
+    nothing = _SIGNATURE + bytes(8) + b"\xff\xff"
+    CopyDecoder([WireColumn(Wire.TEXT), WireColumn(Wire.INTEGER)]).decode(
+        np.frombuffer(bytearray(nothing), np.uint8)
+    )
+
+
 def _header_bytes(block: NDArray[np.uint8]) -> int:
     """Return where the first row begins; a header may have an extension."""
     head = block[:19].tobytes()

@@ -84,6 +84,11 @@ class CopyStream:
             raise failed
 
 
+def compile_now() -> None:
+    """Compile what takes rows from libpq, without a server: libpq gives nothing of a connection that is none."""
+    _fill(0, np.empty(1, np.uint8), np.zeros(2, np.int64))
+
+
 @compiled
 def _fill(connection: int, block: NDArray[np.uint8], row: NDArray[np.int64]) -> tuple[int, int]:
     """Put rows into the block until the next one does not fit; return the bytes used and why it stopped."""

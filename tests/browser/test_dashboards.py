@@ -34,7 +34,7 @@ def drawn(page: Page, airflow_server) -> Page:
     """The board, after somebody who found it empty asked for a run."""
     shutil.copy(ROOT / "include" / "exports" / "dashboard.yaml", airflow_server.exports)
     client = airflow_server.running.client
-    client.wait_for_dags({"dashboard"}, 120)
+    airflow_server.wait_for_files({"dashboard"})
     page.goto(BOARD)
     expect(page.get_by_text("No run has made figures yet")).to_be_visible()
     page.get_by_role("button", name="Run it now").click()

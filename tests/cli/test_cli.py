@@ -9,7 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from include.settings import Settings
 from include.snapshots import canonical
 from tests.snapshots.ledgers import NEEDS, Desk
 from tests.snapshots.ledgers import ledger as small_ledger
+from tests.stages import in_this_process
 
 DEFINITION = """
 id: balances
@@ -67,7 +68,11 @@ def home(tmp_path: Path, ledger_file: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def loyalty(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Loyalty:
+def loyalty(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Loyalty]:
+    """The command in this process, with its stages; as people start it in `test_a_full_disk_leaves_nothing_half_written`."""
+
     def run(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["loyalty", *arguments])
         code = 0
@@ -78,7 +83,8 @@ def loyalty(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         captured = capsys.readouterr()
         return Done(code, captured.out, captured.err)
 
-    return run
+    with in_this_process():
+        yield run
 
 
 def files(folder: Path) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from include.layouts.layout import layouts
 from tests.layouts.tiny import CLUB, IFRS, Desk, at, of_layout
+from tests.stages import in_this_process
 
 # The days on which something happens, and the last one; a day more would say the same again.
 DAYS = [
@@ -22,14 +21,7 @@ OTHERS = tuple(name for name in layouts() if not name.startswith("accounting."))
 
 @pytest.fixture(scope="session")
 def inline() -> Iterator[None]:
-    """Run stages in this process."""
-
-    def here(stage: str, *arguments: Any, progress: Any) -> Any:
-        module, name = stage.split(":")
-        return getattr(importlib.import_module(module), name)(*arguments, progress=progress)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.pipeline.process.in_process", here)
+    with in_this_process():
         yield
 
 

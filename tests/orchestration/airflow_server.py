@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from include import sample
+from include.errors import Permanent
+from include.orchestration.environment import PARSE_SECONDS
 from include.orchestration.services import Running, airflow, free_port
 from include.sample.plan import Plan
 from tests.servers.running import find, postgres_server
@@ -96,6 +98,18 @@ class Server:
     ledger_url: str
     mail: MailServer
 
+    def wait_for_files(self, dag_ids: set[str]) -> None:
+        """Have the files of definitions read until Airflow knows the DAGs; by itself it looks once a minute."""
+        client = self.running.client
+        token = client.get("/dags/weekly-history")["file_token"]
+        for _ in range(20):
+            with contextlib.suppress(Permanent):  # it is asked already, or has not come to it
+                client._call("PUT", f"/parseDagFile/{token}", None)
+            with contextlib.suppress(Permanent):
+                client.wait_for_dags(dag_ids, 6)
+                return
+        client.wait_for_dags(dag_ids)
+
     def wait_for_backfills(self, dag_id: str) -> None:
         """Wait until no backfill of the DAG is open: Airflow allows one at a time, and tests share this server."""
         until = time.monotonic() + 300
@@ -131,6 +145,7 @@ def started(home: Path):
         "LOYALTY_IMPORT_LOOK_SECONDS": "45",
         "LOYALTY_EXPORTS": str(exports),
         "LOYALTY_SETTLE_SECONDS": "1",
+        PARSE_SECONDS: "60",
         # Runs begin when a test starts them: no run of a schedule comes between, or into a list that a test reads.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW_CONN_LOYALTY_LEDGER": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',

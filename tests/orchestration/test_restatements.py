@@ -77,7 +77,7 @@ def test_a_late_row_is_restated_by_the_exports_own_dag(airflow_server, monkeypat
     assert late.encode() not in b"".join(before.values())
 
     client = airflow_server.running.client
-    client.wait_for_dags({"restated-days"})
+    airflow_server.wait_for_files({"restated-days"})
     tasks = ended(airflow_server, ID, client.trigger(ID), "success")
     assert [task["state"] for name, task in tasks.items() if name.startswith("send")] == ["success"]
     looks = sorted(task["state"] for name, task in tasks.items() if name.startswith("look"))

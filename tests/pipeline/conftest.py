@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from include.definitions.load import from_document
 from include.definitions.model import ExportDefinition
 from include.pipeline import Context
 from include.settings import ROOT, Settings
+from tests.stages import in_this_process
 
 PLAN = sample.Plan(customers=300, transactions=6_000)
 
@@ -74,15 +75,10 @@ def define(tmp_path: Path) -> Callable[..., ExportDefinition]:
 
 
 @pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+def inline() -> Iterator[None]:
     """Run stages in this process: the stages are what is tested, a hundred times; test_process tests the other."""
-    import importlib
-
-    def here(stage: str, *arguments: Any, progress: Any) -> Any:
-        module, name = stage.split(":")
-        return getattr(importlib.import_module(module), name)(*arguments, progress=progress)
-
-    monkeypatch.setattr("include.pipeline.process.in_process", here)
+    with in_this_process():
+        yield
 
 
 @pytest.fixture

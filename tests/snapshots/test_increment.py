@@ -1,126 +1,50 @@
-"""A snapshot that begins from an earlier one holds what a whole reading holds, and shares the files that say the same.
+"""A snapshot that begins from an earlier one holds what a whole reading holds: what is new, late, changed or gone.
 
 Guards docs/scale.md, "Incremental snapshots".
 """
 
-import hashlib
 import tempfile
-import time
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.errors import NotYet, Permanent, Transient
 from include.ledger.catalog import RELATIONS
-from include.snapshots import canonical, extract, parquet, registry
+from include.snapshots import canonical
 from include.snapshots.days import midnight, row_days
-from include.snapshots.increment import TURNS, begin
-from include.snapshots.local import Damaged
+from include.snapshots.increment import TURNS
 from include.snapshots.mapping import Mapping
-from include.snapshots.proof import load
 from include.snapshots.source import Source, open_read
-from include.snapshots.store import Missing
 from include.state.audit import Action
-from tests.snapshots.ledgers import START, Desk, ledger
-from tests.state.racing import race
-
-DAY = timedelta(days=1)
-TRANSACTIONS = canonical.METADATA.tables["transactions"]
-COLUMNS = (
-    "transaction_id", "program_id", "customer_id", "type", "points", "created_at", "recorded_at", "expires_at",
-    "reason",
-)  # fmt: skip
-NEEDS = {"transactions": COLUMNS, "customers": ("customer_id", "name", "registered_at")}
-
-
-def row(number, day, points="1.25", **more):
-    base = {"transaction_id": f"t{number:06d}", "program_id": "p", "customer_id": "c", "type": "earned"}
-    return {**base, "points": Decimal(points), "created_at": START + day * DAY, **more}
-
-
-def add(engine, *rows):
-    with engine.begin() as connection:
-        for each in rows:
-            connection.execute(TRANSACTIONS.insert(), each)
-
-
-def change(engine, number, **values):
-    with engine.begin() as connection:
-        mine = TRANSACTIONS.c.transaction_id == f"t{number:06d}"
-        connection.execute(TRANSACTIONS.update().where(mine).values(**values))
-
-
-def remove(engine, number):
-    with engine.begin() as connection:
-        connection.execute(TRANSACTIONS.delete().where(TRANSACTIONS.c.transaction_id == f"t{number:06d}"))
-
-
-class Days(Desk):
-    """A desk whose snapshots begin from one another; every one is asked for anew."""
-
-    def next(self, **changes):
-        asked = {"needs": NEEDS, "whole_every": timedelta(days=30)}
-        last = self.state.snapshots.all_of(self.key)[0] if self.state.snapshots.sources() else None
-        fresh = {} if last is None else {"not_before": last.read_at + timedelta(microseconds=1)}
-        return self.take(**(asked | fresh | {"settle_delay": timedelta(0)} | changes))
-
-    @property
-    def key(self):
-        return self.state.snapshots.sources()[0]
-
-    def rows(self, manifest):
-        """All rows by relation, by key: what a report can see of a snapshot."""
-        with tempfile.TemporaryDirectory() as folder:
-            files = extract.local(self.store, manifest, manifest.relations, Path(folder))
-            key = {"transactions": "transaction_id", "customers": "customer_id"}
-            return {
-                name: pa.concat_tables(map(pq.read_table, paths)).sort_by(key[name]).to_pylist()
-                if paths
-                else []
-                for name, paths in files.items()
-            }
-
-    def same_as_whole(self, manifest):
-        """Compare with a whole reading of the same ledger, taken now."""
-        with tempfile.TemporaryDirectory() as folder:
-            whole = Desk(Path(folder), self.url)
-            whole.source = self.source
-            other = whole.take(needs=NEEDS)
-            assert self.rows(manifest) == Days.rows(whole, other)
-            assert manifest.totals == other.totals
-            for name, held in manifest.relations.items():
-                assert (held.rows, held.columns) == (
-                    other.relations[name].rows,
-                    other.relations[name].columns,
-                )
+from tests.snapshots.days import (
+    COLUMNS,
+    DAY,
+    NEEDS,
+    TRANSACTIONS,
+    Days,
+    add,
+    change,
+    forty_days,
+    keys,
+    remove,
+    row,
+    small_files,
+)
+from tests.snapshots.ledgers import START, ledger
 
 
 @pytest.fixture
 def desk(any_ledger, tmp_path):
-    """Forty days with ten rows each, in files of a hundred rows."""
-    engine = ledger(any_ledger, 0)
-    add(engine, [row(day * 10 + place, day) for day in range(40) for place in range(10)])
-    made = Days(tmp_path, any_ledger)
-    made.engine = engine
-    return made
+    return forty_days(any_ledger, tmp_path)
 
 
 @pytest.fixture(autouse=True)
-def small_files(monkeypatch):
-    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 50)
-    monkeypatch.setattr(parquet, "FILE_ROWS", 100)
-    monkeypatch.setattr("include.snapshots.sql._BATCH_ROWS", 50)
-    monkeypatch.setattr("include.snapshots.copy_stream.BLOCK_BYTES", 2000)
-
-
-def keys(manifest):
-    return [file.key for file in manifest.relations["transactions"].files]
+def _small(monkeypatch):
+    small_files(monkeypatch)
 
 
 def test_what_is_new_is_read_and_the_rest_is_shared(desk):
@@ -231,102 +155,6 @@ def test_days_that_were_long_over_are_proven_in_turn(desk):
     assert desk.next(proof_days=10_000).increment.changed == 1
 
 
-def damage(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize("how", [damage, Path.unlink])
-@pytest.mark.parametrize("place", [1, -1])  # a file that is shared, and one that is cut
-def test_a_file_of_the_base_that_is_damaged_is_read_again(sqlite_ledger, tmp_path, how, place):
-    engine = ledger(sqlite_ledger, 0)
-    add(engine, [row(day * 10 + n, day) for day in range(40) for n in range(10)])
-    desk = Days(tmp_path, sqlite_ledger)
-    first = desk.next()
-    how(desk.store.path(keys(first)[place]))
-    add(engine, row(400, 39))
-    second = desk.next()
-    if how is damage and place == 1:  # nobody has read it yet; whoever does takes the snapshot out of use
-        with pytest.raises(Damaged):
-            extract.local(desk.store, second, NEEDS, tmp_path / "l", state=desk.state)
-        second = desk.next()
-    desk.same_as_whole(second)
-    assert keys(first)[place] not in keys(second)
-    assert keys(first)[0] in keys(second)
-
-
-def test_a_proof_that_is_not_what_it_was_proves_nothing(sqlite_ledger, tmp_path):
-    ledger(sqlite_ledger, 10)
-    desk = Days(tmp_path, sqlite_ledger)
-    first = desk.next()
-    damage(desk.store.path(first.proof.key))
-    assert load(desk.store, first.proof) is None
-    assert desk.next().increment is None
-
-
-def test_retention_never_takes_a_file_that_a_kept_snapshot_names(desk):
-    made = [desk.next()]
-    for day in range(40, 44):
-        add(desk.engine, row(day * 10, day))
-        made.append(desk.next(holder="backfill" if day == 41 else None))
-    retired = registry.retire(desk.store, desk.state, older_than=timedelta(0))
-    assert set(retired) == {made[0].id, made[1].id, made[3].id}
-    named = made[2].keys() | made[4].keys()
-    assert {key for key in desk.stored() if "/attempts/" in key} == named
-    for kept in (made[2], made[4]):
-        assert len(desk.rows(kept)["transactions"]) == kept.totals.rows
-    desk.state.snapshots.unrefer(made[2].id, "backfill")
-    assert registry.retire(desk.store, desk.state, older_than=timedelta(0)) == [made[2].id]
-    assert {key for key in desk.stored() if "/attempts/" in key} == made[4].keys()
-    assert registry.sweep(desk.store, desk.key, timedelta(0)) == 0
-    with pytest.raises(Missing):
-        registry.load(desk.store, desk.state, made[0].id)
-    desk.same_as_whole(desk.next())
-
-
-def test_retention_waits_while_a_snapshot_is_being_taken(sqlite_ledger, tmp_path):
-    ledger(sqlite_ledger, 10)
-    desk = Days(tmp_path, sqlite_ledger)
-    first = desk.next()
-    desk.next()
-    lease = desk.state.leases.acquire(f"snapshot {desk.key}", "an attempt", DAY)
-    assert registry.retire(desk.store, desk.state, older_than=timedelta(0)) == []
-    desk.state.leases.release(lease)
-    assert registry.retire(desk.store, desk.state, older_than=timedelta(0)) == [first.id]
-
-
-def test_a_full_disk_leaves_the_base_whole(sqlite_ledger, tmp_path, monkeypatch):
-    engine = ledger(sqlite_ledger, 0)
-    add(engine, [row(day * 10 + n, day) for day in range(40) for n in range(10)])
-    desk = Days(tmp_path, sqlite_ledger)
-    first = desk.next()
-    before = desk.stored()
-    add(engine, row(400, 39))
-    writing = parquet.pq.ParquetWriter.write_table
-
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(parquet.pq.ParquetWriter, "write_table", full)
-    with pytest.raises(Permanent, match="No space left"):
-        desk.next()
-    monkeypatch.setattr(parquet.pq.ParquetWriter, "write_table", writing)
-    assert desk.stored() == before
-    second = desk.next()
-    assert second.increment.base == first.id
-    desk.same_as_whole(second)
-
-
-def test_only_a_snapshot_without_the_same_people_is_begun_from(sqlite_ledger, tmp_path):
-    ledger(sqlite_ledger, 10)
-    desk = Days(tmp_path, sqlite_ledger)
-    first = desk.next()
-    asked = {"read_at": first.read_at + DAY, "whole_every": 9 * DAY, "scratch": tmp_path}
-    assert begin(desk.store, desk.state, desk.key, erasures=None, **asked).manifest == first
-    assert begin(desk.store, desk.state, desk.key, erasures="another", **asked) is None
-
-
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(["add", "late", "change", "remove", "text"]),
@@ -374,13 +202,6 @@ def test_a_row_is_of_the_day_on_which_it_was_recorded():
     assert days[2] < -1_000_000
 
 
-def test_shared_files_are_what_their_manifests_say(desk):
-    desk.next()
-    add(desk.engine, row(400, 39))
-    for file in (each for held in desk.next().relations.values() for each in held.files):
-        assert hashlib.sha256(desk.store.read(file.key)).hexdigest() == file.sha256
-
-
 def test_postgres_and_others_say_the_same_of_a_ledger(desk):
     """Counts and points of every day, whatever computes them."""
     with open_read(desk.source) as reading:
@@ -389,56 +210,6 @@ def test_postgres_and_others_say_the_same_of_a_ledger(desk):
     assert {day - first: total[:2] for day, total in found.days.items()} == dict.fromkeys(
         range(40), (10, 1250)
     )
-
-
-@pytest.mark.slow
-def test_many_processes_begin_one_snapshot(sqlite_ledger, tmp_path):
-    engine = ledger(sqlite_ledger, 0)
-    add(engine, [row(day * 10 + n, day) for day in range(40) for n in range(10)])
-    desk = Days(tmp_path, sqlite_ledger)
-    first = desk.next()
-    add(engine, row(400, 39))
-    after = first.read_at + timedelta(microseconds=1)
-    made = race(next_until_there, [(tmp_path, sqlite_ledger, after) for _ in range(6)])
-    assert set(made) == {f"{desk.key}-2"}
-    second = registry.load(desk.store, desk.state, made[0])
-    assert second.increment.base == first.id
-    assert {key for key in desk.stored() if "/attempts/" in key} == first.keys() | second.keys()
-    desk.same_as_whole(second)
-
-
-def next_until_there(folder, url, after):
-    desk = Days(folder, url)
-    while True:
-        try:
-            return desk.next(not_before=after).id
-        except NotYet:
-            time.sleep(0.05)
-
-
-@pytest.mark.servers
-def test_a_server_that_goes_away_meanwhile_leaves_the_base_whole(postgres_ledger, tmp_path):
-    engine = ledger(postgres_ledger, 0)
-    add(engine, [row(day * 10 + n, day) for day in range(40) for n in range(10)])
-    desk = Days(tmp_path, postgres_ledger)
-    first = desk.next()
-    before = desk.stored()
-    add(engine, row(400, 39))
-
-    def ended(stage, *_):
-        if stage == "snapshot customers":
-            with engine.connect() as connection:
-                mine = "pid <> pg_backend_pid() AND backend_type = 'client backend' AND datname = current_database()"
-                connection.exec_driver_sql(
-                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}"
-                )
-
-    with pytest.raises(Transient):
-        desk.next(progress=ended)
-    assert desk.stored() == before
-    second = desk.next()
-    assert second.increment.base == first.id
-    desk.same_as_whole(second)
 
 
 def test_a_mapped_ledger_is_begun_from_too(any_ledger, tmp_path):

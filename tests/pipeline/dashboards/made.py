@@ -15,6 +15,7 @@ from include.pipeline import Context, pin, render, snapshot
 from include.pipeline.checks import load_definitions
 from include.settings import ROOT, Settings
 from include.state.runs import RunRecord
+from tests.stages import in_this_process
 
 PLAN = sample.Plan(customers=300, transactions=6_000)
 WHEN = datetime.fromisoformat("2026-06-23T01:30:00+02:00")  # so that figures end with 22 June 2026
@@ -34,7 +35,8 @@ def make(folder: Path) -> RunRecord:
     """Make a ledger below the folder, and run the export on it."""
     settings = settings_in(folder)
     sample.load(f"sqlite:///{folder / 'ledger.sqlite'}", PLAN)
-    return run(Context(settings), shipped())
+    with in_this_process():
+        return run(Context(settings), shipped())
 
 
 def run(context: Context, definition: ExportDefinition, when: datetime = WHEN) -> RunRecord:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -15,6 +13,7 @@ from include.pipeline import Context
 from include.sample.plan import Plan
 from include.settings import Settings
 from include.web.app import create
+from tests.stages import in_this_process
 from tests.web.api.asking import Asking
 
 
@@ -47,11 +46,5 @@ def asking(sampled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built:
 @pytest.fixture(scope="module")
 def inline() -> Iterator[None]:
     """Run stages in this process: a module that makes dozens of reports would start as many others."""
-
-    def here(stage: str, *arguments: Any, progress: Any) -> Any:
-        module, name = stage.split(":")
-        return getattr(importlib.import_module(module), name)(*arguments, progress=progress)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.pipeline.process.in_process", here)
+    with in_this_process():
         yield

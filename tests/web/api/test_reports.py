@@ -16,7 +16,7 @@ from include.state.audit import Action
 from include.state.keys import Scope
 from tests.web.api.asking import OURS, Asking
 
-pytestmark = pytest.mark.slow  # each report is made in a process of its own
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("inline")]
 
 READS = (Scope.REPORTS_READ,)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from include.state.keys import NewKey
 from include.web.app import create
 from tests.lazily import voucherify
 from tests.servers.running import free_port
+from tests.stages import in_this_process
 
 SCOPES = ("reports:read", "personal")
 
@@ -91,15 +91,8 @@ def serving(context: Context) -> Iterator[Served]:
 def served(tmp_path_factory: pytest.TempPathFactory, ledger_url: str) -> Iterator[Served]:
     """One server for the tests of a file, which make exports of their own; stages run in its process, to save time."""
     home = tmp_path_factory.mktemp("served") / "home"
-    with pytest.MonkeyPatch.context() as patch, serving(installed(home, ledger_url)) as running:
-        patch.setattr("include.pipeline.process.in_process", here)
+    with in_this_process(), serving(installed(home, ledger_url)) as running:
         yield running
-
-
-def here(stage: str, *arguments: Any, progress: Any) -> Any:
-    """Run a stage in this process; test_restart has it in its own."""
-    module, name = stage.split(":")
-    return getattr(importlib.import_module(module), name)(*arguments, progress=progress)
 
 
 def finished(api: voucherify.ExportsApi, export_id: str, seconds: float = 300) -> Any:
