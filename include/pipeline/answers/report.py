@@ -25,7 +25,7 @@ from include.definitions.occasion import as_of_for, interval_for
 from include.errors import BadInput, NotYet, Problem
 from include.ledger.columns import Column
 from include.pipeline import process
-from include.pipeline.answers.stage import Made, make_near
+from include.pipeline.answers.stage import Among, Made, make_near
 from include.pipeline.checks import check, model_of
 from include.pipeline.context import Context, settle_delay, silent
 from include.pipeline.previews.preview import Busy, newest, refuse_looking_for_people, unsealed
@@ -64,12 +64,14 @@ class Question:
 
     as_of: the instant T; of a report about one instant it may lie in the future: then what is known now is projected.
     [start, end): the period; its end is the as-of too, and at most the instant at which the ledger was read.
+    among: only rows of these, beside what the filters say.
     """
 
     definition: ExportDefinition
     as_of: datetime | None = None
     start: datetime | None = None
     end: datetime | None = None
+    among: Among | None = None
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,12 @@ def _drawn(
             read = young_snapshot(context, definition)
             run = run_of(question, read)
             try:
-                made = _made(context, run, read, secrets, folder, personal, as_rows)
+                made = _made(context, run, read, secrets, folder, personal, as_rows, question.among)
             except (Damaged, Missing):
                 # It is out of use now; there is another, or it is made.
                 read = young_snapshot(context, definition)
                 run = run_of(question, read)
-                made = _made(context, run, read, secrets, folder, personal, as_rows)
+                made = _made(context, run, read, secrets, folder, personal, as_rows, question.among)
         part = definition.parts[0]
         detail = {
             "model": part.model,
@@ -174,6 +176,7 @@ def _drawn(
             "rows": made.rows,
             "sha256": made.sha256,
             "personal": personal and any(column.pii for column in made.columns),
+            **({"among": question.among.sha256} if question.among else {}),
         }
         context.state.audit.write(by, Action.REPORT_READ, version(definition), detail)
         yield Answer(
@@ -184,13 +187,13 @@ def _drawn(
 
 def _made(
     context: Context, run: RunRecord, read: SnapshotManifest, secrets: Secrets, folder: Path, personal: bool,
-    as_rows: bool,
+    as_rows: bool, among: Among | None,
 ) -> Made:  # fmt: skip
-    made = make_near(context, run, read, secrets, folder, personal, as_rows)
+    made = make_near(context, run, read, secrets, folder, personal, as_rows, among)
     if made is not None:
         return made
     whole: Made = process.in_process(
-        _MAKE, context.settings, run, secrets, folder, personal, as_rows, progress=silent
+        _MAKE, context.settings, run, secrets, folder, personal, as_rows, among, progress=silent
     )
     return whole
 

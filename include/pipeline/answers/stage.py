@@ -23,12 +23,34 @@ from include.pipeline.render_stage import local_snapshot
 from include.reports.engine.files import Spool
 from include.reports.engine.render import Job, render
 from include.settings import Settings
+from include.shaping.chosen import Chosen
 from include.snapshots import registry
 from include.snapshots.manifest import SnapshotManifest
 from include.state.runs import RunRecord
 from include.state.tables import microseconds
 
 ROWS = "rows.arrow"
+
+
+@dataclass(frozen=True)
+class Among:
+    """Rows whose `field` is among the texts in the first column of a file of Arrow batches; an empty file has none.
+
+    sha256: of the file, by which the audit chain tells one choice from another.
+    """
+
+    field: str
+    path: Path
+    sha256: str
+
+    def chosen(self) -> Chosen:
+        """Read the texts."""
+        return Chosen(batch.column(0) for batch in self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        if self.path.stat().st_size:
+            with pa.OSFile(str(self.path), "rb") as source:
+                yield from pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
 
 
 @dataclass(frozen=True)
@@ -44,6 +66,9 @@ class Made:
     hidden: tuple[str, ...]
 
 
+_Sink = Callable[[Iterator[pa.RecordBatch]], Made]
+
+
 def make(
     settings: Settings,
     run: RunRecord,
@@ -51,16 +76,17 @@ def make(
     folder: Path,
     personal: bool,
     as_rows: bool,
+    among: Among | None,
     *,
     progress: Progress,
 ) -> Made:
     """Make the file of a run that nobody will record; as_rows: as Arrow batches, not in the definition's format."""
-    return _made_from(Context(settings), run, secrets, folder, personal, as_rows, progress=progress)
+    return _made_from(Context(settings), run, secrets, folder, personal, as_rows, among, progress=progress)
 
 
 def make_near(
     context: Context, run: RunRecord, read: SnapshotManifest, secrets: Secrets, folder: Path, personal: bool,
-    as_rows: bool,
+    as_rows: bool, among: Among | None,
 ) -> Made | None:  # fmt: skip
     """Make it of the newest rows alone, which takes no process; None where they are not enough, or are not wanted."""
     [part] = ExportDefinition.model_validate(run.definition).parts
@@ -68,7 +94,7 @@ def make_near(
     if first is None:
         return None
     since = None if first.whole else first.start
-    made = _made_from(context, run, secrets, folder, personal, as_rows, since=since, progress=silent)
+    made = _made_from(context, run, secrets, folder, personal, as_rows, among, since=since, progress=silent)
     return made if first.whole or made.rows == part.limit else None
 
 
@@ -79,6 +105,7 @@ def _made_from(
     folder: Path,
     personal: bool,
     as_rows: bool,
+    among: Among | None,
     *,
     progress: Progress,
     since: datetime | None = None,
@@ -96,15 +123,24 @@ def _made_from(
         asked = prepared.asked
         asked = replace(asked, start=microseconds(since), end=asked.as_of, keep=None)
         prepared = replace(prepared, asked=asked)
-    snapshot = local_snapshot(context, read, [prepared], work / "snapshot")
     sink = _rows(prepared, folder, personal) if as_rows else _file(prepared, folder, personal)
+    if among is not None:
+        wanted = (prepared.asked.wanted or frozenset()) | {among.field}
+        prepared = replace(prepared, asked=replace(prepared.asked, wanted=wanted))
+        sink = _narrowed(sink, among)
+    snapshot = local_snapshot(context, read, [prepared], work / "snapshot")
     [made] = render([Job(prepared.model, prepared.asked, sink)], snapshot, work, progress=progress)
     registry.load(context.store, context.state, read.id)  # nobody in it was erased meanwhile
     shutil.rmtree(work)
     return made
 
 
-def _file(prepared: Prepared, folder: Path, personal: bool) -> Callable[[Iterator[pa.RecordBatch]], Made]:
+def _narrowed(sink: _Sink, among: Among) -> _Sink:
+    chosen = among.chosen()
+    return lambda batches: sink(chosen.kept(batches, among.field))
+
+
+def _file(prepared: Prepared, folder: Path, personal: bool) -> _Sink:
     def sink(batches: Iterator[pa.RecordBatch]) -> Made:
         path = folder / f"{prepared.part.id}{prepared.file.extension}"
         rows = _seen(prepared, batches, personal)
@@ -114,7 +150,7 @@ def _file(prepared: Prepared, folder: Path, personal: bool) -> Callable[[Iterato
     return sink
 
 
-def _rows(prepared: Prepared, folder: Path, personal: bool) -> Callable[[Iterator[pa.RecordBatch]], Made]:
+def _rows(prepared: Prepared, folder: Path, personal: bool) -> _Sink:
     def sink(batches: Iterator[pa.RecordBatch]) -> Made:
         spool = Spool(folder / ROWS)
         for batch in _seen(prepared, batches, personal):

@@ -6,18 +6,21 @@ taken. Answers are whole exports, as its own are, and no pages of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import pyarrow.compute as pc
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from include.definitions.operators import MANY
-from include.errors import BadInput, Problem
 from include.layouts import wupsales as layouts
 from include.pipeline import Context
 from include.pipeline.answers.report import Question, answered, answered_rows, definition_of
+from include.pipeline.answers.stage import Among
+from include.reports.engine.files import Spool
+from include.scratch import working_folder
 from include.state.keys import Scope
 from include.web.api.application import Api
 from include.web.api.caller import Caller, bearer_key, needs
@@ -26,6 +29,7 @@ from include.web.api.wupsales_filters import Document, Filters, between, check, 
 from include.web.reader import context_of
 
 router = APIRouter()
+_CUSTOMER = "customer_id"
 Asks = Annotated[Caller, needs(Scope.REPORTS_READ)]
 Asked = Annotated[Filters, Query()]
 _ROWS: dict[int | str, dict[str, Any]] = {
@@ -48,13 +52,14 @@ def _key_of(request: Request) -> str | None:
 def points(request: Request, asked: Asked, caller: Asks) -> Response:
     """Return what each customer holds, earned, redeemed and lost, with the tier and the last activity."""
     now = _begin(asked)
-    context = context_of(request)
-    filters = _about_customers(context, asked, now, caller)
+    filters = of_customers(asked, now)
     if asked.range != "all_time":
         filters.append(between("last_activity_at", days(asked, now)))
     document = _document("balance", asked, filters)
     document["options"] = {"grain": "customer", "holders": "customers", "programs": asked.program}
-    return _sent(request, Question(definition_of(document)), asked, caller, "customers-points")
+    with _ordering(context_of(request), asked.min_orders, caller) as among:
+        question = Question(definition_of(document), among=among)
+        return _sent(request, question, asked, caller, "customers-points")
 
 
 @router.get("/wp-json/aiwu/v1/transactions", responses=_ROWS, response_class=Response)
@@ -72,18 +77,12 @@ def redemptions(request: Request, asked: Asked, caller: Asks) -> Response:
 def _of_rows(request: Request, asked: Filters, caller: Caller, layout: str, name: str) -> Response:
     """Return the rows of the range, those of some customers only where filters about customers are given."""
     now = _begin(asked)
-    context = context_of(request)
-    filters = _about_customers(context, asked, now, caller)
-    if filters:
-        options = {"grain": "customer", "holders": "customers", "programs": asked.program}
-        kept = _ids(context, {"model": "balance", "options": options, "filters": filters}, caller)
-        filters = [one_of("customer_id", kept)]
-    if asked.program:
-        filters.append(one_of("program_id", asked.program))
-    document = _document(layout, asked, filters)
+    filters = [one_of("program_id", asked.program)] if asked.program else []
+    definition = definition_of(_document(layout, asked, filters))
     within = days(asked, now)
-    question = Question(definition_of(document), start=within.start, end=within.end)
-    return _sent(request, question, asked, caller, name)
+    with _customers(context_of(request), asked, now, caller) as among:
+        question = Question(definition, start=within.start, end=within.end, among=among)
+        return _sent(request, question, asked, caller, name)
 
 
 def _begin(asked: Filters) -> datetime:
@@ -91,49 +90,51 @@ def _begin(asked: Filters) -> datetime:
     return datetime.now(UTC)
 
 
-def _about_customers(context: Context, asked: Filters, now: datetime, caller: Caller) -> list[Document]:
-    """Return the filters about customers over fields of `balance`, which knows no orders: these are asked for apart."""
-    found = of_customers(asked, now)
-    if asked.min_orders is not None:
-        found.append(one_of("customer_id", _ordering(context, asked.min_orders, caller)))
-    return found
+@contextmanager
+def _customers(context: Context, asked: Filters, now: datetime, caller: Caller) -> Iterator[Among | None]:
+    """Give the customers that filters about customers keep; None where there are none of these."""
+    filters = of_customers(asked, now)
+    if not filters and asked.min_orders is None:
+        yield None
+        return
+    document = {
+        "model": "balance",
+        "options": {"grain": "customer", "holders": "customers", "programs": asked.program},
+        "fields": [_CUSTOMER],
+        "timezone": "UTC",
+        **({"filters": filters} if filters else {}),
+    }
+    with _ordering(context, asked.min_orders, caller) as ordering:
+        question = Question(definition_of(document), among=ordering)
+        with answered_rows(context, question, personal=False, by=caller.name) as answer:
+            yield Among(_CUSTOMER, answer.path, answer.sha256)
 
 
-def _ordering(context: Context, least: int, caller: Caller) -> list[str]:
-    """Return who has so many orders, in whatever currencies; BadInput where the ledger has no orders."""
+@contextmanager
+def _ordering(context: Context, least: int | None, caller: Caller) -> Iterator[Among | None]:
+    """Give who has so many orders, in whatever currencies; None: whoever. BadInput where the ledger has no orders."""
+    if least is None:
+        yield None
+        return
     document = {
         "model": "orders",
         "filters": [{"field": "status", "is_not": "CANCELED"}],
         "aggregation": [
-            {"field": "customer_id", "function": "group"},
+            {"field": _CUSTOMER, "function": "group"},
             {"field": "order_id", "function": "count", "header": "orders"},
         ],
     }
-    with answered_rows(context, Question(definition_of(document)), personal=False, by=caller.name) as answer:
-        return _few(
-            customer
-            for batch in answer.batches()
-            for customer, orders in zip(
-                *(batch.column(x).to_pylist() for x in ("customer_id", "orders")), strict=True
-            )
-            if customer and orders >= least
-        )
-
-
-def _ids(context: Context, document: Document, caller: Caller) -> list[str]:
-    """Return the customers that a report keeps; BadInput for more than a filter can name."""
-    definition = definition_of({**document, "fields": ["customer_id"], "timezone": "UTC"})
-    with answered_rows(context, Question(definition), personal=False, by=caller.name) as answer:
-        return _few(each for batch in answer.batches() for each in batch.column(0).to_pylist() if each)
-
-
-def _few(customers: Iterable[str]) -> list[str]:
-    """Return them once each; BadInput where they are more than a filter can name."""
-    found = set(customers)
-    if len(found) > MANY:
-        right = f"more than {MANY:,} customers fulfil the filters about customers: narrow them"
-        raise BadInput([Problem("filters", f"{len(found):,}", right, "too_many_customers")])
-    return sorted(found)
+    with (
+        answered_rows(context, Question(definition_of(document)), personal=False, by=caller.name) as answer,
+        working_folder(context.settings.scratch, "orders") as folder,
+    ):
+        spool = Spool(folder / "customers.arrow")
+        spool.path.touch()
+        for batch in answer.batches():
+            many = batch.filter(pc.greater_equal(batch.column("orders"), least))
+            spool.write(many.select([_CUSTOMER]))
+        spool.close()
+        yield Among(_CUSTOMER, spool.path, f"{answer.sha256} {least}")
 
 
 def _document(layout: str, asked: Filters, filters: list[Document]) -> Document:

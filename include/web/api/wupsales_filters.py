@@ -123,10 +123,8 @@ def between(field: str, bounds: Days) -> Document:
 
 
 def one_of(field: str, ids: list[str]) -> Document:
-    """Return the filter that keeps rows with one of these ids; none where there are none."""
-    if ids:
-        return {"field": field, "in": ids}
-    return {"all": [{"field": field, "has_value": True}, {"field": field, "is_unknown": True}]}
+    """Return the filter that keeps rows with one of these ids, of which there is one at least."""
+    return {"field": field, "in": ids}
 
 
 def _days_back(now: datetime, count: int) -> datetime:

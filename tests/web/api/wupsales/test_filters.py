@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from include.definitions.filters import Filter, problems
 from include.errors import BadInput
 from include.reports import balance
-from include.web.api.wupsales_filters import Days, Filters, between, check, days, of_customers, one_of
+from include.web.api.wupsales_filters import Days, Filters, between, check, days, of_customers
 
 NOW = datetime(2026, 3, 10, 17, 30, tzinfo=UTC)
 
@@ -59,15 +59,6 @@ def test_filters_about_customers_are_ones_of_the_report(keys: dict[str, Any], ex
     assert found == expected
     columns = balance.columns(balance.Options(grain="customer"))
     assert problems(Filter.model_validate(found), columns) == []
-
-
-def test_nobody_is_one_of_none() -> None:
-    assert one_of("customer_id", ["a", "b"]) == {"field": "customer_id", "in": ["a", "b"]}
-    nobody = one_of("customer_id", [])
-    assert nobody["all"] == [
-        {"field": "customer_id", "has_value": True},
-        {"field": "customer_id", "is_unknown": True},
-    ]
 
 
 def test_an_end_alone_is_a_filter_too() -> None:

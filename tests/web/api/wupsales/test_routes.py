@@ -14,6 +14,7 @@ import pytest
 from lxml import etree
 from starlette.testclient import TestClient
 
+from include.state.audit import Action
 from include.state.keys import Scope
 from tests.layouts.tiny import Desk
 from tests.web.api.asking import Asking
@@ -211,11 +212,15 @@ def test_orders_that_a_ledger_does_not_have(tmp_path: Path) -> None:
     assert "orders" in answer.json()["detail"]
 
 
-def test_more_customers_than_can_be_chosen_are_told_and_nothing_is_sent(plugin, monkeypatch):
-    monkeypatch.setattr("include.web.api.wupsales.MANY", 1)
-    for path, asked in ((ROWS, {"min_points": "-1000"}), (POINTS, {"min_orders": 1})):
-        answer = plugin.get(path, params=asked)
-        [problem] = answer.json()["problems"]
-        assert (answer.status_code, problem["code"]) == (422, "too_many_customers")
-        assert int(problem["value"]) > 1
-    assert len(customers(plugin, min_points="-1000")) > 1  # nothing has to be named for these
+def test_customers_are_chosen_by_a_file_and_named_in_no_definition(shop: Asking, plugin: TestClient) -> None:
+    """So there may be any number of them; the audit chain tells one choice from another."""
+    for asked in ({"tier": "Gold"}, {"tier": "Silver"}, {"tier": "Gold"}):
+        rows(plugin, ROWS, **asked)
+    told = [
+        each
+        for each in shop.context.state.audit.newest(action=Action.REPORT_READ)
+        if each.detail["model"] == "history"
+    ][:3]
+    assert len({each.subject for each in told}) == 1  # the definition's version
+    last, other, first = (each.detail["among"] for each in told)
+    assert last == first != other
