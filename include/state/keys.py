@@ -60,6 +60,7 @@ class Scope(StrEnum):
     FILES_READ = "files:read"
     PERSONAL = "personal"
     IMPORTS_WRITE = "imports:write"
+    IMPORTS_APPROVE = "imports:approve"
     AUDIT_READ = "audit:read"
 
 
@@ -74,6 +75,7 @@ MEANINGS: dict[Scope, str] = {
     Scope.FILES_READ: "download files of runs",
     Scope.PERSONAL: "see personal data in what the other scopes give",
     Scope.IMPORTS_WRITE: "import points",
+    Scope.IMPORTS_APPROVE: "agree to imports as their second person",
     Scope.AUDIT_READ: "read the audit log",
 }
 
@@ -209,13 +211,17 @@ class ApiKeys:
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(wanted)]
 
-    def person_behind(self, actor: str) -> str:
-        """Return who made the key that `actor` names (`KeyRecord.actor`); `actor` itself where it names none."""
+    def acting(self, actor: str) -> KeyRecord | None:
+        """Return the key that `actor` names (`KeyRecord.actor`); None where it names none."""
         named = _ACTOR.fullmatch(actor)
         if named is None:
-            return actor
+            return None
         with self._database.read() as connection:
-            record = _one(connection, named[1])
+            return _one(connection, named[1])
+
+    def person_behind(self, actor: str) -> str:
+        """Return who made the key that `actor` names; `actor` itself where it names none."""
+        record = self.acting(actor)
         return actor if record is None else record.created_by
 
     def revoke(self, key_id: str, *, by: str) -> KeyRecord:

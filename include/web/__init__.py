@@ -35,5 +35,6 @@ def _app() -> Any:
             access.airflow_roles,
             access.start,
             access.end_unpinned,
+            access.answer,
         )
     )

@@ -21,6 +21,7 @@ from airflow.models.dag import DagModel
 from fastapi import Request
 
 from include.orchestration.announcing import announce
+from include.orchestration.answering import answer
 from include.orchestration.connections import airflow_connection
 from include.orchestration.ending import end_unpinned
 from include.orchestration.ledger import writing_environment
@@ -29,7 +30,7 @@ from include.pipeline import Context
 from include.settings import IMPORTS_DAG, Settings
 from include.web.reader import Reader, Right
 
-__all__ = ["airflow_context", "airflow_reader", "announce", "end_unpinned", "start"]
+__all__ = ["airflow_context", "airflow_reader", "announce", "answer", "end_unpinned", "start"]
 
 ADMIN = "admin"
 """The role (its case is free) that has every right, in each of Airflow's auth managers."""

@@ -47,6 +47,7 @@ def create(
     roles: Callable[[], dict[str, frozenset[str]]] = dict,
     start: Callable[[str, Mapping[str, Any], str], str] | None = None,
     end: Callable[[str, str], bool] | None = None,
+    answer: Callable[[str, str, str, str], bool] | None = None,
 ) -> FastAPI:
     """Return the application.
 
@@ -55,6 +56,7 @@ def create(
     roles give for all DAGs; roles that it cannot tell of are missing. start: has Airflow run the export with this id,
     with these parameters, asked for by this name (`orchestration.starting`); None where there is no Airflow. end: has
     Airflow end what waits of a deleted export, in this name (`orchestration.ending`); None where there is no Airflow.
+    answer: answers a question of Airflow's (`orchestration.answering`); None where there is no Airflow.
     """
     # A redirect would repeat a link's token, and in clear where TLS ends before us.
     app = FastAPI(title="Loyalty", openapi_url=None, redirect_slashes=False)
@@ -64,6 +66,7 @@ def create(
     app.state.start = start or _not_here
     app.state.makers = Makers(context)
     app.state.end = end or (lambda _id, _by: False)
+    app.state.answer = answer or (lambda _id, _words, _option, _by: False)
     app.add_middleware(Limit, usual=LARGEST_FORM_BYTES, large=imports.LARGE)
     app.add_middleware(Guard)
     for part in PARTS:

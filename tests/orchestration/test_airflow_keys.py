@@ -22,17 +22,26 @@ PATIENCE = 300
 @pytest.fixture
 def keyed(airflow_server: Server) -> Iterator[httpx.Client]:
     """A program with a key that may make, start and delete every export, and import."""
-    settings = Settings.from_environment({"LOYALTY_HOME": str(airflow_server.home)})
-    keys = Context.from_settings(settings).state.keys
     scopes = [Scope.DEFINITIONS_READ, Scope.DEFINITIONS_WRITE, Scope.RUNS_START, Scope.IMPORTS_WRITE]
-    made = keys.make("robot", scopes, by="ann", expires=timedelta(days=1))
+    yield from _with_key(airflow_server, "robot", scopes, by="ann")
+
+
+@pytest.fixture
+def agreeing(airflow_server: Server) -> Iterator[httpx.Client]:
+    """A program with another person's key, that may agree to imports and nothing else."""
+    yield from _with_key(airflow_server, "controlling", [Scope.IMPORTS_APPROVE], by="paul")
+
+
+def _with_key(server: Server, name: str, scopes: list[Scope], by: str) -> Iterator[httpx.Client]:
+    keys = Context.from_settings(Settings.from_environment({"LOYALTY_HOME": str(server.home)})).state.keys
+    made = keys.make(name, scopes, by=by, expires=timedelta(days=1))
     with httpx.Client(
-        base_url=f"{airflow_server.running.url}/loyalty/api/v1",
+        base_url=f"{server.running.url}/loyalty/api/v1",
         headers={"authorization": f"Bearer {made.key}"},
         timeout=60,
     ) as client:
         yield client
-    keys.revoke(made.record.id, by="ann")
+    keys.revoke(made.record.id, by=by)
 
 
 def test_an_export_that_a_key_deletes_leaves_no_run_that_waits(
@@ -62,28 +71,43 @@ def test_an_export_that_a_key_deletes_leaves_no_run_that_waits(
     assert [each["owner"].startswith("key robot") for each in logged] == [True]
 
 
-def test_airflow_asks_a_person_about_what_a_key_imports_until_it_is_refused(
-    airflow_server: Server, keyed: httpx.Client
-) -> None:
-    wish = {"name": "by-key.csv", "mode": "reset", "program": "club"}
-    received = keyed.post("/imports", params=wish, content=b"customer_id,points\nc0000021,7\n").json()
+@pytest.mark.parametrize(
+    ("row", "decide", "option", "state", "ends"),
+    [
+        ("c0000021,7", "refuse", "Refuse", "refused", "skipped"),
+        ("c0000022,8", "approve", "Approve", "posted", "success"),
+    ],
+)
+def test_another_persons_key_answers_what_airflow_asks_about_the_import_of_a_key(
+    row: str, decide: str, option: str, state: str, ends: str, airflow_server: Server,
+    keyed: httpx.Client, agreeing: httpx.Client,
+) -> None:  # fmt: skip
+    wish = {"name": f"{decide}.csv", "mode": "reset", "program": "club"}
+    received = keyed.post("/imports", params=wish, content=f"customer_id,points\n{row}\n".encode()).json()
     place = f"/imports/{received['import_id']}"
     assert keyed.post(f"{place}/rehearse").json()["state"] == "waiting"
     airflow = airflow_server.running.client
 
-    def asked() -> Any:
+    def question() -> Any:
         path = f"/dags/{IMPORTS_DAG}/dagRuns/~/hitlDetails"
-        found = airflow.get(path, subject_search=received["import_id"], response_received="false")
-        return found["hitl_details"]
+        found = airflow.get(path, subject_search=received["import_id"])["hitl_details"]
+        return found[0] if found else None
 
-    [question] = until(asked, "the question", pause=0.5)
-    run_id = question["task_instance"]["dag_run_id"]
+    def waits() -> Any:
+        asked = question()
+        return asked if asked and asked["task_instance"]["state"] == "awaiting_input" else None
+
+    run_id = until(waits, "the question", pause=0.5)["task_instance"]["dag_run_id"]
     assert airflow.state(IMPORTS_DAG, run_id) == "running"
-    refused = keyed.post(f"{place}/refuse", json={"note": "the wrong month"})
-    assert refused.json()["state"] == "refused"
+    decided = agreeing.post(f"{place}/{decide}", json={"note": "seen"})
+    assert decided.status_code == 200, decided.text
+    answered = question()
+    assert (answered["response_received"], answered["chosen_options"]) == (True, [option])
+    assert answered["responded_by_user"]["name"].startswith("key controlling")
     assert airflow.wait_for_run(IMPORTS_DAG, run_id, PATIENCE) == "success"
     tasks = {each["task_id"]: each["state"] for each in airflow.tasks(IMPORTS_DAG, run_id)}
-    assert (tasks["approve"], tasks["post"], asked()) == ("skipped", "skipped", [])
+    assert tasks["post"] == ends
+    assert keyed.get(place).json()["state"] == state
 
 
 def _started(keyed: httpx.Client, name: str) -> str | None:

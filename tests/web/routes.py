@@ -163,8 +163,8 @@ API: dict[Route, Scope | None] = {
                 "POST /imports/{import_id}/post",
                 "POST /imports/{import_id}/undo",
                 "POST /imports/{import_id}/refuse",
-                "POST /imports/{import_id}/approve",
             ],
+            Scope.IMPORTS_APPROVE: ["POST /imports/{import_id}/approve"],
             Scope.AUDIT_READ: ["GET /audit"],
         },
         "/talon-one": {
@@ -215,6 +215,17 @@ API: dict[Route, Scope | None] = {
     }.items()
     for scope, lines in scopes.items()
     for method, path in (line.split(" ") for line in lines)
+}
+# Of these, another scope will do too.
+ALSO: dict[Route, Scope] = {
+    Route(method, f"/api/v1/imports{path}"): Scope.IMPORTS_APPROVE
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/{import_id}"),
+        ("GET", "/{import_id}/rows"),
+        ("GET", "/{import_id}/files/{kind}"),
+        ("POST", "/{import_id}/refuse"),
+    )
 }
 # What the parameters of an address are, where a test does not say it.
 USUAL = {

@@ -29,6 +29,7 @@ from include.pipeline.privacy import erasure_key
 from include.scratch import working_folder
 from include.state.imports import ImportRecord, ImportState, unknown
 from include.state.imports import import_id as id_of
+from include.state.keys import Scope
 
 _ASK_AGAIN = timedelta(seconds=5)
 _NAME_CHARACTERS = 200
@@ -87,14 +88,16 @@ def rehearse(context: Context, import_id: str, *, progress: Progress = silent) -
 def approve(context: Context, import_id: str, *, by: str, note: str = "") -> ImportRecord:
     """Agree to an import that waits for a second person; BadInput when it waits for none, or `by` asked for it.
 
-    Who made an API key asks with it, and a key is no second person.
+    Who made an API key asks, and agrees, with it; it agrees where it was made for that.
     """
     record = get(context, import_id)
     if record.state is not ImportState.WAITING:
         right = f"it is {record.state}: only an import that waits for a second person can be approved"
         raise BadInput([Problem("import", import_id, right, "not_waiting")])
-    behind = context.state.keys.person_behind
-    if behind(by) != by or _same_person(by, behind(record.requested_by)):
+    keys = context.state.keys
+    key = keys.acting(by)
+    lacks = key is not None and Scope.IMPORTS_APPROVE not in key.scopes
+    if lacks or _same_person(keys.person_behind(by), keys.person_behind(record.requested_by)):
         right = "whoever asked for an import cannot approve it: a second person must look at the rehearsal"
         raise BadInput([Problem("by", by, right, "second_person")])
     return context.state.imports.approve(import_id, by=by, note=note)

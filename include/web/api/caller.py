@@ -31,6 +31,7 @@ RIGHTS: dict[Scope, Right] = {
     Scope.FILES_READ: Right.SEE,
     Scope.PERSONAL: Right.PERSONAL,
     Scope.IMPORTS_WRITE: Right.IMPORT,
+    Scope.IMPORTS_APPROVE: Right.IMPORT,
     Scope.AUDIT_READ: Right.ADMINISTER,
 }
 NO_KEY = "Bring an API key, or log in to Airflow."
@@ -102,14 +103,21 @@ async def calling(request: Request) -> Caller:
 Calling = Annotated[Caller, Depends(calling)]
 
 
-def needs(scope: Scope) -> Any:
-    """Return the dependency of routes that take a scope for all exports: it gives the Caller, or raises 401 or 403."""
+def needs(scope: Scope, *others: Scope) -> Any:
+    """Return the dependency of routes that take a scope for all exports: it gives the Caller, or raises 401 or 403.
+
+    others: any of these will do, too.
+    """
+
+    def require(caller: Caller) -> None:
+        if not any(caller.may(other) for other in others):
+            caller.require(scope)
 
     async def scoped(caller: Calling) -> Caller:
         if caller.key is not None:  # which asks nobody
-            caller.require(scope)
+            require(caller)
         else:
-            await run_sync(caller.require, scope)
+            await run_sync(require, caller)
         return caller
 
     return Depends(scoped)

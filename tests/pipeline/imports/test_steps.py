@@ -101,16 +101,27 @@ def test_a_corrected_file_is_not_asked_about(desk: Desk) -> None:
     assert desk.run("customer_id,points\nann,5\n").state == "posted"
 
 
-def test_neither_a_key_nor_who_made_it_is_a_second_person(desk: Desk) -> None:
+def test_neither_who_made_the_key_that_asked_nor_a_key_not_made_for_it_is_a_second_person(desk: Desk) -> None:
     keys = desk.context.state.keys
-    key = keys.make("shop (till)", ["imports:write"], by="Olga").record.actor
+    key = keys.make("shop (till)", ["imports:write", "imports:approve"], by="Olga").record.actor
+    own = keys.make("another of olga's", ["imports:approve"], by="olga").record.actor
     other = keys.make("other", ["imports:write"], by="paul").record.actor
     record = desk.rehearse("customer_id,points\nann,5\n", "reset", by=key)
-    for name in ("olga", key, other):
+    for name in ("olga", key, own, other):
         with pytest.raises(BadInput) as caught:
             imports.approve(desk.context, record.import_id, by=name)
         assert codes(caught) == ["second_person"]
     assert imports.approve(desk.context, record.import_id, by="paul").decided_by == "paul"
+
+
+def test_a_key_that_another_person_made_for_it_is_a_second_person(desk: Desk) -> None:
+    key = desk.context.state.keys.make("controlling", ["imports:approve"], by="paul").record.actor
+    record = desk.rehearse("customer_id,points\nann,5\n", "reset", by="olga")
+    assert imports.approve(desk.context, record.import_id, by=key).decided_by == key
+    pauls = desk.rehearse("customer_id,points\nann,6\n", "reset", by="Paul", name="pauls.csv")
+    with pytest.raises(BadInput) as caught:
+        imports.approve(desk.context, pauls.import_id, by=key)
+    assert codes(caught) == ["second_person"]
 
 
 def test_a_large_file_waits_for_a_second_person(desk: Desk) -> None:

@@ -32,7 +32,8 @@ class Asking:
     def __post_init__(self) -> None:
         self.app: FastAPI = self.built or create(self.context, self._access)
         announce = self.announced.append
-        stand_on(self.app, context=self.context, access=self._access, announce=announce, start=self._start)
+        stand_on(self.app, context=self.context, access=self._access, announce=announce, start=self._start,
+                 answer=lambda *_: False)  # fmt: skip
 
     async def _access(self, request: Request) -> Reader:
         if self.reader is None:

@@ -1,4 +1,4 @@
-"""Points imported through our API: once, rehearsed first, taken back, and never agreed to by the key that asked."""
+"""Points imported through our API: once, rehearsed first, taken back, and agreed to by another person than who asked."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from include import sample
+from include.errors import Transient
 from include.pipeline import Context
 from include.sample.plan import Plan
 from include.settings import Settings
 from include.state.audit import Action
 from include.state.keys import Scope
 from tests.web.api.asking import OURS, Asking
+from tests.web.application import stand_on
 
 ADD = b"customer_id,points\nc0000001,12.50\nc0000002,-3\n"
 
@@ -90,7 +92,7 @@ def test_what_is_wrong_books_nothing(importing: Asking) -> None:
     assert client.post(f"{place}/refuse", json={"note": "a mistake"}).json()["state"] == "refused"
 
 
-def test_a_reset_waits_for_a_person_who_is_no_key(importing: Asking) -> None:
+def test_a_reset_waits_for_another_person(importing: Asking) -> None:
     client = importing.client(Scope.IMPORTS_WRITE)
     place = posted(importing, b"customer_id,points\nc0000001,5\n", "reset")
     assert client.post(f"{place}/rehearse").json()["state"] == "waiting"
@@ -102,6 +104,46 @@ def test_a_reset_waits_for_a_person_who_is_no_key(importing: Asking) -> None:
         person.headers["authorization"] = "Bearer a-token-of-airflow"
         assert person.post(f"{place}/approve", json={"note": "fine"}).status_code == status, name
     assert client.post(f"{place}/post").json()["state"] == "posted"
+
+
+def test_a_key_with_a_scope_of_its_own_agrees_sees_the_rehearsal_and_posts_nothing(importing: Asking) -> None:
+    answered: list[tuple[str, ...]] = []
+    stand_on(importing.app, importing.context, answer=lambda *said: bool(answered.append(said)) or True)
+    client = importing.client(Scope.IMPORTS_WRITE)
+    place = posted(importing, b"customer_id,points\nc0000001,5\n", "reset")
+    client.post(f"{place}/rehearse")
+    anns = importing.client(Scope.IMPORTS_APPROVE)  # by who made the key that asked
+    assert anns.post(f"{place}/approve", json={}).status_code == 422
+    made = importing.context.state.keys.make("controlling", [Scope.IMPORTS_APPROVE], by="paul")
+    anns.headers["authorization"] = f"Bearer {made.key}"
+    assert anns.get(place).json()["rehearsal"]["rows"] == 1
+    assert anns.get(f"{place}/rows").json()["items"][0]["status"] == "done"
+    for path in (
+        f"{OURS}/imports?name=a.csv&mode=add",
+        f"{place}/rehearse",
+        f"{place}/post",
+        f"{place}/undo",
+    ):
+        assert anns.post(path, content=ADD).status_code == 403, path
+    agreed = anns.post(f"{place}/approve", json={"note": "seen"})
+    assert (agreed.status_code, agreed.json()["decided_by"]) == (200, made.record.actor)
+    assert answered == [("loyalty-imports", place.rpartition("/")[2], "Approve", made.record.actor)]
+    assert client.post(f"{place}/post").json()["state"] == "posted"
+    place = posted(importing, b"customer_id,points\nc0000001,6\n", "reset", renewed="true")
+    client.post(f"{place}/rehearse")
+    assert anns.post(f"{place}/refuse", json={"note": "no"}).json()["state"] == "refused"
+    assert answered[-1][1:3] == (place.rpartition("/")[2], "Refuse")
+
+
+def test_a_decision_stands_where_airflow_cannot_be_answered(importing: Asking) -> None:
+    def away(*_: str) -> bool:
+        raise Transient("Airflow's database: OperationalError")
+
+    stand_on(importing.app, importing.context, answer=away)
+    client = importing.client(Scope.IMPORTS_WRITE)
+    place = posted(importing, b"customer_id,points\nc0000001,5\n", "reset")
+    client.post(f"{place}/rehearse")
+    assert client.post(f"{place}/refuse", json={"note": "no"}).json()["state"] == "refused"
 
 
 def test_whoever_the_installation_names_hears_of_imports_by_api(importing: Asking) -> None:

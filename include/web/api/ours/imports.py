@@ -41,8 +41,9 @@ AT_ONCE_BYTES = 1024 * 1024
 """A file of more bytes is rehearsed and posted by Airflow, not in the request."""
 NO_IMPORT = "There is no import of this id."
 FASTER = "Somebody else was faster. Read the import to see how it stands now."
-A_PERSON = "A second person agrees: on the page, or with Airflow's own token. A key is no person."
 Importer = Annotated[Caller, needs(Scope.IMPORTS_WRITE)]
+Approver = Annotated[Caller, needs(Scope.IMPORTS_APPROVE)]
+Either = Annotated[Caller, needs(Scope.IMPORTS_WRITE, Scope.IMPORTS_APPROVE)]
 ImportId = Annotated[str, Path(pattern="^imp-[0-9a-f]{16}$", examples=["imp-0123456789abcdef"])]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     202: {"description": "Airflow does it; read the import to see how far it is."},
@@ -62,7 +63,7 @@ class Why(BaseModel):
 @router.get("", response_model=shapes.Listed[ImportRecord])
 def listing(
     request: Request,
-    caller: Importer,  # noqa: ARG001 - it must be there
+    caller: Either,  # noqa: ARG001 - it must be there
     page: Annotated[Page, Depends(paged)],
     state: ImportState | None = None,
     mode: Mode | None = None,
@@ -123,7 +124,7 @@ async def receive(
 @router.get(
     "/{import_id}", response_model=ImportRecord, responses={304: {"description": "As before."}, **_ANSWERS}
 )
-def read(request: Request, caller: Importer, import_id: ImportId) -> Response:  # noqa: ARG001
+def read(request: Request, caller: Either, import_id: ImportId) -> Response:  # noqa: ARG001
     """Read an import: where it stands, what its rehearsal says, what was booked."""
     record = _of(request, import_id)
     etag = etags.etag_of(import_id, record.state, record.updated_at)
@@ -133,7 +134,7 @@ def read(request: Request, caller: Importer, import_id: ImportId) -> Response:  
 @router.get("/{import_id}/rows", response_model=shapes.Listed[RowOutcome], responses=_ANSWERS)
 def rows(
     request: Request,
-    caller: Importer,
+    caller: Either,
     import_id: ImportId,
     page: Annotated[Page, Depends(paged)],
     status: RowStatus | None = None,
@@ -156,7 +157,7 @@ def rows(
 )
 def file(
     request: Request,
-    caller: Importer,
+    caller: Either,
     import_id: ImportId,
     kind: Literal["rehearsal", "result", "undo", "original"],
 ) -> Response:
@@ -203,29 +204,31 @@ def undo(request: Request, caller: Importer, import_id: ImportId) -> Response:
 
 
 @router.post("/{import_id}/refuse", response_model=ImportRecord, responses=_ANSWERS)
-def refuse(request: Request, caller: Importer, import_id: ImportId, why: Annotated[Why, Body()]) -> Any:
-    """Say that it will not be posted."""
+def refuse(request: Request, caller: Either, import_id: ImportId, why: Annotated[Why, Body()]) -> Any:
+    """Say that it will not be posted; where Airflow asks about it, that is answered too."""
     _of(request, import_id)
     context = context_of(request)
     try:
-        return _told(context, imports.refuse(context, import_id, by=caller.name, reason=why.note))
+        record = imports.refuse(context, import_id, by=caller.name, reason=why.note)
     except StaleFence:
         raise HTTPException(409, FASTER) from None
+    _answer_airflow(request, caller, import_id, "Refuse")
+    return _told(context, record)
 
 
 @router.post("/{import_id}/approve", response_model=ImportRecord, responses=_ANSWERS)
-def approve(request: Request, caller: Importer, import_id: ImportId, why: Annotated[Why, Body()]) -> Any:
-    """Agree as the second person; with Airflow's own token, since a key is no person.
+def approve(request: Request, caller: Approver, import_id: ImportId, why: Annotated[Why, Body()]) -> Any:
+    """Agree as the second person: with Airflow's own token, or with a key that another person made than who asked.
 
-    Airflow posts it within some minutes where it asked about it; POST .../post does so at once.
+    Where Airflow asks about it, that is answered too, and it is posted then; POST .../post does so at once.
     """
     _of(request, import_id)
-    if caller.reader is None:
-        raise HTTPException(403, A_PERSON)
     try:
-        return imports.approve(context_of(request), import_id, by=caller.name, note=why.note)
+        record = imports.approve(context_of(request), import_id, by=caller.name, note=why.note)
     except StaleFence:
         raise HTTPException(409, FASTER) from None
+    _answer_airflow(request, caller, import_id, "Approve")
+    return record
 
 
 def _rows_of(record: ImportRecord, status: RowStatus | None) -> int:
@@ -277,6 +280,14 @@ def _ask_a_person(request: Request, caller: Caller, record: ImportRecord) -> Non
         request.app.state.start(IMPORTS_DAG, {"import": record.import_id}, caller.name)
     except LoyaltyError:
         LOG.exception("%s waits for a second person, whom Airflow could not be had to ask", record.import_id)
+
+
+def _answer_airflow(request: Request, caller: Caller, import_id: str, option: str) -> None:
+    """Answer what Airflow asks about an import, which is decided already: it would find that out by itself, later."""
+    try:
+        request.app.state.answer(IMPORTS_DAG, import_id, option, caller.name)
+    except LoyaltyError:
+        LOG.exception("%s is decided; Airflow's question could not be answered", import_id)
 
 
 def _told(context: Context, record: ImportRecord) -> Response:
