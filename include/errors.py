@@ -6,6 +6,7 @@ program raises an ordinary exception. Only `orchestration` translates these clas
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,3 +86,13 @@ class NeedsPerson(LoyaltyError):
 
 class Uncertain(NeedsPerson):
     """Nobody can tell whether the target took what was sent, and sending again could send twice."""
+
+
+def portable(error: BaseException, note: str) -> BaseException:
+    """Return the error as it comes out of another process, with a note; as text where it cannot travel."""
+    try:
+        carried: BaseException = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - any failure means that it cannot travel
+        carried = RuntimeError(f"{type(error).__name__}: {error}")
+    carried.add_note(note)
+    return carried

@@ -55,6 +55,8 @@ class Settings:
     delivery_lease: timedelta = timedelta(minutes=2)
     """How long a delivery belongs to an attempt that gives no sign of life."""
     audit_anchors: tuple[str, ...] = ()
+    shares: int = 4
+    """In how many processes at most a large snapshot is rendered, as processors and memory allow; 1: in one."""
     notify: Mapping[str, str] = field(default_factory=dict)
     """The variables that say who is told what; `include.notices.installation` reads them."""
     public_url: str = ""
@@ -103,6 +105,7 @@ class Settings:
             answer_age=timedelta(
                 seconds=_number(environment, "LOYALTY_ANSWER_SECONDS", 900, most=7 * 86_400)
             ),
+            shares=max(1, int(_number(environment, "LOYALTY_SHARES", 4, most=64))),
             audit_anchors=tuple(environment.get("LOYALTY_AUDIT_ANCHORS", "").split()),
             notify={name: environment[name] for name in NOTIFY if environment.get(name)},
             public_url=_public_url(environment),

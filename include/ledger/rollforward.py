@@ -15,12 +15,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from include.ledger import rollforward_kernel as kernel
+from include.ledger import transfers
 from include.ledger.booking import Booked, book
 from include.ledger.rows import Ints, Rows, TransactionType
 from include.ledger.transfers import NO_ID, Halves, Transfers
@@ -47,6 +48,14 @@ class Attribution:
     ids: Ids
     lot_class: NDArray[np.integer[Any]] | None = None
     allocation_cohort: NDArray[np.integer[Any]] | None = None
+
+
+class Given(NamedTuple):
+    """What partitions were counted to: sums by cohort (int64[groups, components]), development, transfers."""
+
+    sums: dict[int, Ints]
+    developed: dict[tuple[int, int, int], int]
+    transfers: transfers.Given
 
 
 class Cohorts:
@@ -91,6 +100,25 @@ class Cohorts:
         self._keep(work.sums, work.developed, cohorts)
         if self._trace:
             self._keep_traces(booked, attribution, cohorts, work)
+
+    def given(self) -> Given:
+        """Return what was counted, and count from nothing again."""
+        found = Given(self._sums, dict(self._developed), self._transfers.given())
+        self._sums, self._developed = {}, defaultdict(int)
+        return found
+
+    def take(self, given: Given, groups: Ints | None = None) -> None:
+        """Count also what others have counted; groups: what their groups are called here, by number."""
+        for cohort, sums in given.sums.items():
+            own = np.arange(len(sums)) if groups is None else groups[: len(sums)]
+            np.add.at(self._of(cohort, int(own.max()) + 1), own, sums)
+        for key, points in given.developed.items():
+            self._developed[key] += points
+        events = given.transfers.events
+        if events is not None and groups is not None:
+            events = events.copy()
+            events[:, 4] = groups[events[:, 4]]
+        self._transfers.take(given.transfers._replace(events=events))
 
     def figures(self) -> dict[tuple[int, int], Ints]:
         """Return the components of every (group, cohort) that has any; ends collecting."""
@@ -137,8 +165,8 @@ class Cohorts:
         )
 
     def _settle_transfers(self) -> None:
-        transfers, self._transfers = self._transfers, Transfers(self._folder)
-        for found in transfers.attribute():
+        collected, self._transfers = self._transfers, Transfers(self._folder)
+        for found in collected.attribute():
             for cohort in np.unique(found.cohort).tolist():
                 here = found.cohort == cohort
                 event, points = found.event[here], found.points[here]

@@ -53,6 +53,15 @@ class Attributed:
     points: Ints
 
 
+class Given(NamedTuple):
+    """Traces of some partitions, numbered among themselves."""
+
+    received: Ints
+    sending: Ints
+    sent: Ints
+    events: Ints | None  # None: no partition was added
+
+
 class _Spill:
     """Rows of int64 that wait in an unnamed file until the end."""
 
@@ -71,7 +80,9 @@ class _Spill:
             yield np.frombuffer(content, np.int64).reshape(-1, self._width)
 
     def all(self) -> Ints:
-        return next(self.chunks(max(1, self.count)), np.empty((0, self._width), np.int64))
+        if not self.count:
+            return np.empty((0, self._width), np.int64)
+        return next(self.chunks(self.count))
 
 
 class Transfers:
@@ -110,6 +121,32 @@ class Transfers:
                     )
                 )
             )
+
+    def given(self) -> Given:
+        """Return what was added, as `take` has it; nothing is kept here any more."""
+        events = self._events.all() if self._events is not None else None
+        found = Given(self._in.all(), self._out.all(), self._sent.all(), events)
+        self._in, self._out, self._sent = (_Spill(self._folder, width) for width in (6, 6, 5))
+        self._events = None
+        return found
+
+    def take(self, given: Given) -> None:
+        """Add what another one was given, after what is here."""
+        if given.events is None:
+            return
+        events, sent = given.events.copy(), given.sent.copy()
+        events[:, 0] += self._in.count
+        sent[:, 0] += self._out.count
+        sent[sent[:, 2] >= 0, 2] += self._in.count
+        if self._events is None:
+            self._events = _Spill(self._folder, events.shape[1])
+        for rows, spill in (
+            (events, self._events),
+            (sent, self._sent),
+            (given.received, self._in),
+            (given.sending, self._out),
+        ):
+            spill.add(rows)
 
     def attribute(self) -> Iterator[Attributed]:
         """Attribute every event, a stretch of events at a time."""

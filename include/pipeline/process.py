@@ -6,10 +6,8 @@ Secrets travel to it as a `Secrets` argument, through the pipe; its environment 
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -20,7 +18,8 @@ from typing import Any
 
 from include.acting import acting, acting_name
 from include.connections import Secrets, public_environment
-from include.errors import Transient
+from include.errors import Transient, portable
+from include.lifeline import end_with
 from include.pipeline.context import Progress
 from include.pipeline.scrubbing import scrubbed
 from include.settings import ROOT
@@ -64,7 +63,7 @@ def in_process(stage: str, *arguments: Any, progress: Progress) -> Any:
 
 def child(descriptor: int, parent: int) -> None:
     """Be the new process: work for what comes through the pipe with this file descriptor."""
-    _end_with(parent)
+    end_with(parent)
     pipe = Connection(descriptor)
 
     def report(stage: str, rows_done: int, rows_total: int | None) -> None:
@@ -92,21 +91,10 @@ def _portable(error: BaseException, secrets: Secrets | None) -> BaseException:
 
     note = scrub("".join(traceback.format_exception(error)))
     try:
-        carried: BaseException = pickle.loads(pickle.dumps(scrubbed(error, scrub)))  # noqa: S301 - our own bytes
-    except Exception:  # noqa: BLE001 - any failure means that it cannot travel
-        carried = RuntimeError(scrub(f"{type(error).__name__}: {error}"))
-    carried.add_note(note)
-    return carried
-
-
-def _end_with(parent: int) -> None:
-    """Ask the kernel (Linux) to end this process when its parent is gone."""
-    import ctypes
-
-    with contextlib.suppress(OSError):
-        ctypes.CDLL("libc.so.6").prctl(1, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+        hidden = scrubbed(error, scrub)
+    except Exception:  # noqa: BLE001 - an error whose like cannot be made from a text alone
+        hidden = RuntimeError(scrub(f"{type(error).__name__}: {error}"))
+    return portable(hidden, note)
 
 
 def _ending(code: int) -> str:

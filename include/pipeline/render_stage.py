@@ -21,8 +21,10 @@ from include.pipeline.signature import signed
 from include.pipeline.workbook import workbook
 from include.reports import models
 from include.reports.agreement import disagreements
-from include.reports.engine.render import Notes
+from include.reports.engine.files import row_count
+from include.reports.engine.notes import Notes
 from include.reports.engine.render import render as render_jobs
+from include.reports.engine.shares import count_for
 from include.reports.model import LocalSnapshot
 from include.scratch import working_folder
 from include.settings import Settings
@@ -50,7 +52,8 @@ def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Prog
         snapshot = local_snapshot(context, read, prepared, scratch / "snapshot")
         notes = Notes()
         jobs = [each.job() for each in prepared]
-        parts = render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes)
+        shares = count_for(row_count(snapshot.files.get("transactions", ())), settings.shares)
+        parts = render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes, shares=shares)
         prepared = [each for each in prepared if each.part.id not in notes.left_out]
         if different := disagreements([each.tally for each in prepared]):
             raise LedgerViolation(

@@ -7,7 +7,6 @@ its roll-forward's closing. Checked in every run: they are what the accounts hol
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.ledger.rollforward import NONE, Attribution, Cohorts
 from include.ledger.rows import Ints
+from include.reports.engine.kept import Kept, Sums
 from include.reports.engine.replay import BookedPartition
 from include.reports.liabilities import programs as liability_programs
 from include.reports.liabilities.accounts import ids_of, program_codes
@@ -80,14 +80,14 @@ class _Ageing:
         self._complete = not options.programs
         self._programs = liability_programs.read(snapshot, KIND, options.programs)
         self._cohorts = Cohorts(classes=2 * len(EXPIRY_BUCKETS), folder=scratch)
-        self._held: defaultdict[int, int] = defaultdict(int)
+        self._held = np.zeros(len(self._programs), np.int64)
+        self.kept: tuple[Kept, ...] = (self._cohorts, Sums(self._held))
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         program = program_codes(partition, list(self._programs), complete=self._complete)
         booked = partition.booked
         held = booked.active + booked.pending - booked.debt
-        for i in range(len(self._programs)):
-            self._held[i] += int(held[program == i].sum())
+        np.add.at(self._held, program[program >= 0], held[program >= 0])
         age, lot_class = self._ages(partition, program)
         group = np.where(program < 0, len(self._programs), program)
         attribution = Attribution(

@@ -18,6 +18,7 @@ from include.ledger.booking import ALLOCATED_AS_EXPIRY, ALLOCATED_AT_DEBIT, NEVE
 from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.reports import programs
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition, Ints, instants
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 
@@ -71,6 +72,7 @@ def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # n
 class _Allocations:
     def __init__(self, asked: Asked, options: Options) -> None:
         self.cuts: tuple[Cut, ...] = (Cut(asked.as_of, asked.known_at, allocations=True),)
+        self.kept: tuple[Kept, ...] = ()
         self._start = asked.start
         self._programs = options.programs
 

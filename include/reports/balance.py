@@ -23,6 +23,7 @@ from include.reports import programs, tiers
 from include.reports.engine import files, owners
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import Batches, Side, chosen, left_join, relation
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition, instants
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 
@@ -109,6 +110,7 @@ class _Balance:
         self._scratch = scratch
         self._asked = asked
         self._figures = Spool(scratch / "figures.arrow")
+        self.kept: tuple[Kept, ...] = (self._figures,)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         figures = balances(partition.booked)

@@ -174,6 +174,7 @@ class _Customers(Widened):
         self._accounts = AccountFigures(scratch, options.programs)
         if asked.wants(*_POINTS):
             self.cuts = (asked.cut,)
+            self.kept = self._accounts.kept
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         self._accounts.take(partition)

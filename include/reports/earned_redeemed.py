@@ -21,6 +21,7 @@ from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs
 from include.reports.engine import relation_rows
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report
 
@@ -62,6 +63,7 @@ def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # n
 
 class _EarnedRedeemed:
     cuts: tuple[Cut, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
     def __init__(self, asked: Asked, chosen: list[str], snapshot: LocalSnapshot) -> None:
         self._asked = replace(asked, keep=None)

@@ -21,6 +21,7 @@ from include.ledger.ageing import instant
 from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs
+from include.reports.engine.kept import Kept, Sums
 from include.reports.engine.replay import BookedPartition
 from include.reports.horizon import Horizon, changes
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
@@ -85,6 +86,7 @@ class _Expiry:
         count = len(self._horizon.days)
         self._figures = np.zeros((2, len(chosen), count), np.int64)
         self._held = np.zeros((2, len(chosen)), np.int64)  # now, and at the horizon
+        self.kept: tuple[Kept, ...] = (Sums(self._figures, self._held),)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:
         program = daily.program_numbers(partition, self._programs)

@@ -21,6 +21,7 @@ from include.ledger.catalog import BOOKING_COLUMNS, RELATIONS, FieldType
 from include.ledger.columns import Column
 from include.ledger.invariants import problem_codes
 from include.reports import programs
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition, Ints, instants, with_others, words
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
 
@@ -103,6 +104,7 @@ def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # n
 class _History:
     def __init__(self, asked: Asked, names: list[str], externals: Mapping[str, int | None]) -> None:
         self.cuts: tuple[Cut, ...] = (asked.cut,)
+        self.kept: tuple[Kept, ...] = ()
         self._start = asked.start
         self._names = names
         self._externals = externals

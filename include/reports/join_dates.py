@@ -87,7 +87,7 @@ class _JoinDates(Queried):
         numbers = programs.externals(self._snapshot)
         one_program = next(iter(numbers)) if len(numbers) == 1 else None
         streams = {name: stream(self._snapshot, name, needed) for name, needed in _NEEDS.items()}
-        streams["seen"] = self.kept(self._seen(), _SEEN)
+        streams["seen"] = self.stored(self._seen(), _SEEN)
         schema = arrow_schema([column for column in _COLUMNS if column.name != "program_external_id"])
         values = {"programs": self._programs, "one_program": one_program}
         for batch in self.query(_QUERY, streams, schema, **values):

@@ -28,6 +28,7 @@ from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.ledger.rollforward import NONE, RollForward, roll_forward
 from include.ledger.rows import Ints
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition
 from include.reports.liabilities import consideration as liability_consideration
 from include.reports.liabilities import money as liability_money
@@ -156,6 +157,7 @@ class _Liability:
             develop=self._values and any(x.rate_source == "chain_ladder" for x in self._programs.values()),
             complete=not options.programs,
         )
+        self.kept: tuple[Kept, ...] = (self._points,)
         self._considerations = self._read_considerations(snapshot, scratch) if self._values else ({}, {})
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:

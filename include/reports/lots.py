@@ -16,6 +16,7 @@ from include.ledger.booking import TransactionType
 from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.reports import programs
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition, Ints, instants, words
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
 
@@ -77,6 +78,7 @@ def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # n
 class _Lots:
     def __init__(self, asked: Asked, options: Options) -> None:
         self.cuts: tuple[Cut, ...] = (asked.cut,)
+        self.kept: tuple[Kept, ...] = ()
         self._options = options
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterator[pa.RecordBatch]:  # noqa: ARG002

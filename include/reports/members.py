@@ -20,6 +20,7 @@ from include.reports import daily, glossary, programs
 from include.reports.engine import owners
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import hash_range
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition, Ints
 from include.reports.engine.splitting import Scatter
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report
@@ -65,6 +66,7 @@ class _Members:
         self._snapshot = snapshot
         self._scratch = scratch
         self._stays = Spool(scratch / "stays.arrow")
+        self.kept: tuple[Kept, ...] = (self._stays,)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         account, begin, end = _stays(daily.states(partition, self._horizon), len(self._horizon.days))

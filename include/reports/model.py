@@ -20,6 +20,7 @@ from include.ledger.columns import Column
 
 if TYPE_CHECKING:
     from include.definitions.filters import Filter
+    from include.reports.engine.kept import Kept
     from include.reports.engine.replay import BookedPartition
 
 Period = Literal["none", "required", "optional"]
@@ -122,6 +123,14 @@ class Report(Protocol):
         """Return the states that the report needs; one pass serves all reports that ask for the same.
 
         None: the report needs no booking, and `finish` gives all of its rows.
+        """
+        ...
+
+    @property
+    def kept(self) -> Sequence[Kept]:
+        """Return all that `on_partition` changes, in an order that every report of this module has.
+
+        Partitions may be seen by several processes, each of which gives what it kept.
         """
         ...
 

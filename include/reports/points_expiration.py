@@ -16,6 +16,7 @@ from include.reports import glossary, loyalty_cards, programs
 from include.reports.engine import owners
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import chosen
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition, Ints, instants
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 
@@ -87,6 +88,7 @@ class _PointsExpiration:
         self._snapshot = snapshot
         self._scratch = scratch
         self._lots = Spool(scratch / "lots.arrow")
+        self.kept: tuple[Kept, ...] = (self._lots,)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         kept = programs.mask(partition.accounts, self._options.programs)

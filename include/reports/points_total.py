@@ -14,6 +14,7 @@ import pyarrow as pa
 from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.columns import Column
 from include.reports import daily, glossary, programs
+from include.reports.engine.kept import Kept, Sums
 from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report
 
@@ -49,6 +50,7 @@ class _PointsTotal:
         self._horizon = daily.period_days(asked, snapshot)
         self._programs = chosen
         self._figures = np.zeros((3, len(chosen), len(self._horizon.days)), np.int64)
+        self.kept: tuple[Kept, ...] = (Sums(self._figures),)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         program = daily.program_numbers(partition, self._programs)

@@ -21,6 +21,7 @@ from include.reports import programs
 from include.reports.engine import owners
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import Batches
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition, Ints, coded, instants, words
 from include.reports.horizon import (
     CHANGES,
@@ -115,6 +116,7 @@ class _Projection:
         self._now: BookedPartition | None = None
         self._accounts = Spool(scratch / "accounts.arrow")
         self._changes = Spool(scratch / "changes.arrow")
+        self.kept: tuple[Kept, ...] = (self._accounts, self._changes)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:
         if cut_index == 0:

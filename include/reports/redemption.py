@@ -18,6 +18,7 @@ from include.ledger.columns import Column
 from include.reports import programs
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import Batches, Side, chosen, left_join, relation
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition, Ints, instants
 from include.reports.model import SLICE_ROWS, Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 
@@ -130,6 +131,7 @@ class _Redemption:
         self._scratch = scratch
         self._spool = Spool(scratch / "redeemed.arrow")
         self._refunds = Spool(scratch / "refunds-elsewhere.arrow")
+        self.kept: tuple[Kept, ...] = (self._spool, self._refunds)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         rows = partition.rows

@@ -22,6 +22,7 @@ from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.columns import Column
 from include.ledger.rows import Ints
 from include.reports import glossary
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition
 from include.reports.liabilities import programs as liability_programs
 from include.reports.liabilities.points import Points
@@ -73,6 +74,7 @@ class _Cohorts:
         self._points = Points(
             self._programs, None, scratch, months=True, develop=True, complete=not options.programs
         )
+        self.kept: tuple[Kept, ...] = (self._points,)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         self._points.add(_END, partition)

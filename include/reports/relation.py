@@ -19,6 +19,7 @@ from include.ledger.catalog import ARROW_TYPES, RELATIONS, FieldType, Relation
 from include.ledger.columns import Column
 from include.reports.engine import relation_rows
 from include.reports.engine.joins import Batches
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 
@@ -66,6 +67,7 @@ def load(name: str) -> RelationModel:
 class _Rows:
     def __init__(self, asked: Asked, snapshot: LocalSnapshot, relation: Relation, scratch: Path) -> None:
         self.cuts: tuple[Cut, ...] = ()
+        self.kept: tuple[Kept, ...] = ()
         self._asked = asked
         self._snapshot = snapshot
         self._relation = relation

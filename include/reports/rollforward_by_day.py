@@ -17,6 +17,7 @@ from include.ledger.catalog import BOOKING_COLUMNS
 from include.ledger.columns import Column
 from include.ledger.rows import TransactionType
 from include.reports import daily, glossary, programs
+from include.reports.engine.kept import Kept, Sums
 from include.reports.engine.replay import BookedPartition, Ints
 from include.reports.horizon import Horizon
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report
@@ -68,6 +69,7 @@ class _RollForward:
         self._programs = chosen
         self._moved = np.zeros((len(TransactionType), len(chosen), len(self._horizon.days)), np.int64)
         self._held = np.zeros(len(chosen), np.int64)
+        self.kept: tuple[Kept, ...] = (Sums(self._moved, self._held),)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         program = daily.program_numbers(partition, self._programs)

@@ -114,7 +114,7 @@ class _TopEarners(Queried):
         self._snapshot = snapshot
 
     def finish(self) -> Iterator[pa.RecordBatch]:
-        accounts = {"accounts": self.kept(self._accounts(), _OF_ACCOUNTS)}
+        accounts = {"accounts": self.stored(self._accounts(), _OF_ACCOUNTS)}
         rows = self.query(_QUERY, accounts, arrow_schema(_RANKED), limit=self._options.limit)
         rows = owners.with_names(rows, self._snapshot, self.scratch)
         renamed = {"program_id": "program_id", "name": "program_name"}

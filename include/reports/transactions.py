@@ -14,6 +14,7 @@ from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
 from include.reports import glossary, programs
 from include.reports.engine import relation_rows
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report
 from include.reports.relation import NoOptions, filled, in_key_order
@@ -51,6 +52,7 @@ def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
 class _Transactions:
     def __init__(self, asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> None:
         self.cuts: tuple[Cut, ...] = ()
+        self.kept: tuple[Kept, ...] = ()
         self._asked = asked
         self._snapshot = snapshot
         self._scratch = scratch

@@ -112,6 +112,7 @@ class _Movements(Queried):
         self._options = options
         self._snapshot = snapshot
         self._rows = Spool(scratch / "history.arrow")
+        self.kept = (self._rows,)
         profile = history.Options(profile="all")
         self._history = history.report(replace(asked, options=profile), snapshot, scratch)
         if options.cards != "gift":

@@ -76,6 +76,7 @@ class _Vouchers(Widened):
         self._accounts = AccountFigures(scratch)
         if asked.wants("loyalty_balance"):
             self.cuts = (asked.cut,)
+            self.kept = self._accounts.kept
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         self._accounts.take(partition)

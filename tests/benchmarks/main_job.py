@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from tests.servers.running import postgres_server
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 START = datetime(2026, 5, 1, tzinfo=UTC)
+_WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 REPORTS: dict[str, dict[str, Any]] = {
     "balance": {},
     "history": {"profile": "default"},
@@ -53,17 +55,24 @@ def stage(arguments: list[str]) -> dict[str, Any]:
 
 def run_stage(name: str, url: str, folder: Path, profile: str) -> None:
     """Do one stage here and print what it took."""
-    begin, cpu = time.perf_counter(), time.process_time()
-    extra = {"extract": extract, "render": render, "pandas": run_pandas}[name](url, folder, profile)
+    begin, cpu = time.perf_counter(), _cpu()
+    stages = {"extract": extract, "render": render, "render-alone": render_alone, "pandas": run_pandas}
+    extra = stages[name](url, folder, profile)
     # ru_maxrss would hold what the parent had when it forked; VmHWM begins with this program.
     status = Path("/proc/self/status").read_text()
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     print(json.dumps({
         "seconds": round(time.perf_counter() - begin, 2),
-        "cpu": round(time.process_time() - cpu, 2),
+        "cpu": round(_cpu() - cpu, 2),
         "peak_mib": round(peak),
+        "share_mib": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
         **extra,
     }))  # fmt: skip
+
+
+def _cpu() -> float:
+    """Return the seconds that processors worked for this process and those it waited for."""
+    return sum(each.ru_utime + each.ru_stime for each in map(resource.getrusage, _WHO))
 
 
 def _needs(profile: str) -> dict[str, tuple[str, ...]]:
@@ -104,12 +113,18 @@ def extract(url: str, folder: Path, profile: str) -> dict[str, Any]:
     return {"rows": manifest.relations["transactions"].rows}
 
 
-def render(url: str, folder: Path, profile: str) -> dict[str, Any]:
-    """Render the five reports in one pass."""
+def render_alone(url: str, folder: Path, profile: str) -> dict[str, Any]:
+    """Render the five reports in one pass of one process."""
+    return render(url, folder, profile, most=1)
+
+
+def render(url: str, folder: Path, profile: str, most: int = 4) -> dict[str, Any]:
+    """Render the five reports in one pass, in shares where that is worth it."""
     from include.formats import artefact
     from include.formats.options import FileOptions
     from include.reports.engine.render import Job
     from include.reports.engine.render import render as render_jobs
+    from include.reports.engine.shares import count_for
     from include.reports.model import Asked, LocalSnapshot
     from include.snapshots.local import local
     from include.snapshots.manifest import SnapshotManifest
@@ -133,8 +148,10 @@ def render(url: str, folder: Path, profile: str) -> dict[str, Any]:
 
         jobs.append(Job(module, asked, sink))
     (folder / "scratch").mkdir(exist_ok=True)
-    written = render_jobs(jobs, LocalSnapshot(files, manifest.columns()), folder / "scratch")
-    return {"files": {each.path.name: [each.rows, each.bytes] for each in written}}
+    shares = count_for(manifest.relations["transactions"].rows, most)
+    snapshot = LocalSnapshot(files, manifest.columns())
+    written = render_jobs(jobs, snapshot, folder / "scratch", shares=shares)
+    return {"files": {each.path.name: [each.rows, each.sha256] for each in written}, "shares": shares}
 
 
 def run_pandas(url: str, folder: Path, profile: str) -> dict[str, Any]:
@@ -257,18 +274,31 @@ def ledger(folder: Path, rows: int, whale: float) -> Iterator[str]:
         yield url
 
 
-def measure(rows: int, profile: str, folder: Path, url: str, *, with_pandas: bool) -> dict[str, float]:
+def measure(
+    rows: int, profile: str, folder: Path, url: str, *, with_pandas: bool, alone: bool
+) -> dict[str, float]:
     """Measure one ledger and profile; print; return seconds."""
     shutil.rmtree(folder, ignore_errors=True)
     floor = min(raw_copy(url, profile) for _ in range(2))
     extracted = stage(["extract", url, str(folder), profile])
     rendered = stage(["render", url, str(folder), profile])
+    if alone:
+        one = stage(["render-alone", url, str(folder), profile])
+        if one["files"] != rendered["files"]:
+            raise SystemExit("shares changed bytes")
     ours = extracted["process_seconds"] + rendered["process_seconds"]
     print(f"\n{rows:,} rows, profile {profile} ({len(pandas_pipeline.PROFILES[profile])} columns)")
     print(f"  raw binary COPY   {floor:8.1f} s")
-    for name, each in (("extract", extracted), ("render five", rendered)):
+    stages = {"extract": extracted, "render five": rendered}
+    if alone:
+        stages["in one process"] = one
+    for name, each in stages.items():
+        shares = (
+            f", of each of {each['shares']} shares {each['share_mib']}" if each.get("shares", 1) > 1 else ""
+        )
         print(
-            f"  {name:<16}  {each['process_seconds']:8.1f} s  cpu {each['cpu']:.1f} s  peak {each['peak_mib']} MiB"
+            f"  {name:<16}  {each['process_seconds']:8.1f} s  cpu {each['cpu']:.1f} s  "
+            f"peak {each['peak_mib']}{shares} MiB"
         )
     print(f"  ours in all       {ours:8.1f} s  = {ours / floor:.1f} x COPY", flush=True)
     result = {"copy": floor, "ours": ours}
@@ -298,6 +328,7 @@ def main() -> None:
     parser.add_argument(
         "--pandas-rows", default="1000000,2000000", help="sizes at which pandas is measured; '' for none"
     )
+    parser.add_argument("--alone", action="store_true", help="render also in one process: the same bytes")
     chosen = parser.parse_args()
     profiles = chosen.profile or list(pandas_pipeline.PROFILES)
     sizes = (
@@ -311,9 +342,9 @@ def main() -> None:
         for size in sizes:
             with ledger(root / f"pg{size}", size, 0.0) as url:
                 for profile in profiles:
-                    small[profile, size] = measure(size, profile, root / "work", url, with_pandas=True)[
-                        "pandas"
-                    ]
+                    small[profile, size] = measure(
+                        size, profile, root / "work", url, with_pandas=True, alone=chosen.alone
+                    )["pandas"]
         with ledger(root / "pg", chosen.rows, chosen.whale) as url:
             for profile in profiles:
                 took = measure(
@@ -322,6 +353,7 @@ def main() -> None:
                     root / "work",
                     url,
                     with_pandas=bool(chosen.pandas_rows) and not sizes,
+                    alone=chosen.alone,
                 )
                 if len(sizes) >= 2:
                     a, b = sizes[0], sizes[-1]

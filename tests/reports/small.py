@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from include.ledger.catalog import RELATIONS, arrow_schema
 from include.reports import model
-from include.reports.engine.render import Job, Notes, render
+from include.reports.engine.notes import Notes
+from include.reports.engine.render import Job, render
 from include.reports.model import Asked, LocalSnapshot
 from tests.ledger.ledger_text import day, ledger
 

@@ -10,8 +10,8 @@ import pytest
 
 from include.errors import LedgerViolation
 from include.reports import allocations, balance, history
+from include.reports.engine.notes import Notes
 from include.reports.engine.partitions import partition
-from include.reports.engine.render import Notes
 from include.reports.model import Cut
 from tests.ledger.ledger_text import day
 from tests.reports.small import FAR, of_text, rows, snapshot, taken

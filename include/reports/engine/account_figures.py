@@ -11,6 +11,7 @@ from include.ledger.balances import balances
 from include.reports import programs
 from include.reports.engine import files, owners
 from include.reports.engine.joins import Batches, chosen
+from include.reports.engine.kept import Kept
 from include.reports.engine.queried import Stream
 from include.reports.engine.replay import INSTANT, BookedPartition, instants
 from include.reports.model import LocalSnapshot
@@ -32,6 +33,7 @@ class AccountFigures:
         self._scratch = scratch
         self._only = only
         self._spool = files.Spool(scratch / "accounts.arrow")
+        self.kept: tuple[Kept, ...] = (self._spool,)
 
     def take(self, partition: BookedPartition) -> None:
         """Keep a partition's accounts."""

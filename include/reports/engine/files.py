@@ -102,26 +102,28 @@ def ahead(items: Iterable[T], depth: int = 1) -> Iterator[T]:
 
 
 class Spool:
-    """Batches of one schema that wait in a scratch file until a report's end (Arrow IPC, lz4)."""
+    """Batches of one schema that wait in scratch files until a report's end (Arrow IPC, lz4)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows = 0
+        self._path_taken = False
+        self._done: list[Path] = []
         self._sink: pa.OSFile | None = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     @staticmethod
     def unnamed(folder: Path) -> Spool:
         """Return a spool under a name of its own."""
-        handle, name = tempfile.mkstemp(prefix="spool-", suffix=".arrow", dir=folder)
-        os.close(handle)
-        return Spool(Path(name))
+        return Spool(_new_file(folder))
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch; all have one schema."""
         if not len(batch):
             return
         if self._writer is None:
+            if self._path_taken:
+                self.path = _new_file(self.path.parent)
             self._sink = pa.OSFile(str(self.path), "wb")
             options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
             self._writer = pa.ipc.new_stream(self._sink, batch.schema, options=options)
@@ -129,20 +131,44 @@ class Spool:
         self.rows += len(batch)
 
     def close(self) -> None:
-        """End writing; closing again does nothing."""
-        if self._sink is not None and self._writer is not None and not self._sink.closed:
+        """End the file that is written; what is written later goes to another."""
+        if self._sink is not None and self._writer is not None:
             self._writer.close()
             self._sink.close()
+            self._sink = self._writer = None
+            self._done.append(self.path)
+            self._path_taken = True
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all batches, from the first; ends writing."""
+        """Yield all batches, from the first."""
         self.close()
-        if not self.rows:
-            return
-        with pa.OSFile(str(self.path), "rb") as source:
-            yield from pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
+        for path in self._done:
+            with pa.OSFile(str(path), "rb") as source:
+                yield from pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
+
+    def given(self) -> tuple[list[Path], int]:
+        """Return the files, in order, and how many rows they have; nothing is kept here any more (`kept.Kept`)."""
+        self.close()
+        found = self._done, self.rows
+        self._done, self.rows, self._path_taken = [], 0, True
+        return found
+
+    def take(self, given: tuple[list[Path], int]) -> None:
+        """Append the files of another spool."""
+        self.close()
+        paths, rows = given
+        self._done += paths
+        self.rows += rows
 
     def remove(self) -> None:
-        """Remove the file."""
+        """Remove the files."""
         self.close()
+        for path in self._done:
+            path.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
+
+
+def _new_file(folder: Path) -> Path:
+    handle, name = tempfile.mkstemp(prefix="spool-", suffix=".arrow", dir=folder)
+    os.close(handle)
+    return Path(name)

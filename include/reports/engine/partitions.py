@@ -53,9 +53,13 @@ _TYPE_CODES = {kind.name.lower(): int(kind) for kind in TransactionType}
 
 @dataclass(frozen=True)
 class Partition:
-    """Whole accounts of one range of the hash. More than one piece: one account, cut by time, in time order."""
+    """Whole accounts of one range of the hash. More than one piece: one account, cut by time, in time order.
+
+    rows_before: how many rows the partitions before it have.
+    """
 
     pieces: tuple[Piece, ...]
+    rows_before: int = 0
 
     @property
     def rows_count(self) -> int:
@@ -75,9 +79,21 @@ class Partitions:
 
     def __iter__(self) -> Iterator[Partition]:
         """Yield them; a file of more rows than a partition may have is split only then."""
-        for piece in self._pieces:
-            for run in split(piece, self._folder, self._row_limit):
-                yield Partition(run)
+        for index in range(self.files_count):
+            yield from self.of(index)
+
+    @property
+    def files_count(self) -> int:
+        """How many files they lie in."""
+        return len(self._pieces)
+
+    def of(self, index: int) -> Iterator[Partition]:
+        """Yield the partitions of one of the files."""
+        before = sum(piece.rows for piece in self._pieces[:index])
+        for run in split(self._pieces[index], self._folder, self._row_limit):
+            part = Partition(run, before)
+            before += part.rows_count
+            yield part
 
 
 class _TooManyValues(Exception):

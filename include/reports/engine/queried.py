@@ -19,6 +19,7 @@ from include.ledger.columns import Column
 from include.reports.engine import files, relation_rows
 from include.reports.engine.duckdb import Engine
 from include.reports.engine.joins import Batches, Side, left_join
+from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot
 
@@ -41,6 +42,7 @@ class Queried:
     """A report (`model.Report`) that needs no booking unless `cuts` says so; `finish` gives all rows."""
 
     cuts: tuple[Cut, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
     def __init__(self, asked: Asked, scratch: Path, columns: Sequence[Column]) -> None:
         self.asked = asked
@@ -74,7 +76,7 @@ class Queried:
         yield from self.joined(rows, Side(schema.names[0], found.rows, schema, found.batches))
         found.remove()
 
-    def kept(self, batches: Batches, schema: pa.Schema) -> Stream:
+    def stored(self, batches: Batches, schema: pa.Schema) -> Stream:
         """Return batches as a stream, made now: no two queries run at a time."""
         return Stream(schema, self._spooled(batches).batches)
 

@@ -13,22 +13,21 @@ import errno
 import queue
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from include.errors import BadInput, LoyaltyError, Permanent
-from include.ledger.booking import RowProblem
 from include.ledger.catalog import BOOKING_COLUMNS
 from include.reports.engine import files
-from include.reports.engine.partitions import ROW_LIMIT, Partition, Partitions, partition
-from include.reports.engine.replay import BookedPartition, book_at, load
+from include.reports.engine.booking import booked, reported
+from include.reports.engine.notes import Notes
+from include.reports.engine.partitions import ROW_LIMIT, Partitions, partition
 from include.reports.engine.room import Room, give_back
+from include.reports.engine.shares import Given, Shares, Work, read
 from include.reports.model import MISSING, Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
 
 R = TypeVar("R")
@@ -51,19 +50,6 @@ class Job(Generic[R]):
     spared: str = ""
 
 
-@dataclass
-class Notes:
-    """What was seen on the way, for the run's record: rows and accounts of the largest cut, reported problems.
-
-    left_out: by name of the job, what the ledger lacks of what it needs.
-    """
-
-    rows: int = 0
-    accounts: int = 0
-    problems: Counter[str] = field(default_factory=Counter)
-    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
 class RenderStopped(LoyaltyError):
     """Something else failed: a sink must leave nothing behind."""
 
@@ -77,17 +63,19 @@ def render(
     notes: Notes | None = None,
     partitions: int | None = None,
     row_limit: int = ROW_LIMIT,
+    shares: int = 1,
 ) -> list[R]:
     """Render all jobs from one pass over the snapshot's transactions; return what their sinks returned.
 
     Jobs that were left out return nothing; when all are, the BadInput of the last is raised.
+    shares: in how many processes partitions are booked and reported (`shares`, which says who may ask for several).
     `progress` gets ("partition" or "book", rows done, rows in all). Scratch is left as it was found. When a
     job or a sink fails, every other sink's iterator raises RenderStopped, and the first error is raised.
     """
     notes = notes if notes is not None else Notes()
     try:
         with tempfile.TemporaryDirectory(prefix="render-", dir=scratch) as name:
-            return _Rendering(jobs, snapshot, Path(name), progress, notes).run(partitions, row_limit)
+            return _Rendering(jobs, snapshot, Path(name), progress, notes).run(partitions, row_limit, shares)
     except OSError as error:
         if error.errno == errno.ENOSPC or "No space left" in str(error):
             raise Permanent(f"no space is left in {scratch}: {error}") from error
@@ -132,24 +120,51 @@ class _Rendering(Generic[R]):
             if name not in BOOKING_COLUMNS or name == "recorded_at"
         }
 
-    def run(self, count: int | None, row_limit: int) -> list[R]:
+    def run(self, count: int | None, row_limit: int, shares: int) -> list[R]:
         give_back()
         parts = self._partitions(count, row_limit) if self.cuts else None
         give_back()
+        if parts is None or shares == 1:
+            return self._sunk(lambda feeds: self._alone(parts, feeds))
+        with Shares(Work(self.reports, self.cuts, parts, self._folder), shares) as processes:
+            return self._sunk(lambda feeds: self._joined(processes, parts.rows_count, feeds))
+
+    def _sunk(self, feed_all: Callable[[Sequence[_Feed[R]]], None]) -> list[R]:
         feeds = [_Feed(job.sink, arrow_schema(job.report.columns(job.asked.options))) for job in self.jobs]
         try:
-            if parts is not None:
-                with Room(self._folder) as room:
-                    self._pass(parts, feeds, room)
-            for report, feed in zip(self.reports, feeds, strict=True):
-                feed.put_all(report.finish())
-                feed.end()
-                give_back()
+            feed_all(feeds)
             return [feed.result() for feed in feeds]
         except BaseException:
             for feed in feeds:
                 feed.stop()
             raise
+
+    def _alone(self, parts: Partitions | None, feeds: Sequence[_Feed[R]]) -> None:
+        if parts is not None:
+            with Room(self._folder) as room:
+                self._pass(parts, feeds, room)
+        for report, feed in zip(self.reports, feeds, strict=True):
+            feed.put_all(report.finish())
+            feed.end()
+            give_back()
+
+    def _joined(self, processes: Shares, total: int, feeds: Sequence[_Feed[R]]) -> None:
+        kept: list[list[Given]] = [[] for _ in feeds]
+        done = 0
+        for seen in processes.partitions():
+            for feed, paths, mine, given in zip(feeds, seen.files, kept, seen.kept, strict=True):
+                feed.put_all(read(paths))
+                mine.append(given)
+            self.notes.take(seen.notes)
+            done += seen.rows
+            give_back()
+            if self.progress:
+                self.progress("book", done, total)
+        for place, more in processes.finished(kept):
+            if more is None:
+                feeds[place].end()
+            else:
+                feeds[place].put_all(read(more))
 
     def _partitions(self, count: int | None, row_limit: int) -> Partitions:
         self._folder.mkdir()
@@ -166,49 +181,13 @@ class _Rendering(Generic[R]):
 
     def _pass(self, parts: Partitions, feeds: Sequence[_Feed[R]], room: Room) -> None:
         done = 0
-        for part, booked in files.ahead(self._booked(parts, room)):
-            for report, feed in zip(self.reports, feeds, strict=True):
-                for index, cut in enumerate(report.cuts):
-                    if cut in booked:
-                        feed.put_all(report.on_partition(index, booked[cut]))
-                        if len(part.pieces) > 1:
-                            give_back()
-            for piece in part.pieces:
-                piece.path.unlink()
+        for part, found in files.ahead(booked(parts, parts.dictionaries, self.cuts, room, self.notes)):
+            for place, batches in reported(self.reports, part, found):
+                feeds[place].put_all(batches)
             done += part.rows_count
             give_back()
             if self.progress:
                 self.progress("book", done, parts.rows_count)
-
-    def _booked(
-        self, parts: Partitions, room: Room
-    ) -> Iterator[tuple[Partition, dict[Cut, BookedPartition]]]:
-        accounts = dict.fromkeys(self.cuts, 0)
-        for part in parts:
-            loaded = load(part, parts.dictionaries, room)
-            booked = {}
-            for cut in self.cuts:
-                one = book_at(loaded, cut, first_account=accounts[cut])
-                if len(part.pieces) > 1:
-                    give_back()
-                if one is not None:
-                    booked[cut] = one
-                    accounts[cut] += one.rows.accounts_count
-            self._note(booked)
-            yield part, booked
-
-    def _note(self, booked: dict[Cut, BookedPartition]) -> None:
-        if booked:
-            largest = max(booked.values(), key=lambda one: len(one.rows))
-            self.notes.rows += len(largest.rows)
-            self.notes.accounts += largest.rows.accounts_count
-            problem = largest.booked.problem
-            if problem.any():
-                counts = np.bincount(problem[problem > 0])
-                for flag in RowProblem:
-                    seen = sum(int(n) for bits, n in enumerate(counts) if bits & flag)
-                    if seen:
-                        self.notes.problems[str(flag.name).lower()] += seen
 
 
 class _Feed(Generic[R]):

@@ -137,8 +137,8 @@ class Loaded:
 class BookedPartition:
     """Whole accounts, sorted and booked at `cut`. Rows are in ledger order; indices are into `rows`.
 
-    `first_account` is the number of the first account among all accounts of the run: adding the index of an
-    account gives its place in every report that is ordered by account.
+    `first_account` is above all numbers of accounts of earlier partitions: adding the index of an account gives
+    its place in every report that is ordered by account. Not every number has an account.
     """
 
     cut: Cut

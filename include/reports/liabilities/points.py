@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from include.errors import LedgerViolation
+from include.ledger import rollforward
 from include.ledger.ageing import months_of
 from include.ledger.rollforward import Attribution, Cohorts, RollForward
 from include.ledger.rows import Ints
@@ -23,6 +25,14 @@ Lines = dict[Key, Ints]
 _START, _END = 0, 1
 _Months = NDArray[np.int32]
 _AT_ONCE = 250_000  # rows; what numpy makes on the way is as long
+
+
+class Given(NamedTuple):
+    """What partitions were counted to: groups (program, tiers) by number, points held, and both cuts' cohorts."""
+
+    groups: list[tuple[int, str | None, str | None]]
+    held: list[Ints]
+    cohorts: list[rollforward.Given]
 
 
 class Points:
@@ -77,6 +87,27 @@ class Points:
         )
         self._cohorts[cut_index].add(booked, attribution)
 
+    def given(self) -> Given:
+        """Return what was counted, and count from nothing again."""
+        held = [figure.copy() for figure in self._held]
+        groups = [(program, self._tier(then), self._tier(later)) for program, then, later in self._groups]
+        found = Given(groups, held, [cohorts.given() for cohorts in self._cohorts])
+        self._groups = {}
+        for figure in self._held:
+            figure[:] = 0
+        return found
+
+    def take(self, given: Given) -> None:
+        """Count also what others have counted."""
+        groups = np.empty(len(given.groups), np.int64)
+        for number, (program, then, later) in enumerate(given.groups):
+            key = (program, self._tier_code(then), self._tier_code(later))
+            groups[number] = self._groups.setdefault(key, len(self._groups))
+        for own, more in zip(self._held, given.held, strict=True):
+            np.add(own, more, out=own)
+        for cohorts, counted in zip(self._cohorts, given.cohorts, strict=True):
+            cohorts.take(counted, groups)
+
     def lines(self) -> tuple[Lines, Lines, Lines]:
         """Return figures at the start by the tier held then, at the start by the tier held at the end, and at
         the end; each by (program id, tier, issue month). Ends collecting.
@@ -118,9 +149,14 @@ class Points:
                 )
 
     def _count(self, lines: Lines, program: int, tier: int, month: int, row: Ints) -> None:
-        name = None if self._tiers is None else self._tiers.names[tier]
-        key = (self._ids[program], name, month)
+        key = (self._ids[program], self._tier(tier), month)
         lines[key] = lines[key] + row if key in lines else row.copy()
+
+    def _tier(self, code: int) -> str | None:
+        return None if self._tiers is None else self._tiers.names[code]
+
+    def _tier_code(self, name: str | None) -> int:
+        return NO_TIER if self._tiers is None or name is None else self._tiers.code(name)
 
     def _group(self, cut_index: int, partition: BookedPartition, program: Ints) -> Ints:
         then = later = np.full(program.size, NO_TIER, np.int64)

@@ -70,13 +70,14 @@ class Tiers:
                 program, subledger, card, customer, tier = batch.columns
                 hashes.append(account_hashes(program, subledger, card, customer))
                 named = tier.dictionary_encode()
-                known = np.array([*map(self._code, named.dictionary.to_pylist()), NO_TIER], np.int16)
+                known = np.array([*map(self.code, named.dictionary.to_pylist()), NO_TIER], np.int16)
                 codes.append(known[named.indices.fill_null(len(known) - 1).to_numpy()])
         every = np.concatenate(hashes)
         order = np.argsort(every)
         return every[order], np.concatenate(codes)[order]
 
-    def _code(self, name: str) -> int:
+    def code(self, name: str) -> int:
+        """Return a tier's code, a new one for a name that was not seen yet."""
         if name not in self._codes:
             self._codes[name] = len(self.names)
             self.names.append(name)

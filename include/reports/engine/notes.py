@@ -1,0 +1,42 @@
+"""What is seen while rows are booked, for the record of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from include.ledger.booking import RowProblem
+from include.reports.engine.replay import BookedPartition
+
+
+@dataclass
+class Notes:
+    """What was seen on the way, for the run's record: rows and accounts of the largest cut, reported problems.
+
+    left_out: by name of the job, what the ledger lacks of what it needs.
+    """
+
+    rows: int = 0
+    accounts: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, one: BookedPartition) -> None:
+        """Add what is seen of a partition."""
+        self.rows += len(one.rows)
+        self.accounts += one.rows.accounts_count
+        problem = one.booked.problem
+        if problem.any():
+            counts = np.bincount(problem[problem > 0])
+            for flag in RowProblem:
+                seen = sum(int(n) for bits, n in enumerate(counts) if bits & flag)
+                if seen:
+                    self.problems[str(flag.name).lower()] += seen
+
+    def take(self, others: Notes) -> None:
+        """Add what was seen elsewhere, of other partitions."""
+        self.rows += others.rows
+        self.accounts += others.accounts
+        self.problems += others.problems
