@@ -71,6 +71,7 @@ def child(descriptor: int, parent: int) -> None:
 
     stage, arguments, who = pipe.recv()
     module, name = stage.split(":")
+    _open_many_files()
     try:
         work: Callable[..., Any] = getattr(importlib.import_module(module), name)
         with acting(who):
@@ -99,3 +100,12 @@ def _portable(error: BaseException, secrets: Secrets | None) -> BaseException:
 
 def _ending(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _open_many_files() -> None:
+    """Allow as many open files as the system does: a stage over 100 million members writes a thousand at a time."""
+    import resource
+
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY not in (soft, most):  # where the limit says so, it is another one that counts
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -23,6 +23,8 @@ CHUNK_BYTES = 8 << 20
 PARTS_AT_ONCE = 3  # each holds CHUNK_BYTES; more would cost memory, not time
 # A conditional create is one request, which the client holds in memory; a larger file goes up in parts.
 LARGE_BYTES = 32 << 20
+# S3 copies no more than this in one request, and obstore copies in one.
+MOST_COPIED_BYTES = 5 << 30
 _AHEAD_BYTES = 256 << 10
 UPLOADS = ".parts"  # the folder of objects that are still on their way; SeaweedFS has an .uploads of its own
 ENDPOINTS = (
@@ -67,6 +69,12 @@ class Bucket:
 
     def _put_large(self, key: str, file: Path) -> None:
         """Upload in parts beside, then let the store copy it to its name, where that is free."""
+        size = file.stat().st_size
+        if self.url.startswith("s3:") and size > MOST_COPIED_BYTES:
+            raise Permanent(
+                f"{self.url}/{key}: {size:,} bytes are more than S3 takes under a name that must be free "
+                f"({MOST_COPIED_BYTES:,}); split the export's file, or compress it"
+            )
         part = f"{UPLOADS}/{secrets.token_hex(8)}"
         try:
             obstore.put(self._store, part, file, chunk_size=CHUNK_BYTES, max_concurrency=PARTS_AT_ONCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from typing import Any
 
@@ -40,12 +41,25 @@ def loaded(*, progress: Any) -> list[str]:
     return [name for name in ("airflow", "typer", "pytest") if name in sys.modules]
 
 
+def files_allowed(*, progress: Any) -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 def test_a_result_and_the_progress_come_back_from_another_process() -> None:
     seen: list[tuple[Any, ...]] = []
     result = in_process(f"{HERE}:double", 21, progress=lambda *what: seen.append(what))
     assert result["value"] == 42
     assert result["process"] != os.getpid()
     assert seen == [("doubling", 21, 42)]
+
+
+def test_a_stage_may_open_as_many_files_as_the_system_allows() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+    try:
+        assert in_process(f"{HERE}:files_allowed", progress=print) == hard
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_errors_keep_their_class_and_content() -> None:

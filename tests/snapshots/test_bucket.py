@@ -66,6 +66,15 @@ def test_an_object_is_never_replaced(bucket, size, tmp_path):
     assert store.clear_parts(datetime.now(UTC) + timedelta(hours=1)) == 0
 
 
+@pytest.mark.parametrize("served", ["s3"], indirect=True)
+def test_a_file_that_s3_could_not_copy_is_refused_before_it_is_sent(bucket, tmp_path):
+    with (tmp_path / "x").open("wb") as file:
+        file.truncate(module.MOST_COPIED_BYTES + 1)
+    with pytest.raises(Permanent, match="split"):
+        Store(bucket).put_new("a", tmp_path / "x")
+    assert list(Store(bucket).list()) == []
+
+
 def test_a_large_file_costs_little_memory(bucket, tmp_path):
     code = (
         "import sys, resource; from pathlib import Path; from include.snapshots.store import Store;"
