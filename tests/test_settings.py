@@ -56,3 +56,11 @@ def test_a_login_in_the_public_address_is_refused_unseen():
     with pytest.raises(BadInput) as caught:
         public_url("https://admin:s3cret@shop.example")
     assert "s3cret" not in str(caught.value)
+
+
+def test_one_process_or_several():
+    assert Settings.from_environment({}).shares == 4
+    assert Settings.from_environment({"LOYALTY_SHARES": "0"}).shares == 1
+    assert Settings.from_environment({"LOYALTY_SHARES": "2"}).shares == 2
+    with pytest.raises(BadInput, match="LOYALTY_SHARES"):
+        Settings.from_environment({"LOYALTY_SHARES": "many"})
