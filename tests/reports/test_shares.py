@@ -24,14 +24,15 @@ from include.errors import BadInput, LedgerViolation, Permanent, Transient
 from include.formats import artefact
 from include.formats.options import FileOptions
 from include.ledger.catalog import BOOKING_COLUMNS, RELATIONS
-from include.reports import balance, history, lots, models, projection
+from include.reports import balance, history, liability, lots, models, projection
 from include.reports.engine import shares as sharing
 from include.reports.engine.booking import booked, reported
 from include.reports.engine.notes import Notes
-from include.reports.engine.partitions import partition
-from include.reports.engine.render import Job, render
+from include.reports.engine.packed import pack, unpack
+from include.reports.engine.partitions import Stretch, partition
+from include.reports.engine.render import Job, join, render, render_stretch
 from include.reports.engine.room import Room
-from include.reports.engine.shares import count_for
+from include.reports.engine.shares import Seen, count_for
 from include.reports.model import Asked, LocalSnapshot
 from include.reports.reference import variants
 from tests.examples import examples
@@ -73,6 +74,25 @@ def every_job(folder: Path) -> dict[str, Job[str]]:
     return found
 
 
+def joined(jobs: Sequence[Job[Any]], of: LocalSnapshot, folder: Path, count: int) -> list[Any]:
+    """What jobs give when stretches are seen one by one, on machines of their own, and joined on another."""
+    scratch = folder / "scratch-of-stretches"
+    scratch.mkdir()
+    paths = [folder / f"{number}.zip" for number in range(count)]
+    for number, path in enumerate(paths):
+        render_stretch(jobs, of, scratch, Stretch(number, count), lambda seen, path=path: pack(seen, path))
+        assert list(scratch.iterdir()) == []
+
+    def stretches(there: Path) -> Iterator[Seen]:
+        for path in paths:
+            (there / path.stem).mkdir()
+            yield unpack(path, there / path.stem)
+
+    found = join(jobs, of, scratch, stretches)
+    assert list(scratch.iterdir()) == []
+    return found
+
+
 @pytest.mark.slow
 def test_the_number_of_shares_changes_no_byte_of_any_model(sample: LocalSnapshot, tmp_path: Path) -> None:
     def made(shares: int) -> tuple[dict[str, str], Notes]:
@@ -90,6 +110,8 @@ def test_the_number_of_shares_changes_no_byte_of_any_model(sample: LocalSnapshot
     shared, seen_too = made(3)
     assert {name for name in alone if shared[name] != alone[name]} == set()
     assert seen == seen_too
+    apart = joined(list(every_job(tmp_path / "files-apart").values()), sample, tmp_path, 3)
+    assert dict(zip(alone, apart, strict=True)) == alone
     assert len(alone) > 20
 
 
@@ -191,7 +213,11 @@ def count(batches: Iterator[pa.RecordBatch]) -> int:
 
 
 def jobs(*modules: ModuleType) -> list[Job[int]]:
-    return [Job(module, asked(module, SAMPLE_END), count) for module in modules]
+    month_ago = SAMPLE_END - 30 * DAY
+    return [
+        Job(module, asked(module, SAMPLE_END, start=month_ago if module is liability else None), count)
+        for module in modules
+    ]
 
 
 def children() -> set[str]:
@@ -217,6 +243,33 @@ def test_shares_give_what_one_process_gives(sample, tmp_path):
     assert found == render(asked_for, sample, tmp_path)
     assert seen[-1] == ("book", 9_000, 9_000)
     nothing_is_left(tmp_path)
+
+
+def test_stretches_give_what_one_pass_gives(sample, tmp_path):
+    asked_for = jobs(balance, history, lots, projection, liability)
+    assert joined(asked_for, sample, tmp_path, 4) == render(asked_for, sample, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"), [({"transaction_id": "0"}, "transaction_id twice"), ({"points": 0}, "")]
+)
+def test_an_id_that_is_there_twice_is_found_by_one_stretch(change, rule, tmp_path):
+    ledger = [
+        {"transaction_id": f"{i}", "program_id": "p", "customer_id": f"c{i}", "type": "earned", "points": 1,
+         "created_at": 1}
+        for i in range(60)
+    ]  # fmt: skip
+    ledger[59] |= change  # of another account
+    of, found = snapshot(tmp_path, {"transactions": ledger}), []
+    for number in range(5):
+        try:
+            render_stretch(
+                jobs(balance), of, tmp_path, Stretch(number, 5), lambda seen: found.append(seen.notes.rows)
+            )
+        except LedgerViolation as error:
+            found.append(str(error).partition(": ")[2])
+    assert [each for each in found if isinstance(each, str)] == ([f"{rule}: transactions 0"] if rule else [])
+    assert rule or sum(found) == 60
 
 
 def test_a_killed_share_is_transient_and_leaves_nothing(sample, tmp_path, monkeypatch):
@@ -256,12 +309,12 @@ def test_a_share_checks_what_it_books_and_names_accounts(sample, tmp_path, monke
 
 @pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="there is no /dev/full here")
 def test_a_full_scratch_in_a_share_is_permanent(sample, tmp_path, monkeypatch):
-    class Full(sharing._Rows):
+    class Full(sharing.Written):
         def __init__(self, path: Path) -> None:
             super().__init__(path)
             path.with_suffix(".0.arrow").symlink_to("/dev/full")
 
-    monkeypatch.setattr(sharing, "_Rows", Full)
+    monkeypatch.setattr(sharing, "Written", Full)
     with pytest.raises(Permanent, match="no space is left in"):
         render(jobs(history), sample, tmp_path, partitions=7, shares=2)
     nothing_is_left(tmp_path)

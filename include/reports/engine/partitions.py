@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from include.ledger.catalog import BOOKING_COLUMNS, RELATIONS
-from include.ledger.hashing import account_hashes
+from include.ledger.hashing import account_hashes, text_hashes
 from include.ledger.rows import NEVER, TransactionType
 from include.reports.engine import files
 from include.reports.engine.blocking import UNKNOWN_TYPE, Blocking, IdCheck, duplicates, twice
+from include.reports.engine.joins import hash_range
 from include.reports.engine.splitting import HeldPiece, Piece, Scatter, split
 from include.reports.model import Cut
 
@@ -42,6 +43,7 @@ _FEW_VALUED = (
     "import_id",
     "rule_name",
 )
+_ACCOUNT = ("program_id", "subledger_id", "card_id", "customer_id")
 _MOST_VALUES = 30_000
 _BATCH_ROWS = 65_536
 ROWS_PER_PARTITION = 60_000
@@ -68,6 +70,19 @@ class Partition:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Number `number` of `count` contiguous ranges of the account hash."""
+
+    number: int
+    count: int
+
+
+WHOLE = Stretch(0, 1)
+# Above the rows of any stretch, so that numbers of accounts ascend from one to the next.
+_NUMBERS_OF_STRETCH = 1 << 40
+
+
+@dataclass(frozen=True)
 class Partitions:
     """All partitions that hold rows, in order of account hash; `dictionaries` decode coded columns."""
 
@@ -76,6 +91,7 @@ class Partitions:
     _pieces: tuple[Piece, ...]
     _folder: Path
     _row_limit: int
+    _rows_before: int = 0
 
     def __iter__(self) -> Iterator[Partition]:
         """Yield them; a file of more rows than a partition may have is split only then."""
@@ -89,7 +105,7 @@ class Partitions:
 
     def of(self, index: int) -> Iterator[Partition]:
         """Yield the partitions of one of the files."""
-        before = sum(piece.rows for piece in self._pieces[:index])
+        before = self._rows_before + sum(piece.rows for piece in self._pieces[:index])
         for run in split(self._pieces[index], self._folder, self._row_limit):
             part = Partition(run, before)
             before += part.rows_count
@@ -138,16 +154,18 @@ def partition(
     partitions: int | None = None,
     row_limit: int = ROW_LIMIT,
     progress: Callable[[int, int], None] | None = None,
+    stretch: Stretch = WHOLE,
 ) -> Partitions:
     """Write the rows of `transactions` that any of `cuts` asks for into partitions under `scratch`.
 
+    stretch: only the accounts of that; an id that occurs twice is found by one of all stretches.
     `columns` are the text columns wanted beside those of booking. `progress` gets (rows done, rows in all).
     Raises LedgerViolation that names the rows when the ledger has blocking problems.
     """
     few = [name for name in _FEW_VALUED if name in columns or name in BOOKING_COLUMNS]
     while True:
         try:
-            work = _Work(transactions, cuts, scratch, columns, few, partitions, progress)
+            work = _Work(transactions, cuts, scratch, columns, few, partitions, progress, stretch)
             return work.run(row_limit)
         except _TooManyValues as error:
             few.remove(str(error))
@@ -183,6 +201,7 @@ class _Work:
         few: Sequence[str],
         partitions: int | None,
         progress: Callable[[int, int], None] | None,
+        stretch: Stretch = WHOLE,
     ) -> None:
         self.transactions = transactions
         self.cuts = sorted({(cut.as_of, cut.known_at) for cut in cuts})
@@ -193,7 +212,9 @@ class _Work:
         numbers = {*NUMBERS, "recorded_at"} if "recorded_at" not in columns else set(NUMBERS)
         self.plain = [name for name in self.read if name not in numbers and name not in few]
         self.rows_all = files.row_count(transactions)
-        self.count = partitions or min(MOST_PARTITIONS, -(-self.rows_all // ROWS_PER_PARTITION)) or 1
+        self.stretch = stretch
+        expected = -(-self.rows_all // stretch.count)
+        self.count = partitions or min(MOST_PARTITIONS, -(-expected // ROWS_PER_PARTITION)) or 1
         self.progress = progress
 
     def run(self, row_limit: int) -> Partitions:
@@ -206,8 +227,8 @@ class _Work:
             for read, rows in files.ahead(self._narrowed(blocking, ids)):
                 done += read
                 if len(rows):
-                    high = rows.column("account_hash").to_numpy() >> np.uint64(32)
-                    scatter.add(rows, ((high * np.uint64(self.count)) >> np.uint64(32)).astype(np.uint16))
+                    place = self._place(rows.column("account_hash").to_numpy())
+                    scatter.add(rows, place.astype(np.uint16))
                 if self.progress:
                     self.progress(done, self.rows_all)
         finally:
@@ -217,16 +238,36 @@ class _Work:
         blocking.stop()
         pieces = tuple(piece for piece in scatter.pieces() if piece.rows)
         rows = sum(piece.rows for piece in pieces)
-        return Partitions(self.codes.dictionaries(), rows, pieces, self.scratch, row_limit)
+        before = self.stretch.number * _NUMBERS_OF_STRETCH
+        return Partitions(self.codes.dictionaries(), rows, pieces, self.scratch, row_limit, before)
 
     def _narrowed(self, blocking: Blocking, ids: IdCheck) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield (rows read, rows of the cuts as partitions hold them)."""
         for batch in files.ahead(self._batches()):
             kept, types = self.in_cuts(batch, blocking)
+            if self.stretch.count > 1:
+                ids.add(self._own_ids(kept.column("transaction_id")))
+                inside = self._inside(kept)
+                kept, types = kept.filter(pa.array(inside)), types[inside]
+            elif len(kept):
+                ids.add(kept.column("transaction_id"))
             if len(kept):
                 blocking.check(kept, types)
-                ids.add(kept.column("transaction_id"))
             yield len(batch), self.narrow(kept, types)
+
+    def _own_ids(self, ids: pa.Array) -> pa.Array:
+        """Return the ids that this stretch looks at: all rows with one id come to one stretch."""
+        return ids.filter(pa.array(hash_range(text_hashes(ids), self.stretch.count) == self.stretch.number))
+
+    def _inside(self, batch: pa.RecordBatch) -> NDArray[np.bool_]:
+        place = self._place(account_hashes(*(_text(batch.column(name)) for name in _ACCOUNT)))
+        return (place >= 0) & (place < self.count)
+
+    def _place(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return the number of each hash's partition within the stretch; others are outside."""
+        every = np.uint64(self.count * self.stretch.count)
+        place = ((hashes >> np.uint64(32)) * every) >> np.uint64(32)
+        return place.astype(np.int64) - self.count * self.stretch.number
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         return files.batches(
@@ -250,7 +291,7 @@ class _Work:
 
     def narrow(self, batch: pa.RecordBatch, types: NDArray[np.uint8]) -> pa.RecordBatch:
         created = _instants(batch.column("created_at"), NEVER)
-        texts = [_text(batch.column(x)) for x in ("program_id", "subledger_id", "card_id", "customer_id")]
+        texts = [_text(batch.column(name)) for name in _ACCOUNT]
         arrays: dict[str, pa.Array] = {
             "account_hash": pa.array(account_hashes(*texts)),
             "type": pa.array(types),

@@ -14,6 +14,7 @@ import queue
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -25,12 +26,13 @@ from include.ledger.catalog import BOOKING_COLUMNS
 from include.reports.engine import files
 from include.reports.engine.booking import booked, reported
 from include.reports.engine.notes import Notes
-from include.reports.engine.partitions import ROW_LIMIT, Partitions, partition
+from include.reports.engine.partitions import ROW_LIMIT, WHOLE, Partitions, Stretch, partition
 from include.reports.engine.room import Room, give_back
-from include.reports.engine.shares import Given, Shares, Work, read
+from include.reports.engine.shares import Given, Seen, Shares, Work, Written, given, read, see, take
 from include.reports.model import MISSING, Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
 
 R = TypeVar("R")
+T = TypeVar("T")
 Sink = Callable[[Iterator[pa.RecordBatch]], R]
 Progress = Callable[[str, int, int], None]
 _QUEUED = 3
@@ -73,9 +75,48 @@ def render(
     job or a sink fails, every other sink's iterator raises RenderStopped, and the first error is raised.
     """
     notes = notes if notes is not None else Notes()
+    with _working(scratch) as folder:
+        return _Rendering(jobs, snapshot, folder, progress, notes).run(partitions, row_limit, shares)
+
+
+def render_stretch(
+    jobs: Sequence[Job[R]],
+    snapshot: LocalSnapshot,
+    scratch: Path,
+    stretch: Stretch,
+    keep: Callable[[Seen], T],
+    *,
+    progress: Progress | None = None,
+) -> T:
+    """Book and report the accounts of a stretch for all jobs, to be joined elsewhere; return what `keep` makes of it.
+
+    Jobs' sinks are not used. What is seen lies in scratch, which is left as it was found. Raises as `render` does.
+    """
+    with _working(scratch) as folder:
+        return keep(_Rendering(jobs, snapshot, folder, progress, Notes()).stretch(stretch))
+
+
+def join(
+    jobs: Sequence[Job[R]],
+    snapshot: LocalSnapshot,
+    scratch: Path,
+    stretches: Callable[[Path], Iterator[Seen]],
+    *,
+    progress: Progress | None = None,
+    notes: Notes | None = None,
+) -> list[R]:
+    """Render all jobs as `render` does, from what `stretches` gives: all stretches, in order; it is given a folder."""
+    with _working(scratch) as folder:
+        (folder / "stretches").mkdir()
+        rendering = _Rendering(jobs, snapshot, folder, progress, notes if notes is not None else Notes())
+        return rendering.join(stretches(folder / "stretches"))
+
+
+@contextmanager
+def _working(scratch: Path) -> Iterator[Path]:
     try:
         with tempfile.TemporaryDirectory(prefix="render-", dir=scratch) as name:
-            return _Rendering(jobs, snapshot, Path(name), progress, notes).run(partitions, row_limit, shares)
+            yield Path(name)
     except OSError as error:
         if error.errno == errno.ENOSPC or "No space left" in str(error):
             raise Permanent(f"no space is left in {scratch}: {error}") from error
@@ -129,6 +170,36 @@ class _Rendering(Generic[R]):
         with Shares(Work(self.reports, self.cuts, parts, self._folder), shares) as processes:
             return self._sunk(lambda feeds: self._joined(processes, parts.rows_count, feeds))
 
+    def stretch(self, stretch: Stretch) -> Seen:
+        if not self.cuts:
+            return Seen(0, [[] for _ in self.reports], [given(report) for report in self.reports], Notes())
+        parts = self._partitions(None, ROW_LIMIT, stretch)
+        give_back()
+        work = Work(self.reports, self.cuts, parts, self._folder)
+        written = [Written(self._folder / f"rows-{place}", "lz4") for place, _ in enumerate(self.reports)]
+        step = self.progress
+        tell = None if step is None else (lambda done: step("book", done, parts.rows_count))
+        with Room(self._folder) as room:
+            return see(work, parts, written, room, tell)
+
+    def join(self, stretches: Iterator[Seen]) -> list[R]:
+        return self._sunk(lambda feeds: self._stretches_joined(stretches, feeds))
+
+    def _stretches_joined(self, stretches: Iterator[Seen], feeds: Sequence[_Feed[R]]) -> None:
+        for seen in stretches:
+            for report, feed, paths, kept in zip(self.reports, feeds, seen.files, seen.kept, strict=True):
+                feed.put_all(read(paths))
+                take(report, kept)
+            self.notes.take(seen.notes)
+            give_back()
+        self._finished(feeds)
+
+    def _finished(self, feeds: Sequence[_Feed[R]]) -> None:
+        for report, feed in zip(self.reports, feeds, strict=True):
+            feed.put_all(report.finish())
+            feed.end()
+            give_back()
+
     def _sunk(self, feed_all: Callable[[Sequence[_Feed[R]]], None]) -> list[R]:
         feeds = [_Feed(job.sink, arrow_schema(job.report.columns(job.asked.options))) for job in self.jobs]
         try:
@@ -143,18 +214,15 @@ class _Rendering(Generic[R]):
         if parts is not None:
             with Room(self._folder) as room:
                 self._pass(parts, feeds, room)
-        for report, feed in zip(self.reports, feeds, strict=True):
-            feed.put_all(report.finish())
-            feed.end()
-            give_back()
+        self._finished(feeds)
 
     def _joined(self, processes: Shares, total: int, feeds: Sequence[_Feed[R]]) -> None:
         kept: list[list[Given]] = [[] for _ in feeds]
         done = 0
         for seen in processes.partitions():
-            for feed, paths, mine, given in zip(feeds, seen.files, kept, seen.kept, strict=True):
+            for feed, paths, mine, what in zip(feeds, seen.files, kept, seen.kept, strict=True):
                 feed.put_all(read(paths))
-                mine.append(given)
+                mine.append(what)
             self.notes.take(seen.notes)
             done += seen.rows
             give_back()
@@ -166,7 +234,7 @@ class _Rendering(Generic[R]):
             else:
                 feeds[place].put_all(read(more))
 
-    def _partitions(self, count: int | None, row_limit: int) -> Partitions:
+    def _partitions(self, count: int | None, row_limit: int, stretch: Stretch = WHOLE) -> Partitions:
         self._folder.mkdir()
         step = self.progress
         return partition(
@@ -176,6 +244,7 @@ class _Rendering(Generic[R]):
             sorted(self.wanted),
             partitions=count,
             row_limit=row_limit,
+            stretch=stretch,
             progress=None if step is None else (lambda done, total: step("partition", done, total)),
         )
 

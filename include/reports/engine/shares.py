@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
@@ -26,7 +26,7 @@ from include.errors import Transient, portable
 from include.lifeline import end_with
 from include.reports.engine.booking import booked, reported
 from include.reports.engine.notes import Notes
-from include.reports.engine.partitions import Partitions
+from include.reports.engine.partitions import Partition, Partitions
 from include.reports.engine.room import Room, give_back
 from include.reports.model import Cut, Report
 
@@ -231,7 +231,7 @@ class _Share:
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             try:
                 for report in self._work.reports:
-                    _given(report)  # what it had open belongs to the other process
+                    given(report)  # what it had open belongs to the other process
                 with Room(self._work.folder) as room:
                     while True:
                         kind, *asked = self._pipe.recv()
@@ -245,23 +245,13 @@ class _Share:
                 self._pipe.send(("error", portable(error, "".join(traceback.format_exception(error)))))
 
     def _partitions(self, room: Room, index: int) -> tuple[int, Seen]:
-        reports, parts, notes = self._work.reports, self._work.parts, Notes()
-        written = [self._written() for _ in reports]
-        rows = 0
-        for part, found in booked(parts.of(index), parts.dictionaries, self._work.cuts, room, notes):
-            for place, batches in reported(reports, part, found):
-                for batch in batches:
-                    written[place].write(batch)
-            rows += part.rows_count
-            give_back()
-        files = [each.close() for each in written]
-        return index, Seen(rows, files, [_given(report) for report in reports], notes)
+        written = [self._written() for _ in self._work.reports]
+        return index, see(self._work, self._work.parts.of(index), written, room)
 
     def _finish(self, place: int, kept: Sequence[Given]) -> None:
         report = self._work.reports[place]
-        for given in kept:
-            for each, what in zip(report.kept, given, strict=True):
-                each.take(what)
+        for more in kept:
+            take(report, more)
         ahead = 0
 
         def tell(paths: list[Path]) -> None:
@@ -286,22 +276,24 @@ class _Share:
         give_back()
         self._pipe.send(("rows", None))
 
-    def _written(self) -> _Rows:
+    def _written(self) -> Written:
         self._files += 1
-        return _Rows(self._work.folder / f"rows-{os.getpid()}-{self._files}")
+        return Written(self._work.folder / f"rows-{os.getpid()}-{self._files}")
 
 
-class _Rows:
+class Written:
     """Batches on their way to another process: Arrow streams in files, one for each schema in turn."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, compression: str | None = None) -> None:
         self._path = path
+        self._compression = compression
         self._paths: list[Path] = []
         self._schema: pa.Schema | None = None
         self._sink: pa.OSFile | None = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def write(self, batch: pa.RecordBatch) -> None:
+        """Append a batch."""
         if not len(batch):
             return
         batch = _lean(batch)
@@ -310,7 +302,7 @@ class _Rows:
             self._paths.append(self._path.with_suffix(f".{len(self._paths)}.arrow"))
             self._schema = batch.schema
             self._sink = pa.OSFile(str(self._paths[-1]), "wb")
-            options = pa.ipc.IpcWriteOptions(use_threads=False)
+            options = pa.ipc.IpcWriteOptions(compression=self._compression, use_threads=False)
             self._writer = pa.ipc.new_stream(self._sink, batch.schema, options=options)
         assert self._writer is not None
         self._writer.write_batch(batch)
@@ -322,6 +314,33 @@ class _Rows:
             self._sink.close()
             self._writer = self._sink = None
         return self._paths
+
+
+def see(
+    work: Work,
+    partitions: Iterable[Partition],
+    written: Sequence[Written],
+    room: Room,
+    progress: Callable[[int], None] | None = None,
+) -> Seen:
+    """Book partitions and hand them to reports; return what came of it. progress: gets the rows done."""
+    notes, rows = Notes(), 0
+    for part, found in booked(partitions, work.parts.dictionaries, work.cuts, room, notes):
+        for place, batches in reported(work.reports, part, found):
+            for batch in batches:
+                written[place].write(batch)
+        rows += part.rows_count
+        give_back()
+        if progress:
+            progress(rows)
+    files = [each.close() for each in written]
+    return Seen(rows, files, [given(report) for report in work.reports], notes)
+
+
+def take(report: Report, more: Given) -> None:
+    """Let a report keep what another one of its kind kept, of later partitions."""
+    for each, what in zip(report.kept, more, strict=True):
+        each.take(what)
 
 
 def read(paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
@@ -343,5 +362,6 @@ def _lean(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, batch.schema.names)
 
 
-def _given(report: Report) -> Given:
+def given(report: Report) -> Given:
+    """Return what a report kept; it keeps nothing any more."""
     return [each.given() for each in report.kept]
