@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -30,10 +31,27 @@ def test_every_setting_of_ours_is_one_that_we_read():
 
 
 @pytest.mark.parametrize(
-    "name", ["PYTHONPATH", "AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW__CORE__PLUGINS_FOLDER"]
+    "name",
+    [
+        "PYTHONPATH",
+        "AIRFLOW__CORE__DAGS_FOLDER",
+        "AIRFLOW__CORE__PLUGINS_FOLDER",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL",
+    ],
 )
 def test_what_the_chart_would_set_otherwise_is_as_in_the_image(name):
-    assert f"{name}={ENVIRONMENT[name]}" in IMAGE
+    assert f"{name}={ENVIRONMENT[name]}" in IMAGE.replace("'", "")
+
+
+def test_the_dag_processor_of_a_pod_parses_as_that_of_make_up(tmp_path):
+    from include.orchestration.environment import BUNDLES, variables
+
+    here = variables(tmp_path, 8080, {})
+    assert json.loads(ENVIRONMENT[BUNDLES]) == json.loads(here[BUNDLES])
+    for name in ("MIN_FILE_PROCESS_INTERVAL", "REFRESH_INTERVAL"):
+        assert ENVIRONMENT[f"AIRFLOW__DAG_PROCESSOR__{name}"] == here[f"AIRFLOW__DAG_PROCESSOR__{name}"]
 
 
 def test_no_secret_stands_in_it():

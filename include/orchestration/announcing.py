@@ -18,19 +18,18 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from include.orchestration.shards import file_of
 from include.orchestration.upkeep import ID as ALWAYS_THERE
 
 LOG = getLogger(__name__)
-# It holds only what was saved lately: to parse all definitions would take too long.
-FILE = "saved_exports.py"
 # A request for a file that is being parsed at that moment is lost: it is made again after each of these seconds.
 AGAIN = (1.2, 1.8, 3.0, 5.0)
 
 
 def announce(definition_id: str) -> None:
-    """Have what was saved lately parsed now. Returns at once; what goes wrong is logged: it is parsed soon anyway."""
+    """Have the export's file parsed now. Returns at once; what goes wrong is logged: it is parsed soon anyway."""
     since = datetime.now(UTC)
-    if _request():
+    if request(file_of(definition_id)):
         Thread(target=_until_parsed, args=(definition_id, since), daemon=True).start()
 
 
@@ -38,15 +37,15 @@ def _until_parsed(definition_id: str, since: datetime) -> None:
     """Ask again until the DAG was parsed by a process that began after `since`."""
     for pause in AGAIN:
         time.sleep(pause)
-        if _is_parsed(definition_id, since) or not _request():
+        if _is_parsed(definition_id, since) or not request(file_of(definition_id)):
             return
 
 
-def _request() -> bool:
-    """Queue the file for parsing; return whether that is possible."""
+def request(file: str) -> bool:
+    """Queue a DAG file of ours for parsing, by its name; return whether that is possible."""
     try:
         with create_session(scoped=False) as session:
-            place = _place(session)
+            place = _place(session, file)
             if place is None:
                 return False
             try:
@@ -55,18 +54,18 @@ def _request() -> bool:
             except IntegrityError:  # it is queued already
                 pass
     except SQLAlchemyError:
-        LOG.exception("Airflow could not be asked to parse %s", FILE)
+        LOG.exception("Airflow could not be asked to parse %s", file)
         return False
     return True
 
 
-def _place(session: Any) -> tuple[str, str] | None:
-    """Return the bundle of our DAG files and the place of that file in it; None before any was parsed."""
+def _place(session: Any, file: str) -> tuple[str, str] | None:
+    """Return the bundle of our DAG files and the place of a file in it; None before any was parsed."""
     wanted = select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == ALWAYS_THERE)
     row = session.execute(wanted).first()
     if row is None or not row.bundle_name or not row.relative_fileloc:
         return None
-    return row.bundle_name, str(PurePosixPath(row.relative_fileloc).with_name(FILE))
+    return row.bundle_name, str(PurePosixPath(row.relative_fileloc).with_name(file))
 
 
 def _is_parsed(definition_id: str, since: datetime) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,14 +15,12 @@ from include.definitions.collisions import Taken
 from include.definitions.load import files, from_document, load, scan
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Problem
+from include.orchestration.shards import shard
 from include.settings import Settings
 from include.targets.known_kinds import known_kinds
 
 if TYPE_CHECKING:
     from include.state.exports import Exports
-
-# Longer than any installation waits between two readings of all definitions.
-LATELY = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -50,18 +47,28 @@ def entries(settings: Settings) -> tuple[dict[str, Entry], list[Problem]]:
     return {**others, **found}, problems + more
 
 
-def saved_lately(settings: Settings) -> list[Entry]:
-    """Return what was saved in the pages a moment ago; nothing where that cannot be read, which `entries` tells."""
+def beside_files(settings: Settings) -> dict[str, bool] | None:
+    """Return what needs a DAG beside the files, by id, and whether it is broken; None where that cannot be read."""
     try:
-        rows = _catalogue(settings).for_dags(within=LATELY)
-    except Exception:  # noqa: BLE001 - as in `entries`
-        return []
-    found = []
-    for row in rows:
-        with contextlib.suppress(BadInput):
-            definition = from_document(row.document, where=_named(row.definition_id), check=known_kinds)
-            found.append(Entry(definition, row.source))
-    return found
+        return _catalogue(settings).broken_for_dags()
+    except Exception:  # noqa: BLE001 - as in `entries`, which tells
+        return None
+
+
+def of_shard(settings: Settings, number: int) -> dict[str, Entry]:
+    """Return what has a DAG and is of a shard, by its id; reads no other definition where nothing is new in files.
+
+    What is new in them is compared with all others first (`entries`), which brings the catalogue up to date.
+    """
+    try:
+        found = _as_catalogued(settings, number)
+    except Exception:  # noqa: BLE001 - as in `entries`, which tells
+        found = {
+            each.id: Entry(each, "yaml") for each in scan(settings.exports, check=known_kinds)[0].values()
+        }
+    if found is None:
+        found = entries(settings)[0]
+    return {id_: each for id_, each in found.items() if shard(id_) == number}
 
 
 def entry(settings: Settings, definition_id: str) -> Entry | None:
@@ -74,7 +81,7 @@ def entry(settings: Settings, definition_id: str) -> Entry | None:
         return Entry(alone, "yaml")
     trouble: Exception | None = None
     try:
-        for row in _catalogue(settings).for_dags(definition_id):
+        for row in _catalogue(settings).for_dags([definition_id]):
             definition = from_document(row.document, where=_named(definition_id), check=known_kinds)
             return Entry(definition, row.source, row.winds_down)
     except Exception as error:  # noqa: BLE001 - the files may have it
@@ -83,6 +90,40 @@ def entry(settings: Settings, definition_id: str) -> Entry | None:
     found = next((Entry(each, "yaml") for each in sound if each.id == definition_id), None)
     if found is None and trouble is not None:
         raise trouble
+    return found
+
+
+def _as_catalogued(settings: Settings, number: int) -> dict[str, Entry] | None:
+    """Return what has a DAG in a shard; None where a file of it is not as the catalogue says."""
+    exports = _catalogue(settings)
+    known = exports.of_files()
+    found: dict[str, Entry] = {}
+    for path in files(settings.exports):
+        row = known.pop(path.name, None)
+        if row is not None and shard(row.definition_id) != number:
+            continue
+        definition = _sound(path)
+        if row is None:
+            if definition is not None and shard(definition.id) == number:
+                return None
+        elif not row.is_as(definition):
+            return None
+        elif definition is not None and definition.enabled:
+            found[definition.id] = Entry(definition, "yaml")
+    if any(shard(row.definition_id) == number for row in known.values()):
+        return None  # whose file is gone
+    return _of_pages(exports, number) | found
+
+
+def _of_pages(exports: Exports, number: int) -> dict[str, Entry]:
+    ids = [id_ for id_ in exports.broken_for_dags() if shard(id_) == number]
+    found = {}
+    for row in exports.for_dags(ids):
+        if row.broken and not row.winds_down:
+            continue
+        with contextlib.suppress(BadInput):
+            definition = from_document(row.document, where=_named(row.definition_id), check=known_kinds)
+            found[row.definition_id] = Entry(definition, row.source, row.winds_down)
     return found
 
 

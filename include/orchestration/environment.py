@@ -21,6 +21,9 @@ from include.settings import ROOT
 
 USER = "admin"
 PARSE_SECONDS = "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"
+BUNDLES = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
+# Under the name that Airflow gives its folder of DAGs.
+OUR_FOLDER = {"name": "dags-folder", "classpath": "include.orchestration.dag_folder.DagFolder", "kwargs": {}}
 
 
 def password(home: Path) -> str:
@@ -73,8 +76,8 @@ def variables(
         ),
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",  # an export that is saved twice in a minute
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-        # Parsing all files takes some seconds of a processor.
-        PARSE_SECONDS: inherited.get(PARSE_SECONDS, "20"),
+        BUNDLES: inherited.get(BUNDLES, json.dumps([OUR_FOLDER])),
+        PARSE_SECONDS: inherited.get(PARSE_SECONDS, "120"),  # what has changed is parsed at once
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "3",  # one is free for an export that was saved just now
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",

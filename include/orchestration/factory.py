@@ -13,9 +13,10 @@ from airflow.sdk import DAG, get_parsing_context, task
 
 from include.definitions.model import ExportDefinition
 from include.orchestration import pools, tasks
-from include.orchestration.catalogue import entries, entry, saved_lately
+from include.orchestration.catalogue import entry, of_shard
 from include.orchestration.outcome import ATTEMPTS
 from include.orchestration.parameters import parameters
+from include.orchestration.shards import shard_of
 from include.orchestration.timetable import LoyaltyTimetable
 from include.settings import LONGEST_RUN, Settings
 
@@ -27,26 +28,19 @@ FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 RUNS_AT_ONCE = 4
 
 
-def export_dags(settings: Settings) -> dict[str, DAG]:
-    """Return the DAG of every sound, enabled definition of files and pages by its id.
+def export_dags(settings: Settings, file: str) -> dict[str, DAG]:
+    """Return the DAG of every sound, enabled definition of files and pages that is of a DAG file's shard, by its id.
 
-    A process that runs one task asks for one DAG only: then only that definition is read.
+    A process that runs one task asks for one DAG only: then only that definition is read, whatever its shard.
     """
     wanted = get_parsing_context().dag_id
     if wanted:
         alone = entry(settings, wanted)
         return {wanted: build(alone.definition, alone.source, winds_down=alone.winds_down)} if alone else {}
-    found, _ = entries(settings)
     return {
-        id_: build(each.definition, each.source, winds_down=each.winds_down) for id_, each in found.items()
+        id_: build(each.definition, each.source, winds_down=each.winds_down)
+        for id_, each in of_shard(settings, shard_of(file)).items()
     }
-
-
-def saved_dags(settings: Settings) -> dict[str, DAG]:
-    """Return the DAGs of what was saved in the pages a moment ago; none in a process that runs one task."""
-    if get_parsing_context().dag_id:
-        return {}
-    return {each.definition.id: build(each.definition, each.source) for each in saved_lately(settings)}
 
 
 def build(

@@ -7,7 +7,6 @@ A row says what the list of exports shows; `definition_id` never changes. An exp
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -15,10 +14,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 from include.definitions.collisions import id_twice
 from include.definitions.model import ExportDefinition, version
 from include.errors import BadInput, Problem
-from include.state import export_names, export_rows, export_search, export_sync, last_run
+from include.state import export_dags, export_names, export_rows, export_search, export_sync, last_run
 from include.state.audit import Action, append
 from include.state.database import Database
-from include.state.export_dags import ForDag, for_dags
+from include.state.export_dags import ForDag, OfFile
 from include.state.export_records import (
     Choices,
     Edit,
@@ -44,6 +43,7 @@ __all__ = [
     "Found",
     "LastDelivery",
     "LastRun",
+    "OfFile",
     "Query",
     "Sort",
     "Source",
@@ -210,13 +210,20 @@ class Exports:
         """Return a page of the exports that are not deleted."""
         return export_search.search(self._database, query)
 
-    def for_dags(self, only: str | None = None, *, within: timedelta | None = None) -> list[ForDag]:
-        """Return what must have a DAG beside the YAML files, by id.
-
-        only: that export, whatever became of it. within: only what was saved in the pages in that time.
-        """
+    def for_dags(self, only: Collection[str] | None = None) -> list[ForDag]:
+        """Return what must have a DAG beside the YAML files, by id. only: these exports, whatever became of them."""
         with self._database.read() as connection:
-            return for_dags(connection, only, within)
+            return export_dags.for_dags(connection, only)
+
+    def broken_for_dags(self) -> dict[str, bool]:
+        """Return whether each export that must have a DAG beside the YAML files is broken (`ForDag`), by id."""
+        with self._database.read() as connection:
+            return export_dags.broken_for_dags(connection)
+
+    def of_files(self) -> dict[str, OfFile]:
+        """Return what is known of the YAML files, by the file's name."""
+        with self._database.read() as connection:
+            return export_dags.of_files(connection)
 
 
 def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

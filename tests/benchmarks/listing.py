@@ -120,7 +120,7 @@ def measure(remembered: State) -> dict[str, float]:
         "choices": remembered.exports.choices,
     }
     asked |= {"a new one's collisions": lambda: remembered.exports.problems(more(1_000_000), new=True)}
-    asked |= {"what a DAG's task asks": lambda: remembered.exports.for_dags("made-5000")}
+    asked |= {"what a DAG's task asks": lambda: remembered.exports.for_dags(["made-5000"])}
     found = {}
     for name, question in asked.items():
         question()

@@ -9,8 +9,11 @@ import pytest
 
 from include import state
 from include.definitions.load import from_document
+from include.orchestration.shards import file_of
+from include.orchestration.upkeep import ID as ALWAYS_THERE
 from include.settings import ROOT
 from include.state import RunStatus
+from tests.orchestration.test_dags import GOOD
 from tests.servers.waiting import until
 
 ANNOUNCE = """
@@ -42,7 +45,7 @@ def test_an_export_of_the_pages_is_announced_runs_and_is_deleted_while_it_runs(a
     dag = client.get("/dags/of-pages")
     assert (dag["dag_display_name"], dag["relative_fileloc"], dag["is_paused"]) == (
         "Of the pages",
-        "exports.py",
+        file_of("of-pages"),
         False,
     )
     assert {tag["name"] for tag in dag["tags"]} >= {"ui", "export", "balance"}
@@ -58,3 +61,22 @@ def test_an_export_of_the_pages_is_announced_runs_and_is_deleted_while_it_runs(a
     assert (last.status, last.last_deliveries["folder"].state) == ("Finished", "confirmed")
     assert len(list((airflow_server.home / "of-pages").iterdir())) == 2
     assert "of-pages" not in {row.definition_id for row in remembered.exports.for_dags()}
+
+
+@pytest.mark.slow
+@pytest.mark.servers
+def test_a_file_that_changes_is_a_dag_before_all_is_parsed_again(airflow_server):
+    client = airflow_server.running.client
+    path = airflow_server.exports / "of-a-file.yaml"
+
+    def parsed(description):
+        path.write_text(GOOD.format(id="of-a-file") + f"description: {description}\npaused: true\n")
+        before = client.get(f"/dags/{ALWAYS_THERE}")["last_parsed_time"]
+        until(lambda: description in {dag["description"] for dag in client.dags()})
+        return before == client.get(f"/dags/{ALWAYS_THERE}")["last_parsed_time"]
+
+    try:
+        # A round through all files may come between, but not each time.
+        assert any(parsed(f"Number {number}.") for number in range(5))
+    finally:
+        path.unlink()

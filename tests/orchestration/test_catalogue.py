@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from airflow.dag_processing.dagbag import BundleDagBag, DagBag
+from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 from sqlalchemy import update
 
 from include import state
 from include.definitions.load import from_document
 from include.orchestration.catalogue import entries, entry
-from include.orchestration.factory import build, saved_dags
+from include.orchestration.factory import build
 from include.settings import ROOT, Settings
 from include.state import RunRecord, RunStatus
-from include.state.tables import EXPORT_EDITS, EXPORTS
+from include.state.tables import EXPORT_EDITS
 from tests.orchestration.test_dags import GOOD, OURS, parse
 
 DAILY = {"kind": "daily", "time": "06:00"}
@@ -183,23 +183,3 @@ def test_a_task_process_is_told_nothing_of_other_files(settings, tmp_path):
     assert Path(settings.exports) == tmp_path / "exports"
     (settings.exports / "broken.yaml").write_text("id: [")
     assert entry(settings, "of-file").definition.id == "of-file"
-
-
-def test_what_was_saved_lately_is_read_alone_and_belongs_to_the_file_of_all(settings, remembered):
-    for name in ("before", "now", "off", "gone"):
-        remembered.exports.create(definition(name, enabled=name != "off"), "ann")
-    with remembered.database.write() as connection:
-        before = update(EXPORTS).where(EXPORTS.c.definition_id == "before")
-        connection.execute(before.values(edited_at=datetime.now(UTC) - timedelta(minutes=3)))
-    remembered.exports.delete("gone", "ann")
-    assert set(saved_dags(settings)) == {"now"}
-    bag = BundleDagBag(
-        str(ROOT / "dags" / "saved_exports.py"), bundle_path=ROOT / "dags", bundle_name="dags-folder"
-    )
-    assert {dag_id: dag.relative_fileloc for dag_id, dag in bag.dags.items()} == {"now": "exports.py"}
-    assert bag.import_errors == {}
-    both = DagBag(str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="dags-folder")
-    assert both.import_errors == {}
-    assert both.dags["now"].relative_fileloc == "exports.py"
-    lost = replace(settings, state_url="postgresql://somebody:s3cret@127.0.0.1:9/state")
-    assert saved_dags(lost) == {}

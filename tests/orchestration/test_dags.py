@@ -137,7 +137,7 @@ def test_runs_that_follow_the_last_delivery_come_one_after_another():
 
 
 def parse(*, asked_dag: str | None, exports: Path) -> dict[str, list[str]]:
-    """Parse in a process of its own; return the DAGs, the definition files that were opened, and modules loaded."""
+    """Parse each file in one process; return the DAGs, the definition files that were opened, and modules loaded."""
     program = f"""
 import builtins, contextlib, io, json, pathlib, sys
 import airflow.sdk, airflow.dag_processing.dagbag, airflow.timetables.base
@@ -153,8 +153,10 @@ from airflow.sdk import definitions
 from airflow.dag_processing.dagbag import DagBag
 import os
 with contextlib.redirect_stdout(sys.stderr):
-    bag = DagBag({str(ROOT / "dags")!r})
-print(json.dumps({{"dags": sorted(bag.dags), "opened": sorted(set(opened)), "modules": sorted(set(sys.modules) - before), "errors": list(bag.import_errors.values())}}))
+    bags = [DagBag(str(file)) for file in pathlib.Path({str(ROOT / "dags")!r}).glob("*.py")]
+dags = sorted(set().union(*(bag.dags for bag in bags)))
+errors = [error for bag in bags for error in bag.import_errors.values()]
+print(json.dumps({{"dags": dags, "opened": sorted(set(opened)), "modules": sorted(set(sys.modules) - before), "errors": errors}}))
 """
     import os
 

@@ -182,9 +182,9 @@ def test_a_dag_stays_for_a_run_that_is_open_and_for_no_longer(remembered, daily,
     assert len(exports.for_dags()) == 1
     remembered.runs.finish(run.run_key, RunStatus.DONE)
     assert exports.for_dags() == []
-    (still,) = exports.for_dags("daily")  # a process that runs a task of it finds it all the same
+    (still,) = exports.for_dags(["daily"])  # a process that runs a task of it finds it all the same
     assert still.winds_down
-    assert exports.for_dags("nobody") == []
+    assert exports.for_dags(["nobody"]) == []
 
 
 def test_a_file_that_is_gone_keeps_its_dag_while_a_run_is_open(remembered):
