@@ -76,6 +76,7 @@ def pytest_collection() -> Generator[None, Any, Any]:
 def pytest_unconfigure() -> None:
     """Let the end of the process find garbage as ever: libraries complain of what is left."""
     gc.unfreeze()
+    gc.collect()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

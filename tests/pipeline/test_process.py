@@ -35,12 +35,6 @@ def die(*, progress: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def loaded(*, progress: Any) -> list[str]:
-    import sys
-
-    return [name for name in ("airflow", "typer", "pytest") if name in sys.modules]
-
-
 def files_allowed(*, progress: Any) -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
@@ -74,3 +68,7 @@ def test_errors_keep_their_class_and_content() -> None:
 def test_a_killed_process_is_a_transient_error_that_names_the_signal() -> None:
     with pytest.raises(Transient, match="SIGKILL"):
         in_process(f"{HERE}:die", progress=print)
+
+
+def test_it_imports_neither_airflow_nor_what_no_stage_needs() -> None:
+    assert in_process("tests.pipeline.loaded:heavy", progress=print) == []

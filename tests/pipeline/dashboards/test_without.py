@@ -17,7 +17,7 @@ from tests.pipeline.dashboards import made
 
 LEFT_OUT = {"tiers", "tier-moves", "rewards", "liability"}
 NOT_DRAWN = {"tiers", "tier-moves", "rewards", "liability", "outstanding"}
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("inline")]
 
 
 @pytest.fixture

@@ -32,6 +32,13 @@ def nursery() -> Iterator[Nursery]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def several(nursery: Nursery) -> Iterator[list[Nursery]]:
+    """For attempts at one time: a nursery takes seconds to import what an attempt needs."""
+    with Nursery(dying.__name__) as second, Nursery(dying.__name__) as third:
+        yield [nursery, second, third]
+
+
 def attempt(nursery: Nursery, desk: Desk, place: str, mode: str, **more: Any) -> End:
     home = str(desk.settings.scratch.parent)
     return nursery.attempt(url=desk.url, folder=home, place=place, mode=mode, text=FILES[mode], **more)
@@ -106,14 +113,10 @@ def test_kills_at_any_moment_book_a_file_once(nursery: Nursery, desk: Desk) -> N
     check_the_end(desk, next_attempt(desk, "add"), "add")
 
 
-def test_several_at_once_book_a_file_once(desk: Desk) -> None:
-    def one() -> None:
-        with Nursery(dying.__name__) as own:
-            attempt(own, desk, "", "add")
-
-    several = [threading.Thread(target=one) for _ in range(3)]
-    for each in several:
+def test_several_at_once_book_a_file_once(several: list[Nursery], desk: Desk) -> None:
+    threads = [threading.Thread(target=attempt, args=(each, desk, "", "add")) for each in several]
+    for each in threads:
         each.start()
-    for each in several:
+    for each in threads:
         each.join()
     check_the_end(desk, next_attempt(desk, "add"), "add")

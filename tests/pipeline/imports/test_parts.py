@@ -25,7 +25,7 @@ from tests.pipeline.imports.many import File, added, fill_many, held, reset
 MEMBERS = 40
 
 
-@pytest.fixture(params=[(15, 10), (1000, 9)], ids=str)
+@pytest.fixture(params=[(40, 30), (1000, 30)], ids=str)
 def desk(
     sqlite_ledger: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Desk:
@@ -33,7 +33,7 @@ def desk(
     hashed, lines = request.param
     sizes = Sizes(hashed_rows=hashed, line_rows=lines, batch_rows=4)
     monkeypatch.setattr(stage, "Bench", functools.partial(Bench, sizes=sizes))
-    monkeypatch.setattr(csv_records, "_BLOCK_BYTES", 150)
+    monkeypatch.setattr(csv_records, "_BLOCK_BYTES", 400)
     for module, name in ((sqlite, "_AT_ONCE"), (kept, "_BATCH_ROWS"), (posting, "_BATCH_ROWS")):
         monkeypatch.setattr(module, name, 6)
     fill_many(sqlite_ledger, MEMBERS)
@@ -88,6 +88,7 @@ def test_every_row_and_figure_of_a_rehearsal(desk: Desk) -> None:
     check(desk, desk.rehearse(file.text), file, list(range(0, 120, 5)))
 
 
+@pytest.mark.slow
 def test_what_is_booked_and_taken_back(desk: Desk) -> None:
     file = added(90, MEMBERS, wrong=False)
     record = desk.run(file.text)
@@ -98,6 +99,7 @@ def test_what_is_booked_and_taken_back(desk: Desk) -> None:
     assert [each[3] for each in desk.rows(look)] == [held(n) for n in range(MEMBERS)]
 
 
+@pytest.mark.slow
 def test_a_reset_and_a_balance_that_changes_before_it_is_posted(desk: Desk) -> None:
     file = reset(MEMBERS)
     record = desk.rehearse(file.text, "reset")

@@ -13,7 +13,7 @@ from tests.lazily import schemathesis
 from tests.web.api.asking import Asking
 from tests.web.api.headers import headers
 
-pytestmark = pytest.mark.slow  # thousands of requests
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("inline")]  # thousands of requests
 
 EXAMPLES = 15
 SEARCH = settings(

@@ -25,7 +25,7 @@ from tests.layouts.tiny import Desk
 from tests.pipeline.people import key_of_erased
 from tests.web.api.asking import Asking
 
-pytestmark = pytest.mark.slow  # it makes a ledger, and books
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("inline")]  # it makes a ledger, and books
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 PATH = "/talon-one/v1/customer_profiles/dee/inventory"
