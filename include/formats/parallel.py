@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
+from itertools import chain, islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -31,12 +32,18 @@ def _pool(count: int, _process: int) -> ThreadPoolExecutor:
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yield function(item) in the order of the items, a few ahead of the reader and never more.
 
-    An error of an item is raised at its place; what is still running then is waited for, not started anew.
+    An error of an item is raised at its place; what is still running then is waited for, not started anew. An item
+    that is the only one is worked on here: to hand it over costs a small answer more than the work.
     """
+    rest = iter(items)
+    first = list(islice(rest, 2))
+    if len(first) < 2:
+        yield from map(function, first)
+        return
     pool, ahead = _pool(threads(), os.getpid()), threads() + 1
     waiting: deque[Future[Result]] = deque()
     try:
-        for item in items:
+        for item in chain(first, rest):
             waiting.append(pool.submit(function, item))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()

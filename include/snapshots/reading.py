@@ -38,7 +38,8 @@ class Which:
         """Return the rows that hold the same text: a database may think others are equal to it too."""
         if self.fit != "is":
             return batch
-        return batch.filter(pc.is_in(batch.column(self.column), value_set=pa.array(self.values, pa.string())))
+        same = pc.is_in(batch.column(self.column), value_set=pa.array(self.values, pa.string()))
+        return batch if same.true_count == len(batch) else batch.filter(same)
 
 
 class Reading(Protocol):

@@ -71,3 +71,12 @@ def test_all_files_share_the_threads(monkeypatch):
     for file in files:
         file.join()
     assert most == 2
+
+
+def test_an_only_item_needs_no_thread_and_two_do():
+    def who(_: int) -> int:
+        return threading.get_ident()
+
+    assert list(ordered_map(who, [1])) == [threading.get_ident()]
+    assert threading.get_ident() not in ordered_map(who, [1, 2])
+    assert list(ordered_map(who, [])) == []
