@@ -136,7 +136,11 @@ def _checked(url: str) -> URL:
 
 def _engine(url: URL, **pool: Any) -> Engine:
     if url.get_backend_name() != "sqlite":
-        arguments = {"connect_timeout": 10, "application_name": "loyalty state"}
+        arguments = {
+            "connect_timeout": 10,
+            "tcp_user_timeout": 30_000,  # milliseconds; of a network that swallows everything
+            "application_name": "loyalty state",
+        }
         # Whatever the server's default: after a lock is taken, what others committed must be seen.
         isolation = {"isolation_level": "READ COMMITTED"}
         return create_engine(url, connect_args=arguments, hide_parameters=True, **isolation, **pool)

@@ -157,3 +157,14 @@ def test_a_forked_process_asks_on_a_connection_of_its_own(remembered):
     assert ask(1) == {1}  # a connection is kept now
     assert race(ask, [(200,)] * 3) == [{1}] * 3
     assert ask(1) == {1}
+
+
+@pytest.mark.servers
+def test_a_kept_connection_that_the_server_has_ended_is_replaced(postgres_ledger):
+    remembered = state.open(postgres_ledger)
+    assert remembered.erasures.list() == []
+    with remembered.database.write() as connection:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        ended = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}"
+        assert connection.exec_driver_sql(ended).scalar_one() == 1
+    assert remembered.erasures.list() == []
