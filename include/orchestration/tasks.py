@@ -115,13 +115,16 @@ def snapshot(run_key: str, airflow: Mapping[str, Any]) -> str:
 
 
 def render(run_key: str, airflow: Mapping[str, Any]) -> Any:
-    """Make the files in the store; return what they are (keys, rows, bytes, hashes)."""
+    """Make the files in the store; return what they are (keys, rows, bytes, hashes).
+
+    Takes runs along that read the same snapshot. Waits, without a slot, where another task has taken this one along.
+    """
     from include import pipeline
 
     if aside.makes_nothing(airflow["params"]):
         return []
     with telling("render", airflow), waiting_when_early():
-        return pipeline.render(open_context(), run_key, progress_of(airflow))
+        return pipeline.render(open_context(), run_key, progress_of(airflow), with_others=True)
 
 
 def deliver(
@@ -216,7 +219,7 @@ def look_again(run_key: str, airflow: Mapping[str, Any]) -> dict[str, Any]:
     from include.pipeline import restate
 
     with waiting_when_early():
-        again = restate.look_again(open_context(), run_key, progress_of(airflow))
+        again = restate.look_again(open_context(), run_key, progress_of(airflow), with_others=True)
     if again.skipped:
         raise AirflowSkipException(again.skipped)
     return {

@@ -87,13 +87,13 @@ def child(descriptor: int, parent: int) -> None:
             result = work(*arguments, progress=report)
     except BaseException as error:  # noqa: BLE001 - it is raised again in the parent
         secrets = next((each for each in arguments if isinstance(each, Secrets)), None)
-        pipe.send(("error", _portable(error, secrets)))
+        pipe.send(("error", carried(error, secrets)))
     else:
         pipe.send(("result", result))
     pipe.close()
 
 
-def _portable(error: BaseException, secrets: Secrets | None) -> BaseException:
+def carried(error: BaseException, secrets: Secrets | None) -> BaseException:
     """Return the error with its traceback as a note and its secrets hidden; what cannot travel becomes its text."""
 
     def scrub(text: str) -> str:

@@ -147,15 +147,20 @@ def reached(context: Context, run: RunRecord) -> list[int]:
 
 
 def look_again(
-    context: Context, run_key: str, progress: Progress = silent, *, requested_by: str | None = None
+    context: Context,
+    run_key: str,
+    progress: Progress = silent,
+    *,
+    requested_by: str | None = None,
+    with_others: bool = False,
 ) -> RunRecord:
     """Return the restatement of a delivered run, rendered. One that changes nothing is settled, and `skipped` says so.
 
-    Raises NotYet while somebody else makes the snapshot, and what the steps raise.
+    with_others: as of `render`. Raises NotYet while somebody else makes the snapshot, and what the steps raise.
     """
     run = restatement(context, run_key, requested_by=requested_by)
     snapshot(context, run.run_key, progress)
-    render(context, run.run_key, progress)
+    render(context, run.run_key, progress, with_others=with_others)
     run = context.state.runs.get(run.run_key)
     return _nothing_new(context, run) if run.skipped else run
 

@@ -34,6 +34,19 @@ def snapshot(context: Context, run_key: str, progress: Progress = silent) -> str
         runs.unpin_snapshot(run_key, run.snapshot_id)
 
 
+def rebound(context: Context, run_key: str) -> str | None:
+    """Bind a run to a usable snapshot that is there, unless it is; return its id, None without one. Reads no ledger."""
+    from include.pipeline import snapshot_stage
+
+    runs, snapshots = context.state.runs, context.state.snapshots
+    run = runs.get(run_key)
+    if run.snapshot_id is not None and not snapshots.refer(run.snapshot_id, run_key):
+        run = runs.unpin_snapshot(run_key, run.snapshot_id)
+    if run.snapshot_id is None and (found := snapshot_stage.find(context, run)):
+        run = runs.pin_snapshot(run_key, found.id)
+    return run.snapshot_id
+
+
 def take_now(context: Context, not_before: datetime, progress: Progress = silent) -> SnapshotManifest:
     """Return a snapshot for the needs of all enabled definitions that serves T and K up to `not_before`."""
     stage = "include.pipeline.snapshot_stage:take_ahead"

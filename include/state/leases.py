@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Insert, Table, literal, select, update
+from sqlalchemy import ColumnElement, Insert, Table, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from include.errors import LoyaltyError, Transient
@@ -58,7 +58,7 @@ class Leases:
         """Hold on for another `ttl`; raise StaleFence when the lease has expired or has a new owner."""
         wanted = (
             update(LEASES)
-            .where(LEASES.c.name == lease.name, LEASES.c.fence == lease.fence, LEASES.c.expires_at > Now())
+            .where(*_held(lease), LEASES.c.expires_at > Now())
             .values(expires_at=Now() + ttl // MICROSECOND)
             .returning(LEASES.c.expires_at)
         )
@@ -70,11 +70,14 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; one that is over already is left alone."""
-        given = LEASES.c.name == lease.name, LEASES.c.fence == lease.fence
+        over = update(LEASES).values(expires_at=literal(0, LEASES.c.fence.type))
         with self._database.write() as connection:
-            connection.execute(
-                update(LEASES).where(*given).values(expires_at=literal(0, LEASES.c.fence.type))
-            )
+            connection.execute(over.where(*_held(lease)))
+
+    def forget(self, lease: Lease) -> None:
+        """Give the lease back, and its name too: for what is done once. Whoever takes it again begins at fence 1."""
+        with self._database.write() as connection:
+            connection.execute(delete(LEASES).where(*_held(lease)))
 
     def holder(self, name: str) -> Lease | None:
         """Return the lease as it is held now, or None."""
@@ -84,15 +87,15 @@ class Leases:
         return None if row is None else Lease(row.name, row.owner, row.fence, row.expires_at)
 
     @contextmanager
-    def kept(self, lease: Lease, ttl: timedelta) -> Iterator[Heartbeat]:
-        """Renew the lease while the block runs, and give it back at its end."""
+    def kept(self, lease: Lease, ttl: timedelta, *, once: bool = False) -> Iterator[Heartbeat]:
+        """Renew the lease while the block runs, and give it back at its end. once: nobody needs its name again."""
         with Heartbeat(lambda: self.renew(lease, ttl), ttl / 3) as beat:
             try:
                 yield beat
             finally:
                 # What went wrong in the block matters more; an unreachable database lets the lease expire.
                 with suppress(Transient):
-                    self.release(lease)
+                    (self.forget if once else self.release)(lease)
 
 
 class Heartbeat:
@@ -132,6 +135,11 @@ class Heartbeat:
                 return
             except LoyaltyError:
                 continue  # the database is away: the next beat may find it, or the lease expires
+
+
+def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    """Return what is true of the row of this lease alone; a name that was forgotten may have its fence again."""
+    return LEASES.c.name == lease.name, LEASES.c.fence == lease.fence, LEASES.c.owner == lease.owner
 
 
 def upsert(database: Database, table: Table) -> Insert:

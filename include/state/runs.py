@@ -16,10 +16,15 @@ from include.state import identity, last_run
 from include.state.audit import Action, append
 from include.state.database import Database
 from include.state.leases import upsert
-from include.state.tables import CHAIN, DELIVERIES, MICROSECOND, RUNS, SNAPSHOT_REFERENCES, Now
+from include.state.snapshots import SnapshotState
+from include.state.tables import CHAIN, DELIVERIES, MICROSECOND, RUNS, SNAPSHOT_REFERENCES, SNAPSHOTS, Now
 
 # What the audit chain says of a run's files.
 _TOLD = ("name", "sha256", "bytes", "rows", "skipped")
+
+
+# The stage of a run whose files could not be made together with those of others.
+APART = "apart"
 
 
 class RunStatus(StrEnum):
@@ -140,10 +145,16 @@ class Runs:
             connection.execute(update(RUNS).where(*held).values(snapshot_id=None, updated_at=Now()))
         return self.get(run_key)
 
-    def pin_artefacts(self, run_key: str, artefacts: Sequence[dict[str, Any]]) -> RunRecord:
-        """Keep the rendered files unless some are kept already; return the run with those that count."""
+    def pin_artefacts(
+        self, run_key: str, artefacts: Sequence[dict[str, Any]], *, made_by: str | None = None
+    ) -> RunRecord:
+        """Keep the rendered files unless some are kept already; return the run with those that count.
+
+        made_by: the run that they were made together with, for the audit chain.
+        """
         made = [{name: each[name] for name in _TOLD if name in each} for each in artefacts]
-        self._first(run_key, "artefacts", list(artefacts), Action.RENDERED, {"files": made})
+        told = {"files": made} | ({"made_by": made_by} if made_by else {})
+        self._first(run_key, "artefacts", list(artefacts), Action.RENDERED, told)
         # A late attempt must not open a run again that is settled.
         unsettled = RUNS.c.status.in_([RunStatus.PINNED.value, RunStatus.RUNNING.value])
         with self._database.write() as connection:
@@ -254,6 +265,27 @@ class Runs:
         making &= ~RUNS.c.stage.startswith("snapshot")
         with self._database.read() as connection:
             return tuple(_record(row) for row in connection.execute(select(RUNS).where(lately, making)))
+
+    def unrendered(self, snapshot_id: str, limit: int = 100) -> Sequence[RunRecord]:
+        """Return runs that need the snapshot and whose files can be made together, the oldest first."""
+        working = RUNS.c.status.in_([RunStatus.PINNED.value, RunStatus.RUNNING.value])
+        needs = exists().where(
+            SNAPSHOT_REFERENCES.c.holder == RUNS.c.run_key, SNAPSHOT_REFERENCES.c.snapshot_id == snapshot_id
+        )
+        mine = RUNS.c.snapshot_id == snapshot_id, RUNS.c.artefacts.is_(None), RUNS.c.stage != APART
+        wanted = select(RUNS).where(working, needs, *mine).order_by(RUNS.c.created_at, RUNS.c.run_key)
+        with self._database.read() as connection:
+            return [_record(row) for row in connection.execute(wanted.limit(limit))]
+
+    def unbound(self, limit: int = 100) -> Sequence[RunRecord]:
+        """Return runs that wait for a snapshot, theirs may be out of use, and do not make one; the oldest first."""
+        mine = SNAPSHOTS.c.snapshot_id == RUNS.c.snapshot_id
+        out_of_use = exists().where(mine, SNAPSHOTS.c.state != SnapshotState.MADE.value)
+        lacking = or_(RUNS.c.snapshot_id.is_(None), out_of_use)
+        wanted = select(RUNS).where(RUNS.c.status == RunStatus.PINNED.value, lacking)
+        oldest = wanted.order_by(RUNS.c.created_at, RUNS.c.run_key).limit(limit)
+        with self._database.read() as connection:
+            return [_record(row) for row in connection.execute(oldest)]
 
     def idle(self, older_than: timedelta) -> Sequence[RunRecord]:
         """Return runs that nobody settled and to which nothing has happened for so long, the oldest first.

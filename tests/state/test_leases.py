@@ -81,6 +81,18 @@ def test_a_heartbeat_tells_the_worker_that_it_was_overtaken(remembered):
     assert remembered.leases.holder("snapshot").owner == "two"
 
 
+def test_a_name_that_is_needed_once_is_forgotten(remembered):
+    mine = remembered.leases.acquire("render", "one", LONG)
+    with remembered.leases.kept(mine, LONG, once=True):
+        pass
+    theirs = remembered.leases.acquire("render", "two", LONG)
+    assert (mine.fence, theirs.fence) == (1, 1)
+    with pytest.raises(StaleFence):
+        remembered.leases.renew(mine, LONG)
+    remembered.leases.forget(mine)
+    assert remembered.leases.holder("render") == theirs
+
+
 def test_the_clock_is_the_databases_own(remembered):
     taken = remembered.leases.acquire("snapshot", "one", LONG)
     assert abs(taken.expires_at - LONG - datetime.now(UTC)) < timedelta(seconds=5)

@@ -35,8 +35,7 @@ def booked(
                 give_back()
             if one is not None:
                 found[cut] = one
-        if found:
-            notes.add(max(found.values(), key=lambda one: len(one.rows)))
+        notes.add(found.values())
         yield part, found
 
 

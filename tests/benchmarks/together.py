@@ -1,0 +1,161 @@
+"""Exports due at one minute over one snapshot: each rendered alone, beside all of them in as few passes as there is room.
+
+    python -m tests.benchmarks.together --rows 1000000 --definitions 20
+
+One PostgreSQL server on loopback. Both ways have an installation of their own (SQLite state, store in a folder), which
+takes its snapshot before anything is measured; stages run in processes of their own, as in a task of Airflow. Every file
+and manifest must be the same, read from both stores, before a ratio is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.main_job import ledger
+
+if TYPE_CHECKING:
+    from include.definitions.model import ExportDefinition
+    from include.pipeline import Context
+
+AT = datetime(2026, 6, 1, 6, tzinfo=UTC)
+MONTH = {"period": "previous_month"}
+# What twenty offices ask for of one programme, more or less.
+KINDS: list[dict[str, Any]] = [
+    {"model": "balance"},
+    {"model": "history", **MONTH},
+    {"model": "liability", **MONTH},
+    {"model": "balance", "fields": ["customer_id", "active"], "file": {"format": "parquet"}},
+    {"model": "lots"},
+    {"model": "projection", "options": {"days": 31}},
+    {"model": "history", "options": {"profile": "all"}, "file": {"format": "jsonl"}, **MONTH},
+    {"model": "balance", "filters": [{"field": "active", "more_than": 100}], "file": {"format": "csv"}},
+    {"model": "ageing"},
+    {"model": "earned_redeemed", **MONTH},
+]
+
+
+def definitions(count: int) -> list[ExportDefinition]:
+    """Return so many exports, of each kind in turn."""
+    from include.definitions.load import from_document
+
+    found = []
+    for number in range(count):
+        about = {"id": f"export-{number}", "name": f"Export {number}", "timezone": "UTC"}
+        about |= {"schedule": {"kind": "daily", "time": "06:00"}, "file": {"compression": "gzip"}}
+        about |= {"targets": [{"kind": "folder", "options": {"folder": "/nowhere"}}]}
+        found.append(from_document(about | KINDS[number % len(KINDS)], where="benchmark"))
+    return found
+
+
+def installation(url: str, home: Path) -> Context:
+    """Return a context that works in a folder."""
+    from include.pipeline import Context
+    from include.settings import Settings
+
+    environment = {
+        "LOYALTY_HOME": str(home),
+        "LOYALTY_LEDGER_URL": url,
+        "LOYALTY_EXPORTS": str(home / "exports"),
+    }
+    return Context(Settings.from_environment(environment | {"LOYALTY_SETTLE_SECONDS": "0"}))
+
+
+def prepare(url: str, home: Path, count: int) -> None:
+    """Pin the runs and take their snapshot."""
+    import yaml
+
+    from include import pipeline
+
+    context = installation(url, home)
+    (home / "exports").mkdir(parents=True)
+    for definition in definitions(count):
+        (home / "exports" / f"{definition.id}.yaml").write_text(yaml.safe_dump(definition.document()))
+    known = datetime(2026, 7, 1, tzinfo=UTC)
+    keys = [pipeline.pin(context, each, occurrence=AT, known_at=known).run_key for each in definitions(count)]
+    if len({pipeline.snapshot(context, key) for key in keys}) != 1:
+        raise SystemExit("the runs do not share a snapshot")
+
+
+def render(url: str, home: Path, *, with_others: bool) -> dict[str, Any]:
+    """Render every run, the oldest first; return what that cost."""
+    from include import pipeline
+
+    context = installation(url, home)
+    runs = context.state.runs.list(limit=10_000)[::-1]
+    begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    passes = 0
+    for run in runs:
+        seen: list[str] = []
+        pipeline.render(context, run.run_key, lambda stage, *_: seen.append(stage), with_others=with_others)  # noqa: B023
+        passes += "partition" in seen
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "passes": passes,
+        "seconds": time.perf_counter() - begin,
+        "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "peak_mib": after.ru_maxrss / 1024,
+    }
+
+
+def files(url: str, home: Path) -> dict[str, str]:
+    """Return the SHA-256 of everything that the runs have in the store, by export and name."""
+    context = installation(url, home)
+    return {
+        f"{run.definition_id}/{each['name']}": hashlib.sha256(context.store.read(each["key"])).hexdigest()
+        for run in context.state.runs.list(limit=10_000)
+        for each in run.files
+    }
+
+
+def stage(*arguments: object) -> dict[str, Any]:
+    """Run a stage of this file in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.together", "--stage", *map(str, arguments)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Parse arguments and run."""
+    if len(sys.argv) > 1 and sys.argv[1] == "--stage":
+        way, url, home, count = sys.argv[2:]
+        prepare(url, Path(home), int(count))
+        print(json.dumps(render(url, Path(home), with_others=way == "together")))
+        return
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--definitions", type=int, default=20)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="loyalty-together-") as name:
+        root = Path(name)
+        with ledger(root / "pg", chosen.rows, 0.0) as url:
+            found = {way: stage(way, url, root / way, chosen.definitions) for way in ("alone", "together")}
+            alone, together = (files(url, root / way) for way in found)
+        if alone != together or len(alone) < 2 * chosen.definitions:
+            raise SystemExit(f"the files differ: {sorted(set(alone.items()) ^ set(together.items()))}")
+        print(
+            f"{chosen.rows:,} transactions, {chosen.definitions} definitions; {len(alone)} files are the same"
+        )
+        print(f"{'':<10}{'passes':>7}{'seconds':>9}{'cpu':>8}{'MiB':>6}")
+        for way, each in found.items():
+            print(
+                f"{way:<10}{each['passes']:>7}{each['seconds']:>9.1f}{each['cpu']:>8.1f}{each['peak_mib']:>6.0f}"
+            )
+        for what in ("seconds", "cpu"):
+            print(f"alone / together, {what}: {found['alone'][what] / found['together'][what]:.2f}")
+
+
+if __name__ == "__main__":
+    main()
