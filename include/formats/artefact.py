@@ -163,7 +163,7 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
 
 def _exact_sum(array: pa.Array) -> int:
     """Return the sum of 64-bit integers, also where it needs more than 64 bits."""
-    values = array.fill_null(0).to_numpy(zero_copy_only=False)
+    values = (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 

@@ -63,7 +63,7 @@ def text_hashes(texts: Text) -> NDArray[np.uint64]:
     for start, (part,) in _aligned((texts,)):
         coded = pa.types.is_dictionary(part.type)
         offsets, data = text_buffers(part.dictionary if coded else part)
-        places = part.indices.fill_null(-1).to_numpy() if coded else np.arange(len(part))
+        places = part.indices.fill_null(-1).to_numpy() if coded else np.arange(len(part), dtype=np.int32)
         _hash_texts(offsets, data, read_only(places, np.int32), out[start : start + len(part)])
     return out
 

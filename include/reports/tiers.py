@@ -24,8 +24,8 @@ def with_tiers(rows: Batches, snapshot: LocalSnapshot, as_of: int, folder: Path)
     A purse without a tier of its own has the customer's tier in subledger ''.
     """
     changes = _changes(snapshot, as_of)
-    own = left_join((_keyed(batch, batch.column("subledger_id")) for batch in rows), changes, folder)
-    general = left_join((_keyed(_renamed(batch), None) for batch in own), changes, folder)
+    own = left_join((_keyed(batch, _own_key(batch)) for batch in rows), changes, folder)
+    general = left_join((_keyed(_renamed(batch), _general_key(batch)) for batch in own), changes, folder)
     named = left_join(map(_chosen, general), _names(snapshot), folder)
     for batch in named:
         tier = pc.coalesce(batch.column("tier_name"), batch.column("chosen_tier_id"))
@@ -60,11 +60,18 @@ def _names(snapshot: LocalSnapshot) -> Side:
     return Side("name_key", files.row_count(paths), schema, read)
 
 
-def _keyed(batch: pa.RecordBatch, purse: pa.Array | None) -> pa.RecordBatch:
-    if purse is None:
-        purse = pa.repeat(pa.scalar(""), len(batch))
-    key = _key(batch.column("program_id"), purse, batch.column("customer_id"))
+def _keyed(batch: pa.RecordBatch, key: pa.Array) -> pa.RecordBatch:
     return batch.append_column("tier_key", key)
+
+
+def _own_key(batch: pa.RecordBatch) -> pa.Array:
+    return _key(*(batch.column(name) for name in ("program_id", "subledger_id", "customer_id")))
+
+
+def _general_key(batch: pa.RecordBatch) -> pa.Array:
+    """Return the key of subledger '', null where the row's own was that."""
+    purse = pc.if_else(pc.equal(batch.column("subledger_id"), ""), None, "")
+    return _key(batch.column("program_id"), purse, batch.column("customer_id"))
 
 
 def _renamed(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -102,7 +102,7 @@ def ahead(items: Iterable[T], depth: int = 1) -> Iterator[T]:
 
 
 class Spool:
-    """Batches of one schema that wait in scratch files until a report's end (Arrow IPC, lz4)."""
+    """Batches of one schema that wait in scratch files until a report's end (Arrow IPC)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -125,7 +125,7 @@ class Spool:
             if self._path_taken:
                 self.path = _new_file(self.path.parent)
             self._sink = pa.OSFile(str(self.path), "wb")
-            options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+            options = pa.ipc.IpcWriteOptions(use_threads=False)
             self._writer = pa.ipc.new_stream(self._sink, batch.schema, options=options)
         self._writer.write_batch(batch)
         self.rows += len(batch)

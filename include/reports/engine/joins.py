@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,13 @@ from numpy.typing import NDArray
 from include.ledger.catalog import RELATIONS
 from include.ledger.catalog import arrow_schema as relation_schema
 from include.ledger.hashing import text_hashes
+from include.ledger.text_index import TextIndex
 from include.reports.engine import files
 from include.reports.engine.splitting import Piece, Scatter
 from include.reports.model import SLICE_ROWS, LocalSnapshot
 
 # Rows of a relation that are looked up in one go: some 100 bytes each, and as much again while they are indexed.
-ROWS_IN_MEMORY = 100_000
+ROWS_IN_MEMORY = 500_000
 _READ_ROWS = 32_768
 _PLACE = "place of the row"
 
@@ -44,6 +46,11 @@ class Side:
     schema: pa.Schema
     read: Callable[[], Batches]
     first_by: str | None = None
+
+    @cached_property
+    def index(self) -> Index:
+        """The rows, all in memory, for whoever looks them up: read once, and held as long as the side is."""
+        return Index(_table(self.read(), self.schema), self.key, self.first_by)
 
 
 def relation(
@@ -78,9 +85,8 @@ def left_join(rows: Batches, side: Side, folder: Path, *, in_memory: int = ROWS_
     `rows` have a column of the key's name. Their order stays, their batches are cut anew.
     """
     if side.rows <= in_memory:
-        found = Index(_table(side.read(), side.schema), side.key, side.first_by)
         for batch in rows:
-            yield _extended(batch, found.of(batch.column(side.key)))
+            yield _extended(batch, side.index.of(batch.column(side.key)))
         return
     yield from _Ranges(side, folder, -(-side.rows // in_memory), in_memory).join(rows)
 
@@ -89,41 +95,22 @@ class Index:
     """A table to look up by `key`; of rows with the same key the first by the column `first_by` counts."""
 
     def __init__(self, table: pa.Table, key: str, first_by: str | None = None) -> None:
-        if table.column(key).null_count:
-            table = table.filter(table.column(key).is_valid())
+        keys = _column(table, key)
+        order = np.arange(len(table))
         if first_by:
-            table = table.sort_by(first_by)
-        hashes = text_hashes(table.column(key))
-        order = np.argsort(hashes, kind="stable")
-        self._hashes = hashes[order]
-        table = table.take(pa.array(order)).combine_chunks()
-        self._keys = _column(table, key)
+            order = pc.sort_indices(table.column(first_by)).to_numpy().astype(np.int64)
+        if keys.null_count:
+            order = order[keys.is_valid().to_numpy(zero_copy_only=False)[order]]
+        self._rows = TextIndex(keys, text_hashes(keys), order)
         self._others = {name: _column(table, name) for name in table.column_names if name != key}
 
     def of(self, keys: pa.Array) -> dict[str, pa.Array]:
         """Return the other columns for `keys`, null where there is none."""
-        rows = self._find(keys)
+        rows = self._rows.find(keys, text_hashes(keys))
+        if keys.null_count:
+            rows[keys.is_null().to_numpy(zero_copy_only=False)] = -1
         at = pa.array(rows, mask=rows < 0)
         return {name: column.take(at) for name, column in self._others.items()}
-
-    def _find(self, keys: pa.Array) -> NDArray[np.int64]:
-        found = np.full(len(keys), -1, np.int64)
-        if not len(self._keys):
-            return found
-        wanted = text_hashes(keys)
-        places = np.searchsorted(self._hashes, wanted)
-        open_rows = np.flatnonzero(keys.is_valid().to_numpy(zero_copy_only=False))
-        while open_rows.size:
-            at = places[open_rows]
-            inside = at < self._hashes.size
-            inside[inside] = self._hashes[at[inside]] == wanted[open_rows[inside]]
-            open_rows, at = open_rows[inside], at[inside]
-            same = pc.equal(self._keys.take(pa.array(at)), keys.take(pa.array(open_rows)))
-            equal = same.to_numpy(zero_copy_only=False).astype(np.bool_)
-            found[open_rows[equal]] = at[equal]
-            open_rows = open_rows[~equal]  # another text of the same hash: look at the next
-            places[open_rows] += 1
-        return found
 
 
 class _Ranges:

@@ -20,8 +20,11 @@ import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
 RESIDENT_BYTES = 8 << 20
+# What a process may hold before freed memory goes back: the pages cost time when they are needed again.
+_HELD_BYTES = 360 << 20
 _SECONDS = 0.002
 _STATM = Path("/proc/self/statm")
+_RESIDENT, _IN_FILES = 1, 2  # its fields: pages that are resident, and those of them that lie in files
 
 
 class Room:
@@ -67,13 +70,13 @@ class Room:
         self.close()
 
     def _watch(self) -> None:
-        least = _mapped_bytes()
+        least = _bytes(_IN_FILES)
         while not self._closed.wait(_SECONDS):
-            now = _mapped_bytes()
+            now = _bytes(_IN_FILES)
             least = min(least, now)
             if now - least >= self._resident or now == 0:
                 self._give_back_all()
-                least = _mapped_bytes()
+                least = _bytes(_IN_FILES)
 
     def _give_back_all(self) -> None:
         with self._lock:
@@ -82,13 +85,14 @@ class Room:
 
 
 def give_back() -> None:
-    """Return freed memory to the system: the C library keeps what lies between blocks in use."""
-    pa.default_memory_pool().release_unused()
+    """Return freed memory to the system, where much is held: the C library keeps what lies between blocks in use."""
+    if not 0 < _bytes(_RESIDENT) < _HELD_BYTES:
+        pa.default_memory_pool().release_unused()
 
 
-def _mapped_bytes() -> int:
-    """Return the resident bytes of this process that lie in files; 0 where the system does not say."""
+def _bytes(field: int) -> int:
+    """Return the bytes of a field of statm, 0 where the system does not say."""
     try:
-        return int(_STATM.read_text().split()[2]) * os.sysconf("SC_PAGE_SIZE")
+        return int(_STATM.read_text().split()[field]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0

@@ -25,7 +25,8 @@ _SAMPLED = 16
 # By how much one run of accounts may be longer than it would be if all were equal.
 _UNEVEN = 1.05
 _HELD_BYTES = 20 << 20
-_WRITE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+# Not compressed: half the scratch would cost a twentieth of a render's time.
+_WRITE = pa.ipc.IpcWriteOptions(use_threads=False)
 
 
 @dataclass(frozen=True)
