@@ -196,6 +196,12 @@ def _measure(
 ) -> int:
     if scanned and not len(at):
         scanned = _has_special(data, offsets[0], offsets[-1], specials[0], specials[1], specials[2])
+    # Most columns ask for nothing: their widths are those of their cells, a loop without a question.
+    if not (scanned or neutralised or quote_empty or len(null) or len(nulls)) and quoting == 1:
+        for i in range(len(widths)):
+            value = np.uint64(at[i]) if len(at) else np.uint64(i)
+            widths[i] += prefix_width + offsets[value + np.uint64(1)] - offsets[value]
+        return -1
     for i in range(len(widths)):
         if len(nulls) and nulls[i]:
             widths[i] += prefix_width + len(null)

@@ -176,9 +176,13 @@ class Cohorts:
                     self._settle_developed(cohort, event, points)
 
     def _settle_developed(self, cohort: int, event: Ints, points: Ints) -> None:
-        for row, value in zip(event.tolist(), points.tolist(), strict=True):
-            if row[6] >= 0:
-                self._developed[row[5], cohort, row[6]] += -value if row[3] == kernel.REFUNDED else value
+        dated = event[:, 6] >= 0
+        event, points = event[dated], points[dated]
+        keys, at = np.unique((event[:, 5] << 32) | event[:, 6], return_inverse=True)
+        totals = np.zeros(keys.size, np.int64)
+        np.add.at(totals, at, np.where(event[:, 3] == kernel.REFUNDED, -points, points))
+        for key, total in zip(keys.tolist(), totals.tolist(), strict=True):
+            self._developed[key >> 32, cohort, key & (2**32 - 1)] += total
 
 
 class _Codes:

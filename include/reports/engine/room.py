@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 
 RESIDENT_BYTES = 8 << 20
 # What a process may hold before freed memory goes back: the pages cost time when they are needed again.
-_HELD_BYTES = 360 << 20
+_HELD_BYTES = 320 << 20
 _SECONDS = 0.002
 _STATM = Path("/proc/self/statm")
 _RESIDENT, _IN_FILES = 1, 2  # its fields: pages that are resident, and those of them that lie in files
