@@ -57,6 +57,8 @@ class Settings:
     audit_anchors: tuple[str, ...] = ()
     shares: int = 4
     """In how many processes at most a large snapshot is rendered, as processors and memory allow; 1: in one."""
+    share_rows: int = 0
+    """In Airflow, a run that reads more transactions is rendered by tasks of about so many each; 0: always by one."""
     notify: Mapping[str, str] = field(default_factory=dict)
     """The variables that say who is told what; `include.notices.installation` reads them."""
     public_url: str = ""
@@ -106,6 +108,7 @@ class Settings:
                 seconds=_number(environment, "LOYALTY_ANSWER_SECONDS", 900, most=7 * 86_400)
             ),
             shares=max(1, int(_number(environment, "LOYALTY_SHARES", 4, most=64))),
+            share_rows=int(_number(environment, "LOYALTY_SHARE_ROWS", 0, most=10**12)),
             audit_anchors=tuple(environment.get("LOYALTY_AUDIT_ANCHORS", "").split()),
             notify={name: environment[name] for name in NOTIFY if environment.get(name)},
             public_url=_public_url(environment),

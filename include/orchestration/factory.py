@@ -1,11 +1,13 @@
 """One factory: every definition becomes a DAG of the same shape.
 
 pin -> snapshot -> render -> deliver [one mapped task per target] -> settle
+
+Where an installation renders large snapshots in shares: snapshot -> split -> share [one mapped task each] -> render.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from airflow.sdk import DAG, get_parsing_context, task
 
 from include.definitions.model import ExportDefinition
 from include.orchestration import pools, tasks
-from include.orchestration.catalogue import entry, of_shard
+from include.orchestration.catalogue import Entry, entry, of_shard
 from include.orchestration.outcome import ATTEMPTS
 from include.orchestration.parameters import parameters
 from include.orchestration.shards import shard_of
@@ -36,17 +38,25 @@ def export_dags(settings: Settings, file: str) -> dict[str, DAG]:
     wanted = get_parsing_context().dag_id
     if wanted:
         alone = entry(settings, wanted)
-        return {wanted: build(alone.definition, alone.source, winds_down=alone.winds_down)} if alone else {}
-    return {
-        id_: build(each.definition, each.source, winds_down=each.winds_down)
-        for id_, each in of_shard(settings, shard_of(file)).items()
-    }
+        return {wanted: _of(alone, settings)} if alone else {}
+    return {id_: _of(each, settings) for id_, each in of_shard(settings, shard_of(file)).items()}
+
+
+def _of(each: Entry, settings: Settings) -> DAG:
+    return build(each.definition, each.source, winds_down=each.winds_down, in_shares=settings.share_rows > 0)
 
 
 def build(
-    definition: ExportDefinition, source: Literal["yaml", "ui"] = "yaml", *, winds_down: bool = False
+    definition: ExportDefinition,
+    source: Literal["yaml", "ui"] = "yaml",
+    *,
+    winds_down: bool = False,
+    in_shares: bool = False,
 ) -> DAG:
-    """Return the DAG of one definition. winds_down: only for the runs that are open; none begins by itself."""
+    """Return the DAG of one definition. winds_down: only for the runs that are open; none begins by itself.
+
+    in_shares: with the tasks that render a large snapshot in shares; of a small one there are none.
+    """
     with DAG(
         definition.id,
         dag_display_name=definition.name,
@@ -71,12 +81,27 @@ def build(
         def snapshot(run_key: str, **airflow: Any) -> str:
             return tasks.snapshot(run_key, airflow)
 
+        @task(doc_md="Cut a large snapshot into shares, stretches of accounts.")
+        def split(run_key: str, **airflow: Any) -> list[dict[str, int]]:
+            return tasks.split(run_key, airflow)
+
         @task(
             pool=pools.heavy(),
+            map_index_template="{{ share_name }}",
+            doc_md="Book the accounts of one share, and check the invariants.",
+        )
+        def share(run_key: str, part: Mapping[str, int], **airflow: Any) -> dict[str, Any]:
+            return tasks.share(run_key, part, airflow)
+
+        @task(
+            pool=pools.heavy(),
+            trigger_rule="none_failed"
+            if in_shares
+            else "all_success",  # of a small snapshot no share is made
             doc_md="Book every account, check the invariants, write the files into the store.",
         )
-        def render(run_key: str, **airflow: Any) -> Any:
-            return tasks.render(run_key, airflow)
+        def render(run_key: str, shares: Sequence[Mapping[str, Any]] = (), **airflow: Any) -> Any:
+            return tasks.render(run_key, airflow, shares)
 
         @task(map_index_template="{{ target_name }}", doc_md="Deliver the files to one target.")
         def deliver(run_key: str, target: Mapping[str, Any], **airflow: Any) -> Any:
@@ -88,7 +113,14 @@ def build(
 
         pinned: Any = pin()
         key = pinned["run_key"]
-        made, written, settled = snapshot(key), render(key), settle()
+        made, settled = snapshot(key), settle()
+        if in_shares:
+            parts: Any = split(key)
+            shares: Any = share.partial(run_key=key).expand(part=parts)
+            written = render(key, shares)
+            made >> parts
+        else:
+            written = render(key)
         delivered = deliver.partial(run_key=key).expand(target=pinned)
         made >> written >> delivered >> settled
     # Not an argument of the DAG: each task would get a copy of its own, and storing those took most of the time of

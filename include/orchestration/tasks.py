@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-STAGES = ("pin", "snapshot", "render", "deliver")
+STAGES = ("pin", "snapshot", "split", "share", "render", "deliver")
+_MAPPED = ("share", "deliver")
 # What the UI shows of a run.
 SHOWN = {"run_key", "definition_version", "as_of", "start", "end", "known_at", "dry_run"}
 # A progress bar needs no more; each write is a call to the API server.
@@ -114,8 +115,32 @@ def snapshot(run_key: str, airflow: Mapping[str, Any]) -> str:
         return str(pipeline.snapshot(open_context(), run_key, progress_of(airflow)))
 
 
-def render(run_key: str, airflow: Mapping[str, Any]) -> Any:
-    """Make the files in the store; return what they are (keys, rows, bytes, hashes).
+def split(run_key: str, airflow: Mapping[str, Any]) -> list[dict[str, int]]:
+    """Return the shares in which the run is rendered; none where one task renders it."""
+    from include import pipeline
+
+    if aside.makes_nothing(airflow["params"]):
+        return []
+    with telling("render", airflow):
+        return pipeline.shares_of(open_context(), run_key)
+
+
+def share(run_key: str, part: Mapping[str, int], airflow: Mapping[str, Any]) -> dict[str, Any]:
+    """Make one share of the run; return where it lies, and its hash."""
+    from airflow.sdk import get_current_context
+
+    from include import pipeline
+
+    current: Any = get_current_context()
+    current["share_name"] = f"{part['number'] + 1} of {part['count']}"  # the label of this task in the grid
+    with telling("render", airflow), waiting_when_early():
+        return pipeline.render_share(
+            open_context(), run_key, part["number"], part["count"], progress_of(airflow)
+        )
+
+
+def render(run_key: str, airflow: Mapping[str, Any], shares: Iterable[Mapping[str, Any]] = ()) -> Any:
+    """Make the files in the store, of shares where there are any; return what they are (keys, rows, bytes, hashes).
 
     Takes runs along that read the same snapshot. Waits, without a slot, where another task has taken this one along.
     """
@@ -124,7 +149,7 @@ def render(run_key: str, airflow: Mapping[str, Any]) -> Any:
     if aside.makes_nothing(airflow["params"]):
         return []
     with telling("render", airflow), waiting_when_early():
-        return pipeline.render(open_context(), run_key, progress_of(airflow), with_others=True)
+        return pipeline.render(open_context(), run_key, progress_of(airflow), list(shares), with_others=True)
 
 
 def deliver(
@@ -178,7 +203,7 @@ def settle(definition: ExportDefinition, airflow: Mapping[str, Any]) -> Any:
     asked_for = [int(target["position"]) for target in chosen]
     failure = None
     if early:
-        failure = airflow["ti"].xcom_pull(task_ids=early[0], key=FAILURE) or f"{early[0]} failed"
+        failure = _said_by(airflow, early[0]) or f"{early[0]} failed"
     summary = pipeline.settle(context, run_key, asked_for, failure=failure, occasion=when)
     if failed:
         # The pipeline judges by its own records; this task may have died before it could write any.
@@ -246,14 +271,24 @@ def digest(since: datetime, until: datetime) -> Any:
 
 
 def stage_states(airflow: Mapping[str, Any]) -> dict[str, str]:
-    """Return the state of every earlier task of the run; mapped ones as `deliver[0]`, `deliver[1]`."""
+    """Return the state of every earlier task of the run; mapped ones as `deliver[0]`, `share[1]`."""
     instance, run = airflow["ti"], airflow["dag_run"]
     found = instance.get_task_states(dag_id=run.dag_id, run_ids=[run.run_id], task_ids=list(STAGES))
     states = found.get(run.run_id, {})
-    return {
-        f"deliver[{task.removeprefix('deliver_')}]" if task.startswith("deliver_") else task: str(state)
-        for task, state in states.items()
-    }
+    return {_named(task): str(state) for task, state in states.items()}
+
+
+def _named(task: str) -> str:
+    name, _, place = task.rpartition("_")
+    return f"{name}[{place}]" if name in _MAPPED else task
+
+
+def _said_by(airflow: Mapping[str, Any], name: str) -> str | None:
+    """Return why a task failed, as it left it."""
+    task, _, place = name.rstrip("]").partition("[")
+    mapped = {"map_indexes": int(place)} if place else {}
+    said: str | None = airflow["ti"].xcom_pull(task_ids=task, key=FAILURE, **mapped)
+    return said
 
 
 def open_context(*, writing: bool = False) -> Context:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.connections import Secrets
@@ -24,10 +24,16 @@ Files = list[dict[str, Any]]
 
 
 def render(
-    context: Context, run_key: str, progress: Progress = silent, *, with_others: bool = False
+    context: Context,
+    run_key: str,
+    progress: Progress = silent,
+    shares: Sequence[Mapping[str, Any]] = (),
+    *,
+    with_others: bool = False,
 ) -> Files:
     """Return the run's files: name, store key, sha256, bytes, media type; first the data with its rows and totals.
 
+    shares: what `render_share` made of it, all of them; they are joined then.
     None where the definition's conditions say that nothing is sent; the run's record says why.
     Made once: a second call finds them. with_others: runs that read the same snapshot and wait for their files are
     made in the same pass; then NotYet is raised while another pass makes the files of this one. Raises
@@ -38,9 +44,9 @@ def render(
     if _is_made(context, run):
         return run.files
     secrets = secrets_of(context, ExportDefinition.model_validate(run.definition))
-    if not with_others:
+    if shares or not with_others:
         keys.tell(context, run, secrets)
-        return _alone(context, run, secrets, progress)
+        return _alone(context, run, secrets, progress, shares)
     with together.led(context, run, secrets) as members:
         run = members[0].run
         if _is_made(context, run):
@@ -58,12 +64,18 @@ def _is_made(context: Context, run: RunRecord) -> bool:
     return True
 
 
-def _alone(context: Context, run: RunRecord, secrets: Secrets, progress: Progress) -> Files:
+def _alone(
+    context: Context,
+    run: RunRecord,
+    secrets: Secrets,
+    progress: Progress,
+    shares: Sequence[Mapping[str, Any]] = (),
+) -> Files:
     run_key, stage = run.run_key, "include.pipeline.render_stage:make"
     progress = context.recorded(run_key, progress)
     made: Files
     try:
-        made = process.in_process(stage, context.settings, run, secrets, progress=progress)
+        made = process.in_process(stage, context.settings, run, secrets, shares, progress=progress)
     except (Damaged, Missing):
         # The snapshot is out of use now; another one answers the same for this T and K.
         snapshot(context, run_key, progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,41 +18,46 @@ from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Bundle, Manifest, Origin, manifest_of, write_manifest
 from include.pipeline import changes
 from include.pipeline.artefacts import FOLDER, entries, manifest_key, store_key
-from include.pipeline.contents import Prepared, Written, run_name
+from include.pipeline.contents import Written, run_name
 from include.pipeline.context import Context, Progress
+from include.pipeline.local_files import local_snapshot
 from include.pipeline.process import carried
+from include.pipeline.share_stage import joined
 from include.pipeline.signature import signed
 from include.pipeline.snapshot_stage import read_by
 from include.pipeline.work import Work
 from include.pipeline.workbook import workbook
-from include.reports import models
 from include.reports.agreement import disagreements
 from include.reports.engine.files import row_count
 from include.reports.engine.notes import Notes
 from include.reports.engine.render import render as render_jobs
 from include.reports.engine.shares import count_for
-from include.reports.model import LocalSnapshot
 from include.scratch import working_folder
 from include.settings import Settings
 from include.snapshots import registry
-from include.snapshots.local import local
 from include.snapshots.manifest import SnapshotManifest
 from include.state import StaleFence
 from include.state.identity import code_version
 from include.state.runs import RunRecord
-from include.state.tables import instant
 
 Made = list[dict[str, Any]]
 # Times the bytes of the snapshot's files that are read; seen: 5 for partitions, 3.2 for the files of five reports.
 _TIMES_A_PASS, _TIMES_A_RUN = 8, 3
 
 
-def make(settings: Settings, run: RunRecord, secrets: Secrets, *, progress: Progress) -> Made:
-    """Render into scratch, then into the store; runs in a process of its own.
+def make(
+    settings: Settings,
+    run: RunRecord,
+    secrets: Secrets,
+    shares: Sequence[Mapping[str, Any]] = (),
+    *,
+    progress: Progress,
+) -> Made:
+    """Render into scratch, then into the store; runs in a process of its own. shares: joined where there are any.
 
     Returns the run's files, or one entry `{"skipped": why}` where the definition's conditions send nothing.
     """
-    [made] = _made(Context(settings), [run], secrets, progress)
+    [made] = _made(Context(settings), [run], secrets, progress, shares)
     if isinstance(made, Exception):
         raise made
     return made
@@ -72,7 +77,11 @@ def make_together(
 
 
 def _made(
-    context: Context, runs: Sequence[RunRecord], secrets: Secrets, progress: Progress
+    context: Context,
+    runs: Sequence[RunRecord],
+    secrets: Secrets,
+    progress: Progress,
+    shares: Sequence[Mapping[str, Any]] = (),
 ) -> list[Made | Exception]:
     results = _Results(context, runs[0])
     for run in runs:
@@ -88,7 +97,7 @@ def _made(
         while waiting := [run for run in runs if run.run_key not in results.found]:
             folder = scratch / f"pass-{len(waiting)}"
             folder.mkdir()
-            _pass(context, waiting, secrets, folder, results, progress)
+            _pass(context, waiting, secrets, folder, results, progress, shares)
             shutil.rmtree(folder)
     return [results.found[run.run_key] for run in runs]
 
@@ -133,6 +142,7 @@ def _pass(
     scratch: Path,
     results: _Results,
     progress: Progress,
+    shares: Sequence[Mapping[str, Any]],
 ) -> None:
     """Make a pass for the runs; where the report of one fails, only that becomes known."""
     read = registry.load(context.store, context.state, waiting[0].snapshot_id or "")
@@ -146,8 +156,11 @@ def _pass(
     snapshot = local_snapshot(context, read, prepared, scratch.parent / "snapshot")
     notes, jobs = Notes(), [job for work in works for job in work.jobs(works)]
     try:
-        shares = count_for(row_count(snapshot.files.get("transactions", ())), context.settings.shares)
-        render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes, shares=shares)
+        if shares:
+            joined(context, jobs, snapshot, scratch, shares, progress=progress, notes=notes)
+        else:
+            processes = count_for(row_count(snapshot.files.get("transactions", ())), context.settings.shares)
+            render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes, shares=processes)
     except Exception as error:
         failed = [work for work in works if work.has_failed_by(error) or len(works) == 1]
         if not failed:
@@ -196,19 +209,6 @@ def _finished(context: Context, work: Work, read: SnapshotManifest, notes: Notes
         context.store.put_new(store_key(run, file_sha256(path), path.name), path)
     manifest = _manifest(context, run, draft, scratch)
     return signed(context, run, manifest, entries(run, manifest), secrets)
-
-
-def local_snapshot(
-    context: Context, read: SnapshotManifest, prepared: list[Prepared], folder: Path
-) -> LocalSnapshot:
-    """Bring the relations that the run reads to this machine, without files that nobody looks into."""
-    spans = models.spans((each.model, each.asked) for each in prepared)
-    files: dict[str, list[Path]] = {}
-    for span in set(spans.values()):
-        since, before = (None if moment is None else instant(moment) for moment in span)
-        names = [name for name, its_own in spans.items() if its_own == span]
-        files |= local(context.store, read, names, folder, since=since, before=before, state=context.state)
-    return LocalSnapshot(files, read.columns())
 
 
 def _bundle(

@@ -10,6 +10,7 @@ from include.pipeline import notify
 from include.pipeline.context import Context
 from include.pipeline.deliver import targets_of
 from include.pipeline.notify import Occasion
+from include.pipeline.run_shares import clear_shares
 from include.state.deliveries import DeliveryState
 from include.state.identity import delivery_key
 from include.state.runs import RunStatus
@@ -53,6 +54,8 @@ def settle(
     }
     told = notify.prepare(context, run, deliveries, failure, occasion)
     context.state.runs.finish(run_key, status, summary)
+    if context.settings.share_rows:
+        clear_shares(context, run_key)
     if run.snapshot_id:
         context.state.snapshots.unrefer(run.snapshot_id, run_key)
     notify.send(context, told)

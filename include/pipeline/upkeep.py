@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from include.errors import NotYet
-from include.pipeline import closing, janitor, notify, retention
+from include.pipeline import closing, janitor, notify, retention, run_shares
 from include.pipeline.answers import asked_exports
 from include.pipeline.audit import anchors as audit
 from include.pipeline.context import Context
@@ -48,6 +48,7 @@ def _tidied(context: Context) -> dict[str, Any]:
         "removed_files": retention.retire_files(context),
         "removed_imports": import_keeping.retire(context),
         "forgotten_exports": asked_exports.retire(context),
+        "cleared_shares": run_shares.clear_dead(context),
         "cleared_uploads": context.store.clear_parts(datetime.now(UTC) - DEAD),
         "targets": janitor.clean_targets(context),
         "forgotten_links": context.state.links.prune(FORGOTTEN_LINKS),

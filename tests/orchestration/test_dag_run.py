@@ -51,3 +51,18 @@ def test_a_run_at_an_occurrence_ends_well_and_both_targets_have_the_same_files(s
         found["one"] == found["two"] == ["balances_2026-06-20.csv", "balances_2026-06-20.csv.manifest.json"]
     )
     assert verify(tmp_path / "one" / "balances_2026-06-20.csv.manifest.json") == []
+
+
+@pytest.mark.parametrize(("rows", "shares"), [("500", 3), ("100000", 0)])
+def test_a_large_snapshot_is_rendered_in_shares_and_a_small_one_by_one_task(
+    rows, shares, stored_dag, tmp_path, monkeypatch, airflow_database
+):
+    monkeypatch.setenv("LOYALTY_SHARE_ROWS", rows)
+    run = airflow_database().dags["balances"].test(logical_date=datetime(2026, 6, 20, 4, tzinfo=UTC))
+    assert run.state == "success"
+    states = {(each.task_id, each.map_index): each.state for each in run.get_task_instances()}
+    made = [state for (task, _), state in states.items() if task == "share" and state == "success"]
+    assert len(made) == shares
+    assert states["render", -1] == "success"
+    assert verify(tmp_path / "one" / "balances_2026-06-20.csv.manifest.json") == []
+    assert not list((tmp_path / "store" / "shares").rglob("*.zip"))

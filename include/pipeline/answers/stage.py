@@ -19,7 +19,7 @@ from include.ledger.columns import Column
 from include.pipeline.answers.newest import near
 from include.pipeline.contents import Prepared, prepare
 from include.pipeline.context import Context, Progress, silent
-from include.pipeline.render_stage import local_snapshot
+from include.pipeline.local_files import local_snapshot
 from include.reports.engine.files import Spool
 from include.reports.engine.render import Job, render
 from include.settings import Settings

@@ -19,7 +19,7 @@ from include.pipeline.answers.report import FILLED, WHERE, Question, place, run_
 from include.pipeline.checks import check
 from include.pipeline.contents import Prepared, prepare
 from include.pipeline.context import Context, Progress, silent
-from include.pipeline.render_stage import local_snapshot
+from include.pipeline.local_files import local_snapshot
 from include.reports.engine.render import Job, render
 from include.scratch import working_folder
 from include.settings import Settings

@@ -26,8 +26,8 @@ from include.ledger.columns import Column
 from include.ledger.fields import FieldType
 from include.pipeline.contents import Prepared, prepare
 from include.pipeline.context import Context, Progress
+from include.pipeline.local_files import local_snapshot
 from include.pipeline.previews.preview import ROWS_SHOWN, SECONDS, Preview, ShownColumn, ShownFile
-from include.pipeline.render_stage import local_snapshot
 from include.pipeline.snapshot_stage import read_by
 from include.reports.engine.render import Job
 from include.reports.engine.render import render as render_jobs
