@@ -53,6 +53,7 @@ def upkeep(as_json: Json = False) -> None:
     rows += [["audit anchor written", place] for place in done["anchors"]]
     table(["what", "which"], rows)
     typer.echo(f"{done['cleared_uploads']} uploads of dead writers to the store cleared away")
+    typer.echo(f"{done['cleared_shares']} shares of runs that ended without them cleared away")
     for place, why in done["targets"]["failed"].items():
         ERR.print(f"{place}: not cleaned: {why}", style="yellow", markup=False, soft_wrap=True)
 

@@ -58,9 +58,9 @@ def clear_shares(context: Context, run_key: str) -> None:
         context.store.delete(each.key)
 
 
-def clear_dead(context: Context) -> int:
-    """Remove shares that nobody joined for a day: their runs ended some other way. Return how many."""
-    before = datetime.now(UTC) - DEAD
+def clear_dead(context: Context, older_than: timedelta = DEAD) -> int:
+    """Remove shares that nobody joined for so long: their runs ended some other way. Return how many."""
+    before = datetime.now(UTC) - older_than
     dead = [each.key for each in context.store.list(FOLDER) if each.modified < before]
     for key in dead:
         context.store.delete(key)

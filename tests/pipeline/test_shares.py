@@ -13,8 +13,10 @@ from include import pipeline
 from include.definitions.model import ExportDefinition
 from include.errors import LedgerViolation
 from include.pipeline import Context, run_shares
+from include.pipeline.erasure import erase
 from include.reports import history
 from include.settings import Settings
+from tests.pipeline.people import WHO
 
 AT = datetime(2026, 3, 2, 5, tzinfo=UTC)
 Made = dict[str, Any]
@@ -100,10 +102,17 @@ def test_what_stops_a_run_stops_its_share(run, monkeypatch):
 
 
 @pytest.mark.slow
-def test_shares_that_nobody_joins_go_after_a_day(run, monkeypatch):
+def test_shares_that_nobody_joins_go_after_a_day(run):
     apart, key = run("apart")
     made = shares(apart, key)
     assert run_shares.clear_dead(apart) == 0
-    monkeypatch.setattr(run_shares, "DEAD", timedelta(0))
-    assert run_shares.clear_dead(apart) == len(made)
+    assert run_shares.clear_dead(apart, older_than=timedelta(0)) == len(made)
     assert stored(apart) == []
+
+
+@pytest.mark.slow
+def test_no_share_outlives_an_erasure(small):
+    """A share holds rows of everybody; the run that it is of makes it anew."""
+    small.store.put_new("shares/a-run-that-died/0-of-2-hash.zip", b"rows of somebody")
+    erase.erase(small, customer=WHO)
+    assert stored(small) == []

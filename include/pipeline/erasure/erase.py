@@ -13,7 +13,7 @@ from typing import Any
 
 from include.acting import actor
 from include.errors import BadInput, NotYet, Problem
-from include.pipeline import exports
+from include.pipeline import exports, run_shares
 from include.pipeline.artefacts import FOLDER
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.erasure.holding import holds, named_manifests
@@ -127,6 +127,7 @@ def resume(context: Context, progress: Progress = silent) -> list[str]:
         removed = _clear_files(context, erased, progress) + import_keeping.clear(context, erased)
         beat.check()
         sweep(context.settings.scratch)
+        run_shares.clear_dead(context, older_than=timedelta(0))
         records = replace_mentions(state.database, erased.document) + state.looked.rename(erased.name)
         _advance(context, waiting, ErasureState.DONE, {"files_removed": removed, "records_changed": records})
     return [each.subject for each in waiting]
