@@ -8,7 +8,7 @@ from typing import Any
 
 from include.connections import Secrets
 from include.definitions.model import ExportDefinition
-from include.errors import Transient
+from include.errors import NotYet, Transient
 from include.pipeline import keys, process, together
 from include.pipeline.artefacts import refuse_gone
 from include.pipeline.context import Context, Progress, silent
@@ -102,6 +102,9 @@ def _together(
         snapshot(context, first.run_key, progress)
         moved = _moved(context, members)
         return _together(context, moved, progress, again=False) if again and len(moved) > 1 else None
+    except NotYet as early:  # for one alone there may be scratch enough
+        LOG.info("%s: not together: %s", first.definition_id, early)
+        return None
     except Exception:
         LOG.warning(
             "%s: the pass failed; its runs are rendered one by one", first.definition_id, exc_info=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,9 +18,11 @@ import yaml
 from include import pipeline
 from include.connections import Connection, missing
 from include.definitions.model import ExportDefinition
-from include.errors import BadInput, LedgerViolation, NotYet, Permanent
+from include.errors import BadInput, LedgerViolation, NotYet, Permanent, Problem
 from include.pipeline import Context, render_stage, together
 from include.pipeline.erasure import erase
+from include.pipeline.work import OwnError
+from include.reports import lots
 from include.settings import Settings
 from include.state.audit import Action
 from include.state.runs import RunRecord, RunStatus
@@ -288,22 +291,48 @@ def killed_at(context: Context, key: str, number: int, module: Any, name: str) -
         os._exit(0)
 
 
+@pytest.mark.parametrize(
+    ("error", "others"), [(MemoryError(), "apart"), (NotYet("no room yet", KNOWN), "with run")]
+)
 def test_a_pass_that_breaks_leaves_each_run_to_itself(
-    context: Context, define: Define, monkeypatch: pytest.MonkeyPatch
+    context: Context, define: Define, monkeypatch: pytest.MonkeyPatch, error: Exception, others: str
 ) -> None:
-    """Memory that ran out, for example: the first is made alone at once, and nobody takes the others along again."""
+    """The first is made alone at once. Where memory ran out, nobody takes the others along again."""
     keys = due(context, define(id="a"), define(id="b"), define(id="c"))
     genuine = render_stage.render_jobs
 
     def breaks(jobs: Any, *arguments: Any, **options: Any) -> Any:
         if len(jobs) > 1:
-            raise MemoryError
+            raise error
         return genuine(jobs, *arguments, **options)
 
     monkeypatch.setattr(render_stage, "render_jobs", breaks)
+    pipeline.render(context, keys[0], with_others=True)
+    assert [told[: len(others)] for told in whom(context, keys[1:])] == [others] * 2
     for key in keys:
-        pipeline.render(context, key, with_others=True)
-    assert whom(context, keys) == [""] * 3
+        assert pipeline.render(context, key, with_others=True)
+
+
+def test_a_report_that_fails_in_the_middle_is_left_out_of_the_next_pass(
+    context: Context, define: Define, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = due(context, define(id="balances"), define(id="lots", model="lots"), define(id="history", **MARCH))
+
+    def fails(*_: Any) -> Any:
+        raise LedgerViolation("account 7")
+
+    monkeypatch.setattr(lots._Lots, "on_partition", fails)
+    pipeline.render(context, keys[0], with_others=True)
+    assert [bool(made(context, key)) for key in keys] == [True, False, True]
+    assert whom(context, keys[1:]) == ["apart", f"with run {keys[0][:12]}"]
+    with pytest.raises(LedgerViolation, match="account 7"):
+        pipeline.render(context, keys[1], with_others=True)
+
+
+def test_whose_error_it_is_is_known_in_another_process() -> None:
+    """Partitions may be reported there."""
+    error = pickle.loads(pickle.dumps(OwnError("a run", BadInput([Problem("here", "1", "2", "code")]))))
+    assert (error.run_key, str(error.error)) == ("a run", "here: '1': 2")
 
 
 def test_who_is_erased_before_the_pass_is_in_no_file_of_it(small: Context, define: Define) -> None:
