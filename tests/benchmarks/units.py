@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Self
 
 from include import sample
+from include.ledger.catalog import RELATIONS
+from include.snapshots.days import told_by
+from include.snapshots.manifest import SnapshotManifest
 from tests.benchmarks.daily import _server_cpu
 from tests.benchmarks.main_job import stage
 from tests.servers.running import postgres_server
@@ -72,6 +75,12 @@ def main() -> None:
             before = _server_cpu(server)
             extracted = stage(["extract", url, str(folder), chosen.profile])
             at_server = _server_cpu(server) - before
+        manifest = SnapshotManifest.model_validate_json((folder / "manifest.json").read_bytes())
+        undated = {
+            name: sum(file.bytes for file in held.files)
+            for name, held in manifest.relations.items()
+            if not told_by(RELATIONS[name], held.columns)
+        }
         stored = bytes_below(folder / "store")
         with Peak(folder / "scratch") as peak:
             rendered = stage(["render", "", str(folder), chosen.profile])
@@ -84,6 +93,10 @@ def main() -> None:
         print(f"  five reports      {rendered['cpu'] / millions:8.2f} s here")
         print(
             f"  in the store      {stored / MIB / millions:8.1f} MiB, of which the manifest {(folder / 'manifest.json').stat().st_size / MIB / millions:.3f}"
+        )
+        rows = sum(manifest.relations[name].rows for name in undated) / 1e6 / millions
+        print(
+            f"  read whole always {rows:8.2f} million rows, {sum(undated.values()) / MIB / millions:.1f} MiB: {', '.join(undated)}"
         )
         print(f"  scratch           {peak.bytes / MIB / millions:8.1f} MiB at most")
         for file, (rows, size) in rendered["files"].items():
