@@ -158,7 +158,11 @@ class _Liability:
             complete=not options.programs,
         )
         self.kept: tuple[Kept, ...] = (self._points,)
-        self._considerations = self._read_considerations(snapshot, scratch) if self._values else ({}, {})
+        self._snapshot, self._scratch = snapshot, scratch
+        deferring = {key: x for key, x in self._programs.items() if x.method == "deferred_revenue"}
+        self._deferring = deferring if self._values else {}
+        if self._deferring:
+            liability_consideration.check(snapshot)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:
         self._points.add(cut_index, partition)
@@ -182,15 +186,14 @@ class _Liability:
     def _value(self, shares: Mapping[_Key, Share]) -> tuple[dict[_Key, Money], dict[str, _Cuts]]:
         valued: dict[_Key, Money] = {}
         cuts: dict[str, _Cuts] = {}
+        considerations = self._read_considerations()
         for program_id, program in self._programs.items():
             keys: defaultdict[int, list[_Key]] = defaultdict(list)
             for key in shares:
                 if key[0] == program_id:
                     keys[key[2]].append(key)
             start, end = (
-                self._cut(
-                    program, {m: _sum(shares, k, which) for m, k in keys.items()}, i, self._considerations[i]
-                )
+                self._cut(program, {m: _sum(shares, k, which) for m, k in keys.items()}, i, considerations[i])
                 for i, which in enumerate(("start", "end"))
             )
             cuts[program_id] = (start, end)
@@ -218,14 +221,13 @@ class _Liability:
         )
 
     def _read_considerations(
-        self, snapshot: LocalSnapshot, scratch: Path
+        self,
     ) -> tuple[liability_consideration.Considerations, liability_consideration.Considerations]:
-        # Before the partitions: the two would need their memory at the same time.
-        deferring = {key: x for key, x in self._programs.items() if x.method == "deferred_revenue"}
-        if not deferring:
+        # After the partitions: the two would need their memory at the same time.
+        if not self._deferring:
             return {}, {}
         return liability_consideration.considerations(
-            snapshot, scratch, deferring, self._start, self._end, self._known_at
+            self._snapshot, self._scratch, self._deferring, self._start, self._end, self._known_at
         )
 
     def _rows(

@@ -65,6 +65,12 @@ _READ_ROWS = 65_536
 Considerations = dict[tuple[str, int], Decimal]
 
 
+def check(snapshot: LocalSnapshot) -> None:
+    """Raise BadInput where the ledger has orders on its rows but no `orders`."""
+    if snapshot.has("transactions", "order_id"):
+        snapshot.require("liability", {"orders": NEEDS["orders"]})
+
+
 def considerations(
     snapshot: LocalSnapshot,
     scratch: Path,
@@ -75,11 +81,9 @@ def considerations(
 ) -> tuple[Considerations, Considerations]:
     """Return A before `start` and A before `end`, by (program, issue month), before earn reversals.
 
-    Raises BadInput where a row was issued before the program's first rates, or the ledger has orders on its
-    rows but no `orders`; LedgerViolation where an order is in another currency than the program.
+    Raises BadInput where a row was issued before the program's first rates, LedgerViolation where an order is in
+    another currency than the program.
     """
-    if snapshot.has("transactions", "order_id"):
-        snapshot.require("liability", {"orders": NEEDS["orders"]})
     stretches = _stretches(programs, start, end)
     issued = _Issued(snapshot, list(programs), stretches, end, known_at)
     grouping = _Grouping(stretches, programs)
