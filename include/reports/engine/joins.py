@@ -27,7 +27,7 @@ from include.reports.engine.splitting import Piece, Scatter
 from include.reports.model import SLICE_ROWS, LocalSnapshot
 
 # Rows of a relation that are looked up in one go: some 100 bytes each, and as much again while they are indexed.
-ROWS_IN_MEMORY = 250_000
+ROWS_IN_MEMORY = 150_000
 _READ_ROWS = 32_768
 _PLACE = "place of the row"
 
