@@ -20,7 +20,9 @@ fi
 
 # Compiled code lies beside its source, and is made again for what is newer.
 warm() {
-    if [[ ! -e .venv/.compiled ]] || grep -rlE --include='*.py' '^@compiled' include | xargs -I{} find {} -newer .venv/.compiled | grep -q .; then
+    local kernels
+    mapfile -t kernels < <(grep -rlE --include='*.py' '^@compiled' include)
+    if [[ ! -e .venv/.compiled || -n $(find "${kernels[@]}" -newer .venv/.compiled) ]]; then
         echo "setup: compiling the booking kernel"
         touch .venv/.compiling
         .venv/bin/python -m include.orchestration.warm

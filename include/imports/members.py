@@ -107,7 +107,8 @@ def _found(
 ) -> str:
     """Return the query of what the ledger knows of each row: line, customer, card, code."""
     status = "status" in session.columns("customers")
-    lower = 'lower(email COLLATE "C")' if session.dialect == "postgresql" else "lower(email)"
+    # SQLite finds rows by an index of its own making only where it knows that both sides are text.
+    lower = 'lower(email COLLATE "C")' if session.dialect == "postgresql" else "CAST(lower(email) AS TEXT)"
     joins = ["LEFT JOIN customers c ON s.card_id IS NULL AND c.customer_id = s.customer_id"]
     customer, erased = "c.customer_id", ["c.status = 'erased'"]
     several = "1 = 0"
