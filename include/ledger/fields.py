@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 
 class FieldType(StrEnum):
@@ -62,7 +63,7 @@ class Relation:
     required: bool = False
     moment: str | None = None
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all fields, in order."""
         return tuple(field.name for field in self.fields)
