@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-ROWS_AT_ONCE = 16_384
+ROWS_AT_ONCE = 8192
 
 
 def numbered_pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
