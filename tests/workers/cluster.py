@@ -30,6 +30,7 @@ from tests.workers.naming import VARIABLE
 
 EXPORTS = ("weekly-history", "daily-balances")
 PLAN = Plan(customers=400, transactions=20_000)
+SHARE_ROWS = 7_000  # so a run that books has three shares
 # A worker that is busy gives a sign of life every 5 s (`workers.min_heartbeat_interval`).
 SILENT_SECONDS = 30
 
@@ -115,6 +116,7 @@ def cluster(home: Path) -> Iterator[Cluster]:
             "LOYALTY_STORE": f"{served.url}/store",
             "LOYALTY_HOME": str(home),
             "LOYALTY_AIRFLOW_DATABASE_URL": urls["airflow"],
+            "LOYALTY_SHARE_ROWS": str(SHARE_ROWS),
         }
         instead = {
             **_of_compose(),

@@ -25,8 +25,9 @@ from tests.workers.cluster import SILENT_SECONDS, Cluster, Worker, cluster
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(1200)]
 MANIFEST = ".manifest.json"
 HISTORY, BALANCES = "weekly-history", "daily-balances"
-# Three Mondays at nine in Paris, the last two over the change to summer time.
-BEFORE, FIRST, LAST = (
+# Four Mondays at nine in Paris, the last two over the change to summer time.
+EARLIER, BEFORE, FIRST, LAST = (
+    datetime(2026, 3, 9, 8, tzinfo=UTC),
     datetime(2026, 3, 16, 8, tzinfo=UTC),
     datetime(2026, 3, 23, 8, tzinfo=UTC),
     datetime(2026, 3, 30, 7, tzinfo=UTC),
@@ -102,7 +103,8 @@ def test_a_backfill_runs_on_both_workers_and_gives_the_command_lines_bytes(celer
         time.sleep(0.5)
         runs = client.runs(HISTORY, run_type="backfill")
     tasks = [ended(celery, HISTORY, run["dag_run_id"]) for run in runs]
-    assert {task["hostname"] for each in tasks for task in each.values()} == {"one", "two"}
+    assert [shares_of(each) for each in tasks] == [["share[0]", "share[1]", "share[2]"]] * 2
+    assert {each[name]["hostname"] for each in tasks for name in shares_of(each)} == {"one", "two"}
     assert [again(each) for each in tasks] == [{}, {}]
     expected = {}
     for occurrence in (FIRST, LAST):
@@ -111,38 +113,45 @@ def test_a_backfill_runs_on_both_workers_and_gives_the_command_lines_bytes(celer
     assert files_of(celery.home / "delivered" / "history") == expected
 
 
-def test_a_worker_that_is_killed_while_it_renders_costs_this_task_only(celery, tmp_path):
+def shares_of(tasks: dict[str, dict]) -> list[str]:
+    """Return the names of a run's shares."""
+    return sorted(name for name in tasks if name.startswith("share"))
+
+
+@pytest.mark.parametrize(("stage", "occurrence"), [("share", EARLIER), ("render", BEFORE)])
+def test_a_worker_that_is_killed_at_work_costs_this_task_only(celery, tmp_path, stage, occurrence):
     client = celery.running.client
-    run_id = client.trigger(HISTORY, BEFORE)
-    other_id = client.trigger(BALANCES, BEFORE)
-    dead = killed_while_rendering(celery, HISTORY, run_id)
-    killed_at = datetime.now(UTC)
+    run_id = client.trigger(HISTORY, occurrence)
+    other_id = client.trigger(BALANCES, occurrence)
+    dead = killed_at(celery, stage, HISTORY, run_id)
+    began = datetime.now(UTC)
     other = next(worker for worker in celery.workers.values() if worker is not dead)
     tasks = ended(celery, HISTORY, run_id)
-    assert again(tasks) == {"render": 2}
-    assert tasks["render"]["hostname"] == other.name
+    [(lost, attempts)] = again(tasks).items()
+    assert (lost.split("[")[0], attempts) == (stage, 2)
+    assert tasks[lost]["hostname"] == other.name
     assert again(ended(celery, BALANCES, other_id)) == {}
-    waited = datetime.fromisoformat(tasks["render"]["start_date"]) - killed_at
-    print(f"{tasks['render']['task_id']} was taken up after {waited.total_seconds():.0f} s")
+    waited = datetime.fromisoformat(tasks[lost]["start_date"]) - began
+    print(f"{lost} was taken up after {waited.total_seconds():.0f} s")
     assert waited.total_seconds() > SILENT_SECONDS / 2  # it was noticed by its silence
-    expected = by_command_line(celery, HISTORY, BEFORE, tmp_path)
+    expected = by_command_line(celery, HISTORY, occurrence, tmp_path)
     delivered = files_of(celery.home / "delivered" / "history")
     assert {name: delivered[name] for name in expected} == expected
     dead.start()
 
 
-def killed_while_rendering(celery: Cluster, dag_id: str, run_id: str) -> Worker:
-    """Wait until a worker is in the middle of the run's `render`, and kill it there; return it."""
+def killed_at(celery: Cluster, stage: str, dag_id: str, run_id: str) -> Worker:
+    """Wait until a worker is in the middle of a stage of the run, and kill it there; return it."""
     while celery.tasks(dag_id, run_id).get("pin", {}).get("state") != "success":
         time.sleep(0.2)
     key = celery.running.client.xcom(dag_id, run_id, "pin", "run_key")
     until = time.monotonic() + 300
     while time.monotonic() < until:
         for worker in celery.workers.values():
-            if any(worker.scratch.glob(f"render-{key[:24]}*/*")):
+            if any(worker.scratch.glob(f"{stage}-{key[:24]}*/*")):
                 worker.kill()
                 # What a process leaves behind that ended before its work was done.
-                assert any(worker.scratch.glob(f"render-{key[:24]}*/*"))
+                assert any(worker.scratch.glob(f"{stage}-{key[:24]}*/*"))
                 return worker
         time.sleep(0.02)
-    raise AssertionError(f"nobody has begun to render: {celery.tasks(dag_id, run_id)}")
+    raise AssertionError(f"nobody has begun to {stage}: {celery.tasks(dag_id, run_id)}")
