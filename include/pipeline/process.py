@@ -6,6 +6,7 @@ Secrets travel to it as a `Secrets` argument, through the pipe; its environment 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -83,6 +84,7 @@ def child(descriptor: int, parent: int) -> None:
     _open_many_files()
     try:
         work: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        gc.freeze()  # what is imported is no garbage: to look through it again and again takes time
         with acting(who):
             result = work(*arguments, progress=report)
     except BaseException as error:  # noqa: BLE001 - it is raised again in the parent
