@@ -23,6 +23,7 @@ from tests.pipeline.conftest import PLAN
 from tests.servers.buckets import NotInstalled, s3_process
 from tests.servers.proxy import proxy_to
 from tests.servers.running import find, postgres_process
+from tests.servers.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.servers]
 AT = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -85,6 +86,14 @@ def snapshots_of(context: Context) -> int:
     return sum(each.key.endswith(f"/{MANIFEST}") for each in context.store.list("snapshots"))
 
 
+def gives_what_it_holds(context: Context) -> bool:
+    """Say whether the store, which listens, gives its files too: SeaweedFS needs a moment more for that."""
+    try:
+        return all(context.store.read(each.key) for each in context.store.list("snapshots"))
+    except Transient:
+        return False
+
+
 @pytest.mark.skipif(not find("initdb"), reason="PostgreSQL is not installed")
 def test_postgresql_restarts_while_the_ledger_is_read(folder: Path, expected: bytes) -> None:
     """Ledger and state are in the same server; the ledger is reached by a slow way."""
@@ -135,6 +144,7 @@ def test_a_store_that_goes_away_is_named_and_what_follows_is_right(
                     step(context, key, middle)
                 assert middle.stage
                 server.start()
+                until(lambda: gives_what_it_holds(context), "what the store holds")
                 assert snapshots_of(context) == made
                 assert context.state.runs.get(key).artefacts is None
                 step(context, key)
