@@ -84,7 +84,7 @@ def child(descriptor: int, parent: int) -> None:
     _open_many_files()
     try:
         work: Callable[..., Any] = getattr(importlib.import_module(module), name)
-        gc.freeze()  # what is imported is no garbage: to look through it again and again takes time
+        gc.freeze()  # what is imported is no garbage until the end: to look through it again and again takes time
         with acting(who):
             result = work(*arguments, progress=report)
     except BaseException as error:  # noqa: BLE001 - it is raised again in the parent
@@ -93,6 +93,7 @@ def child(descriptor: int, parent: int) -> None:
     else:
         pipe.send(("result", result))
     pipe.close()
+    gc.unfreeze()
 
 
 def carried(error: BaseException, secrets: Secrets | None) -> BaseException:

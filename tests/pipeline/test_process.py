@@ -72,3 +72,8 @@ def test_a_killed_process_is_a_transient_error_that_names_the_signal() -> None:
 
 def test_it_imports_neither_airflow_nor_what_no_stage_needs() -> None:
     assert in_process("tests.pipeline.loaded:heavy", progress=print) == []
+
+
+def test_a_stage_ends_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    assert in_process("tests.pipeline.loaded:queried", progress=print) == 1
+    assert capfd.readouterr() == ("", "")
