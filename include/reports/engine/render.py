@@ -28,7 +28,7 @@ from include.reports.engine.booking import booked, reported
 from include.reports.engine.notes import Notes
 from include.reports.engine.partitions import ROW_LIMIT, WHOLE, Partitions, Stretch, partition
 from include.reports.engine.room import Room, give_back
-from include.reports.engine.shares import Given, Seen, Shares, Work, Written, given, read, see, take
+from include.reports.engine.shares import Seen, Shares, Work, Written, given, read, see, take
 from include.reports.model import MISSING, Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
 
 R = TypeVar("R")
@@ -217,18 +217,17 @@ class _Rendering(Generic[R]):
         self._finished(feeds)
 
     def _joined(self, processes: Shares, total: int, feeds: Sequence[_Feed[R]]) -> None:
-        kept: list[list[Given]] = [[] for _ in feeds]
         done = 0
         for seen in processes.partitions():
-            for feed, paths, mine, what in zip(feeds, seen.files, kept, seen.kept, strict=True):
+            for report, feed, paths, kept in zip(self.reports, feeds, seen.files, seen.kept, strict=True):
                 feed.put_all(read(paths))
-                mine.append(what)
+                take(report, kept)  # at once: what waited would grow with the partitions
             self.notes.take(seen.notes)
             done += seen.rows
             give_back()
             if self.progress:
                 self.progress("book", done, total)
-        for place, more in processes.finished(kept):
+        for place, more in processes.finished():
             if more is None:
                 feeds[place].end()
             else:

@@ -11,6 +11,7 @@ A process that forks has no thread that may hold a lock: sinks begin after it.
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -140,18 +141,19 @@ class Shares:
                 yield found.pop(done)
                 done += 1
 
-    def finished(self, kept: Sequence[Sequence[Given]]) -> Iterator[tuple[int, list[Path] | None]]:
-        """Finish each report, given what was kept of it, in the order of partitions.
+    def finished(self) -> Iterator[tuple[int, list[Path] | None]]:
+        """Finish each report, given what the one of this process has taken of all partitions.
 
         Yields (report, files of its next rows), and (report, None) when there are no more of it.
         """
-        waiting = list(range(len(kept)))[::-1]
+        waiting = list(range(len(self._work.reports)))[::-1]
         at_work: dict[int, int] = {}  # by process, the report
         while waiting or at_work:
             for process in self._processes:
                 if waiting and process.pid not in at_work:
                     at_work[process.pid] = waiting.pop()
-                    self._send(process, ("finish", at_work[process.pid], kept[at_work[process.pid]]))
+                    place = at_work[process.pid]
+                    self._send(process, ("finish", place, self._kept(place)))
             for process in self._ready(at_once=False, busy=at_work):
                 paths = self._answer(process)
                 yield at_work[process.pid], paths
@@ -159,6 +161,14 @@ class Shares:
                     del at_work[process.pid]
                 else:
                     self._send(process, ("more",))
+
+    def _kept(self, place: int) -> Path:
+        """Return a file of what a report has taken: a message would hold all of it, several times over."""
+        path = self._work.folder / f"kept-{place}"
+        with path.open("wb") as file:
+            pickle.dump(given(self._work.reports[place]), file, pickle.HIGHEST_PROTOCOL)
+        give_back()
+        return path
 
     def _ready(self, *, at_once: bool, busy: Iterable[int] | None = None) -> list[_Process]:
         asked = {
@@ -248,10 +258,11 @@ class _Share:
         written = [self._written() for _ in self._work.reports]
         return index, see(self._work, self._work.parts.of(index), written, room)
 
-    def _finish(self, place: int, kept: Sequence[Given]) -> None:
+    def _finish(self, place: int, kept: Path) -> None:
         report = self._work.reports[place]
-        for more in kept:
-            take(report, more)
+        with kept.open("rb") as file:
+            take(report, pickle.load(file))  # noqa: S301 - our own bytes
+        kept.unlink()
         ahead = 0
 
         def tell(paths: list[Path]) -> None:
