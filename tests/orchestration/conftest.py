@@ -5,18 +5,28 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import tests.airflow_environment  # noqa: F401 - before any module of Airflow
-from include.settings import ROOT
+from include.settings import ROOT, Settings
 from tests.orchestration.airflow_server import airflow_server
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 __all__ = ["airflow_database", "airflow_server"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings, and an environment that says the same, of an installation that has no exports."""
+    (tmp_path / "exports").mkdir()
+    monkeypatch.setenv("LOYALTY_EXPORTS", str(tmp_path / "exports"))
+    monkeypatch.setenv("LOYALTY_HOME", str(tmp_path))
+    return Settings.from_environment()
 
 
 @pytest.fixture(scope="session")

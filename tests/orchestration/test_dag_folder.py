@@ -11,7 +11,7 @@ from include import state
 from include.orchestration import shards
 from include.orchestration.dag_folder import PROBLEMS, DagFolder, Seen, look, outdated
 from include.orchestration.environment import BUNDLES, variables
-from include.settings import ROOT, Settings
+from include.settings import ROOT
 from include.state import RunStatus
 from tests.orchestration.test_catalogue import definition, pinned
 from tests.orchestration.test_dags import GOOD
@@ -57,14 +57,6 @@ def test_airflow_finds_the_class_by_the_name_in_its_environment(tmp_path):
     assert import_string(bundle["classpath"]) is DagFolder
     mine = json.dumps([{**bundle, "name": "mine"}])
     assert variables(tmp_path, 8080, {BUNDLES: mine})[BUNDLES] == mine
-
-
-@pytest.fixture
-def settings(tmp_path, monkeypatch) -> Settings:
-    (tmp_path / "exports").mkdir()
-    monkeypatch.setenv("LOYALTY_EXPORTS", str(tmp_path / "exports"))
-    monkeypatch.setenv("LOYALTY_HOME", str(tmp_path))
-    return Settings.from_environment()
 
 
 def test_what_nobody_announces_is_seen(settings):

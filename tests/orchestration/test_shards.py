@@ -42,14 +42,6 @@ def test_every_file_is_there_and_is_the_one_loop():
 
 
 @pytest.fixture
-def settings(tmp_path, monkeypatch) -> Settings:
-    (tmp_path / "exports").mkdir()
-    monkeypatch.setenv("LOYALTY_EXPORTS", str(tmp_path / "exports"))
-    monkeypatch.setenv("LOYALTY_HOME", str(tmp_path))
-    return Settings.from_environment()
-
-
-@pytest.fixture
 def remembered(settings):
     return state.open(settings.state_url)
 
