@@ -8,7 +8,7 @@ integers of its smallest unit, so no float is ever made.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numba
 import numpy as np
@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.formats.instants import write_iso_instants
+from include.formats.memory import address
+from include.ledger.compiled import compiled
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 # A pattern is a list of codes: below 256 a byte as it stands, above one of these parts.
@@ -46,6 +47,12 @@ class Cells(NamedTuple):
     data: Bytes
     nulls: Nulls
     at: Offsets
+    lie_at: tuple[int, int]  # the addresses of offsets and data
+
+    @staticmethod
+    def of(offsets: Offsets, data: Bytes, nulls: Nulls) -> Cells:
+        """Return the cells of one value each."""
+        return Cells(_fixed(offsets), _fixed(data), nulls, IN_PLACE, (address(offsets), address(data)))
 
     @property
     def rows(self) -> int:
@@ -54,7 +61,11 @@ class Cells(NamedTuple):
 
     def same_values(self, other: Cells) -> bool:
         """Return whether the values of both lie in the same memory."""
-        return _place(self.offsets) == _place(other.offsets) and _place(self.data) == _place(other.data)
+        return self.lie_at == other.lie_at and len(self.offsets) == len(other.offsets)
+
+    def cells(self) -> Cells:
+        """Return them as they are."""
+        return self
 
     def text(self, row: int) -> str:
         """Return a cell that is not null."""
@@ -62,8 +73,44 @@ class Cells(NamedTuple):
         return self.data[self.offsets[value] : self.offsets[value + 1]].tobytes().decode()
 
 
-def _place(array: npt.NDArray[Any]) -> tuple[int, int]:
-    return array.__array_interface__["data"][0], len(array)
+class Numbers(NamedTuple):
+    """Exact decimals that no one has written yet: `values` are integers of 10**-scale units, `least` decimals shown."""
+
+    values: npt.NDArray[np.int64]
+    nulls: Nulls
+    scale: int
+    least: int
+    decimal_sign: str
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(self.values)
+
+    def cells(self) -> Cells:
+        """Return them as texts."""
+        out = np.empty(len(self.values) * _WIDEST_NUMBER, dtype=np.uint8)
+        offsets = np.empty(len(self.values) + 1, dtype=np.int32)
+        used = _write_numbers(
+            self.values, self.nulls, self.scale, self.least, ord(self.decimal_sign), out, offsets
+        )
+        return Cells.of(offsets, out[:used], self.nulls)
+
+
+class Instants(NamedTuple):
+    """Instants in UTC that no one has written yet: microseconds since 1970, to be shown as ISO_INSTANT says."""
+
+    values: npt.NDArray[np.int64]
+    nulls: Nulls
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(self.values)
+
+    def cells(self) -> Cells:
+        """Return them as texts, also those of years that have five digits."""
+        return _times_as_cells(self.values, NO_SHIFTS, self.nulls, pattern_codes(ISO_INSTANT))
 
 
 def _fixed(array: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
@@ -75,6 +122,8 @@ def _fixed(array: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
 NO_BYTES: Bytes = _fixed(np.zeros(0, dtype=np.uint8))
 NO_NULLS: Nulls = _fixed(np.zeros(0, dtype=np.bool_))
 IN_PLACE: Offsets = _fixed(np.zeros(0, dtype=np.int32))
+NO_SHIFTS: npt.NDArray[np.int64] = _fixed(np.zeros(0, dtype=np.int64))
+Values: TypeAlias = Cells | Numbers | Instants
 
 
 @cache
@@ -107,10 +156,12 @@ def text_cells(array: pa.Array) -> Cells:
         array = array.cast(pa.string())
     _, offsets, data = array.buffers()
     if offsets is None or len(array) == 0:
-        return Cells(_fixed(np.zeros(len(array) + 1, dtype=np.int32)), NO_BYTES, _nulls(array), IN_PLACE)
-    starts = np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
-    held = np.frombuffer(data, dtype=np.uint8) if data is not None else NO_BYTES
-    return Cells(_fixed(starts), _fixed(held), _nulls(array), IN_PLACE)
+        return Cells.of(np.zeros(len(array) + 1, dtype=np.int32), NO_BYTES, _nulls(array))
+    starts = _fixed(np.frombuffer(offsets, dtype=np.int32, count=len(array) + 1, offset=4 * array.offset))
+    if data is None:
+        return Cells.of(starts, NO_BYTES, _nulls(array))
+    held = _fixed(np.frombuffer(data, dtype=np.uint8))
+    return Cells(starts, held, _nulls(array), IN_PLACE, (offsets.address + 4 * array.offset, data.address))
 
 
 def coded_cells(array: pa.DictionaryArray, values: Cells) -> Cells:
@@ -121,11 +172,11 @@ def coded_cells(array: pa.DictionaryArray, values: Cells) -> Cells:
     if len(values.nulls):
         of_values = np.take(values.nulls, places, mode="clip")  # the place of a null is any number
         nulls = _fixed(of_values | nulls if len(nulls) else of_values)
-    return Cells(values.offsets, values.data, nulls, _fixed(places))
+    return Cells(values.offsets, values.data, nulls, _fixed(places), values.lie_at)
 
 
-def number_cells(array: pa.Array, *, scale: int, least: int, decimal_sign: str = ".") -> Cells:
-    """Return exact decimals: `array` holds integers, or decimals, of 10**-scale units.
+def numbers(array: pa.Array, *, scale: int, least: int, decimal_sign: str = ".") -> Numbers | Cells:
+    """Return exact decimals: `array` holds integers, or decimals, of 10**-scale units; cells where 64 bits are too few.
 
     least: how many decimals are always written; further ones only while they are not zeros.
     """
@@ -139,16 +190,12 @@ def number_cells(array: pa.Array, *, scale: int, least: int, decimal_sign: str =
     else:
         array = array.cast(pa.int64())
         values = _values(array)
-    nulls = _nulls(array)
-    out = np.empty(len(values) * _WIDEST_NUMBER, dtype=np.uint8)
-    offsets = np.empty(len(values) + 1, dtype=np.int32)
-    used = _write_numbers(values, nulls, scale, min(least, scale), ord(decimal_sign), out, offsets)
-    return Cells(_fixed(offsets), _fixed(out[:used]), nulls, IN_PLACE)
+    return Numbers(values, _nulls(array), scale, min(least, scale), decimal_sign)
 
 
-def time_cells(array: pa.Array, codes: npt.NDArray[np.int16], zone: str = "UTC") -> Cells:
+def times(array: pa.Array, codes: npt.NDArray[np.int16], zone: str = "UTC") -> Instants | Cells:
     """Return instants (timestamps in UTC) or dates as a pattern of `pattern_codes` says, seen in `zone`."""
-    shifts = _fixed(np.zeros(0, dtype=np.int64))
+    shifts = NO_SHIFTS
     if pa.types.is_date(array.type):
         days = array.cast(pa.date32()).view(pa.int32())
         whole = pc.multiply(days.cast(pa.int64()), MICROSECONDS_PER_DAY)
@@ -158,17 +205,23 @@ def time_cells(array: pa.Array, codes: npt.NDArray[np.int16], zone: str = "UTC")
         if zone != "UTC":
             local = pc.local_timestamp(instants.cast(pa.timestamp("us", tz=zone))).view(pa.int64())
             shifts = _values(pc.subtract(local, whole))
-    values = _values(whole)
-    nulls = _nulls(array)
+    values, nulls = _values(whole), _nulls(array)
+    if zone == "UTC" and codes is pattern_codes(ISO_INSTANT):
+        return Instants(values, nulls)
+    return _times_as_cells(values, shifts, nulls, codes)
+
+
+def _times_as_cells(
+    values: npt.NDArray[np.int64],
+    shifts: npt.NDArray[np.int64],
+    nulls: Nulls,
+    codes: npt.NDArray[np.int16],
+) -> Cells:
     widest = int(np.where(codes < YEAR, 1, _WIDEST_PART).sum())
     out = np.empty(len(values) * widest, dtype=np.uint8)
     offsets = np.empty(len(values) + 1, dtype=np.int32)
-    used = -1
-    if zone == "UTC" and codes is pattern_codes(ISO_INSTANT):
-        used = write_iso_instants(values, nulls, out, offsets)
-    if used < 0:
-        used = _write_times(values, shifts, nulls, codes, out, offsets)
-    return Cells(_fixed(offsets), _fixed(out[:used]), nulls, IN_PLACE)
+    used = _write_times(values, shifts, nulls, codes, out, offsets)
+    return Cells.of(offsets, out[:used], nulls)
 
 
 def boolean_cells(array: pa.Array) -> Cells:
@@ -201,7 +254,81 @@ def _wide_cells(array: pa.Array, least: int, decimal_sign: str) -> Cells:
     return text_cells(pa.array(texts, pa.string()))
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
+def write_number(
+    value: int, scale: np.uint64, least: np.uint64, sign: np.uint64, out: Bytes, at: np.uint64
+) -> np.uint64:
+    """Write a decimal of 10**-scale units at `at`, 24 bytes at most; return where it ends."""
+    one, ten = np.uint64(1), np.uint64(10)
+    left = np.uint64(value)
+    if value < 0:
+        left = ~left + one
+        out[at] = 45  # minus
+        at += one
+    decimals = scale
+    while decimals > least and left % ten == np.uint64(0):
+        left //= ten
+        decimals -= one
+    whole, rest = left, np.uint64(0)
+    if decimals == np.uint64(2):  # points, nearly always
+        whole = left // np.uint64(100)
+        rest = left - whole * np.uint64(100)
+    elif decimals:
+        power = ten
+        for _ in range(one, decimals):
+            power *= ten
+        whole = left // power
+        rest = left - whole * power
+    if whole < np.uint64(100_000_000):
+        at = _write_eight(np.uint32(whole), out, at)
+    else:
+        at = _write_digits(whole, _digits_of(whole), out, at)
+    if decimals:
+        out[at] = sign
+        at = _write_digits(rest, decimals, out, at + one)
+    return at
+
+
+@compiled
+def _write_eight(value: np.uint32, out: Bytes, at: np.uint64) -> np.uint64:
+    """Write an integer below 10**8, all its digits at once; return where it ends. 8 bytes must be free."""
+    # Four digits in each half of a word, then two in each quarter, then one in each byte, the first one lowest.
+    high = np.uint64(value // np.uint32(10_000))
+    word = high | np.uint64(value - np.uint32(high) * np.uint32(10_000)) << np.uint64(32)
+    hundreds = ((word * np.uint64(10_486)) >> np.uint64(20)) & np.uint64(0x7F_0000_007F)
+    word = hundreds | (word - np.uint64(100) * hundreds) << np.uint64(16)
+    tens = ((word * np.uint64(103)) >> np.uint64(10)) & np.uint64(0x000F_000F_000F_000F)
+    word = tens | (word - np.uint64(10) * tens) << np.uint64(8)
+    width = np.uint64(1)
+    for power in (10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000):
+        width += np.uint64(value >= np.uint32(power))
+    word = (word | np.uint64(0x3030_3030_3030_3030)) >> (np.uint64(64) - np.uint64(8) * width)
+    for byte in range(np.uint64(8)):  # one store, once compiled
+        out[at + byte] = np.uint8(word >> (byte << np.uint64(3)))
+    return at + width
+
+
+@compiled
+def _digits_of(value: np.uint64) -> np.uint64:
+    width, power = np.uint64(1), np.uint64(10)
+    while width < np.uint64(20) and value >= power:
+        width += np.uint64(1)
+        if width < np.uint64(20):
+            power *= np.uint64(10)
+    return width
+
+
+@compiled
+def _write_digits(value: np.uint64, width: np.uint64, out: Bytes, at: np.uint64) -> np.uint64:
+    """Write the last `width` digits; return where they end."""
+    for place in range(np.uint64(1), width + np.uint64(1)):
+        tens = value // np.uint64(10)
+        out[at + width - place] = np.uint8(value - tens * np.uint64(10)) + np.uint8(48)
+        value = tens
+    return at + width
+
+
+@compiled
 def _write_numbers(
     values: npt.NDArray[np.int64],
     nulls: Nulls,
@@ -211,43 +338,15 @@ def _write_numbers(
     out: Bytes,
     offsets: Offsets,
 ) -> int:
-    ten = np.uint64(10)
-    position = 0
+    position = np.uint64(0)
     offsets[0] = 0
     for i in range(len(values)):
-        if len(nulls) and nulls[i]:
-            offsets[i + 1] = position
-            continue
-        value = values[i]
-        left = np.uint64(value)
-        if value < 0:
-            left = ~left + np.uint64(1)
-            out[position] = 45  # minus
-            position += 1
-        decimals = scale
-        while decimals > least and left % ten == np.uint64(0):
-            left //= ten
-            decimals -= 1
-        digits = 1
-        power = ten
-        while digits < 20 and left >= power:
-            digits += 1
-            if digits < 20:
-                power *= ten
-        digits = max(digits, decimals + 1)
-        width = digits + (1 if decimals > 0 else 0)
-        at = position + width - 1
-        for digit in range(digits):
-            if digit == decimals and decimals > 0:
-                out[at] = sign
-                at -= 1
-            quotient = left // ten
-            out[at] = np.uint8(left - quotient * ten) + np.uint8(48)
-            left = quotient
-            at -= 1
-        position += width
+        if not (len(nulls) and nulls[i]):
+            position = write_number(
+                values[i], np.uint64(scale), np.uint64(least), np.uint64(sign), out, position
+            )
         offsets[i + 1] = position
-    return position
+    return int(np.int64(position))
 
 
 @numba.njit(nogil=True, cache=True)

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from include.errors import BadInput, Problem
 from include.formats import rows, styles
-from include.formats.cells import Bytes, Cells, text_cells
+from include.formats.cells import Bytes, text_cells
 from include.formats.parallel import ordered_map
 from include.formats.pieces import numbered_pieces
 from include.ledger.columns import Column
@@ -104,8 +104,7 @@ class _Writer:
         quote, delimiter = options.enclosure, options.delimiter
         self._escapes = rows.Escapes.of(quote, {quote: quote}, asking=quote + delimiter + "\r\n")
         self._layout = [self._cell(index, column) for index, column in enumerate(columns)]
-        # By column, its last dictionary (held, so that no other can come to lie there) and how that is written.
-        self._dictionaries: dict[int, tuple[Cells, rows.Cell]] = {}
+        self._rows = rows.Rows(self._layout, self._escapes, self._end)
 
     def _cell(self, index: int, column: Column) -> rows.Cell:
         options = self._options
@@ -129,16 +128,6 @@ class _Writer:
             quote_empty=alone,
         )
 
-    def _cell_for(self, index: int, cells: Cells) -> rows.Cell:
-        """Return the layout of some cells: a dictionary, which many batches share, is looked through once."""
-        cell = self._layout[index]
-        if not len(cells.at):
-            return cell
-        held = self._dictionaries.get(index)
-        if held is None or not held[0].same_values(cells):
-            held = self._dictionaries[index] = (cells, rows.calm(cells, cell, self._escapes))
-        return held[1]
-
     def header(self) -> bytes:
         """Return the line of names, written by the rules of text."""
         names = [pa.array([column.name], pa.string()) for column in self._columns]
@@ -149,7 +138,7 @@ class _Writer:
             for cell in self._layout
         ]
         try:
-            line = rows.join(texts, layout, self._escapes, self._end)
+            line = rows.Rows(layout, self._escapes, self._end).join(texts)
         except rows.NeedsQuotes as needs:
             raise self._refused(0, needs.column, names[needs.column][0].as_py()) from None
         return self._encoded(line, 0, pa.record_batch(names, names=[column.name for column in self._columns]))
@@ -159,15 +148,13 @@ class _Writer:
         first_row, batch = numbered
         options = self._options
         arrays = zip(self._columns, batch.columns, strict=True)
-        cells = [styles.cells_of(column, array, options, options.decimal_sign) for column, array in arrays]
-        if options.quoting == "none" and len(cells) == 1 and not options.null_text and cells[0].nulls.any():
-            raise self._refused(first_row + int(cells[0].nulls.argmax()), 0, "")
-        layout = [self._cell_for(index, column) for index, column in enumerate(cells)]
+        values = [styles.values_of(column, array, options, options.decimal_sign) for column, array in arrays]
+        if options.quoting == "none" and len(values) == 1 and not options.null_text and values[0].nulls.any():
+            raise self._refused(first_row + int(values[0].nulls.argmax()), 0, "")
         try:
-            text = rows.join(cells, layout, self._escapes, self._end)
+            text = self._rows.join(values)
         except rows.NeedsQuotes as needs:
-            shown = cells[needs.column].text(needs.row)
-            raise self._refused(first_row + needs.row, needs.column, shown) from None
+            raise self._refused(first_row + needs.row, needs.column, needs.text) from None
         return self._encoded(text, first_row, batch)
 
     def _refused(self, row: int, column: int, value: str) -> BadInput:

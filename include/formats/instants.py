@@ -13,32 +13,16 @@ from include.ledger.compiled import compiled
 # Days count from 0000-03-01, so that the leap day is the last of its year; every number is then unsigned.
 _FIRST_DAY = 719_468
 _DAY = 86_400_000_000  # microseconds
-_LEAST, _BEYOND = -_FIRST_DAY * _DAY, 2_932_897 * _DAY  # 0000-03-01 and 10000-01-01
+FIRST_INSTANT, LAST_INSTANT = -_FIRST_DAY * _DAY, 2_932_897 * _DAY  # 0000-03-01 and 10000-01-01
 _PAIRS = np.frombuffer("".join(f"{number:02}" for number in range(100)).encode(), dtype=np.uint8)
 
 
 @compiled
-def write_iso_instants(
-    values: NDArray[np.int64], nulls: NDArray[np.bool_], out: NDArray[np.uint8], offsets: NDArray[np.int32]
-) -> int:
-    """Write microseconds since 1970 in UTC, with six decimals of a second only where they are not all zero.
+def write_instant(value: np.uint64, out: NDArray[np.uint8], at: np.uint64) -> np.uint64:
+    """Write microseconds since FIRST_INSTANT in UTC, 27 bytes at most; return where they end.
 
-    offsets: int32[n + 1], where each text begins in `out`, which has 27 bytes for each. Returns the bytes written, or
-    -1 at a year before 0 or after 9999, which has no such form.
+    Six decimals of a second only where they are not all zero. Not for LAST_INSTANT and later.
     """
-    position = np.uint64(0)
-    offsets[0] = 0
-    for row in range(len(values)):
-        if not (len(nulls) and nulls[row]):
-            if values[row] < _LEAST or values[row] >= _BEYOND:
-                return -1
-            position = _write(np.uint64(values[row] - _LEAST), out, position)
-        offsets[row + 1] = position
-    return int(np.int64(position))
-
-
-@compiled
-def _write(value: np.uint64, out: NDArray[np.uint8], at: np.uint64) -> np.uint64:
     days = value // np.uint64(_DAY)
     rest = value - days * np.uint64(_DAY)
     second, micros = np.uint32(rest // np.uint64(1_000_000)), np.uint32(rest % np.uint64(1_000_000))

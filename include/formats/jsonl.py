@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from include.formats import rows, styles
-from include.formats.cells import Cells
+from include.formats.cells import Values
 from include.formats.parallel import ordered_map
 from include.formats.pieces import numbered_pieces
 from include.ledger.catalog import FieldType
@@ -46,11 +46,11 @@ class Options(styles.TextStyle):
 def encode(columns: Sequence[Column], batches: Iterable[pa.RecordBatch], options: Options) -> Iterator[bytes]:
     """Yield one line per row; nothing when there are no rows."""
     layout = [_cell(index, column, options) for index, column in enumerate(columns)]
-    end = np.frombuffer(b"}\n", dtype=np.uint8)
+    writer = rows.Rows(layout, _ESCAPES, np.frombuffer(b"}\n", dtype=np.uint8))
 
     def piece(numbered: tuple[int, pa.RecordBatch]) -> bytes:
         pairs = zip(columns, numbered[1].columns, strict=True)
-        return rows.join([_cells(column, array, options) for column, array in pairs], layout, _ESCAPES, end)
+        return writer.join([_values(column, array, options) for column, array in pairs])
 
     yield from ordered_map(piece, numbered_pieces(batches))
 
@@ -73,10 +73,10 @@ def _embeds(column: Column, options: Options) -> bool:
     return column.type is FieldType.JSON and options.embedded == "object"
 
 
-def _cells(column: Column, array: pa.Array, options: Options) -> Cells:
+def _values(column: Column, array: pa.Array, options: Options) -> Values:
     if _embeds(column, options):
         array = pa.array([None if text is None else _value(text) for text in array.to_pylist()], pa.string())
-    return styles.cells_of(column, array, options)
+    return styles.values_of(column, array, options)
 
 
 def _value(text: str) -> str:

@@ -40,7 +40,7 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item]) -> It
     if len(first) < 2:
         yield from map(function, first)
         return
-    pool, ahead = _pool(threads(), os.getpid()), threads() + 1
+    pool, ahead = _pool(threads(), os.getpid()), threads()
     waiting: deque[Future[Result]] = deque()
     try:
         for item in chain(first, rest):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-ROWS_AT_ONCE = 8192
+ROWS_AT_ONCE = 16384
 
 
 def numbered_pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:

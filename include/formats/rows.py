@@ -1,4 +1,4 @@
-"""Cells joined into rows of text by compiled code: prefixes, quotes, escapes and formula neutralising.
+"""Cells joined into rows of text: prefixes, quotes, escapes and formula neutralising, by compiled code (`row_kernel`).
 
 One dialect table serves CSV and JSON Lines: what a byte costs when escaped, and whether it asks for quotes.
 A row depends on nothing but itself, so the same rows give the same bytes however they are batched.
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from include.formats.cells import Bytes, Cells, Nulls, Offsets
-from include.ledger.compiled import compiled
+from include.formats import row_kernel as kernel
+from include.formats.cells import Bytes, Cells, Instants, Numbers, Values
+from include.formats.memory import address
+from include.formats.row_kernel import ASKS_FOR_QUOTES, BARE, NEVER_QUOTE, QUOTE_ALWAYS, QUOTE_WHEN_NEEDED
 
-NEVER_QUOTE, QUOTE_WHEN_NEEDED, QUOTE_ALWAYS, BARE = 0, 1, 2, 3  # NEVER refuses a cell that needs quotes
-_ASKS_FOR_QUOTES = 128  # bit in `costs`; the lower bits count the bytes that escaping adds
+__all__ = ["BARE", "NEVER_QUOTE", "QUOTE_ALWAYS", "QUOTE_WHEN_NEEDED", "Cell", "Escapes", "NeedsQuotes", "Rows"]
 _LARGE = 1 << 23  # bytes of rows that no thread keeps room for
-_WORD, _HALF = np.uint64(8), np.uint64(4)
+_EMPTY = np.zeros(2, np.int32)
+_SPREAD = 4096  # texts of a dictionary that no cache is sure to hold
+_OF_NUMBERS = b"0123456789-.:TZ"  # and of instants
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Escapes:
         for character, letter in short.items():
             costs[ord(character)], letters[ord(character)] = 1, ord(letter)
         for character in asking:
-            costs[ord(character)] |= _ASKS_FOR_QUOTES
+            costs[ord(character)] |= ASKS_FOR_QUOTES
         special = [int(byte) for byte in np.flatnonzero(costs)]
         high = [byte for byte in special if byte >= 32]
         below = max((byte for byte in special if byte < 32), default=-1) + 1
@@ -62,21 +65,11 @@ class Cell:
 
 
 class NeedsQuotes(Exception):
-    """A cell cannot be written without quotes: its row in the batch, and its column's index."""
+    """A cell cannot be written without quotes: its row in the batch, its column's index, and its text."""
 
-    def __init__(self, row: int, column: int) -> None:
-        super().__init__(row, column)
-        self.row, self.column = row, column
-
-
-def calm(cells: Cells, cell: Cell, escapes: Escapes) -> Cell:
-    """Return `cell` without the looks at each byte, where no value in `cells` holds one that asks for care.
-
-    Worth it for the values of a dictionary, which are looked at once and written many times.
-    """
-    if _asks_for_care(cells.offsets, cells.data, cell.scanned, cell.neutralised, escapes.specials):
-        return cell
-    return replace(cell, scanned=False, neutralised=False)
+    def __init__(self, row: int, column: int, text: str) -> None:
+        super().__init__(row, column, text)
+        self.row, self.column, self.text = row, column, text
 
 
 class _Sheet(threading.local):
@@ -85,275 +78,105 @@ class _Sheet(threading.local):
     def __init__(self) -> None:
         self._held: Bytes = np.empty(1 << 20, dtype=np.uint8)
 
-    def of(self, size: int) -> Bytes:
-        """Return room for `size` bytes, which holds whatever it held."""
-        if size > _LARGE:
-            return np.empty(size, dtype=np.uint8)
-        if size > len(self._held):
-            self._held = np.empty(size, dtype=np.uint8)
-        return self._held[:size]
+    def held(self, least: int) -> Bytes:
+        """Return what there is, more than `least` bytes."""
+        return self._held if len(self._held) > least else self.larger(self._held, 0, least + 1)
+
+    def larger(self, sheet: Bytes, used: int, least: int) -> Bytes:
+        """Return twice the room, at least `least` bytes more than are used, beginning with those."""
+        wider = np.empty(max(2 * len(sheet), used + least), dtype=np.uint8)
+        wider[:used] = sheet[:used]
+        if len(wider) <= _LARGE:
+            self._held = wider
+        return wider
 
 
 _sheet = _Sheet()
 
 
-def join(columns: Sequence[Cells], layout: Sequence[Cell], escapes: Escapes, end: Bytes) -> bytes:
-    """Return the rows as bytes. Raises NeedsQuotes where `quoting` forbids what a cell needs."""
-    rows = columns[0].rows
-    widths = np.full(rows, len(end), dtype=np.int64)
-    marks = np.zeros((len(columns), rows), dtype=np.uint8)
-    for index, (cells, cell) in enumerate(zip(columns, layout, strict=True)):
-        failed = _measure(
-            cells.offsets, cells.data, cells.nulls, cells.at, len(cell.prefix), cell.null, cell.quoting, cell.scanned,
-            cell.neutralised, cell.quote_empty, escapes.costs, escapes.specials, widths, marks[index],
+class Rows:
+    """The layout of one file: made once, used by several threads; only what was seen of dictionaries changes."""
+
+    def __init__(self, layout: Sequence[Cell], escapes: Escapes, end: Bytes) -> None:
+        self._layout, self._escapes = tuple(layout), escapes
+        texts = [text for cell in layout for text in (cell.prefix, cell.null)] + [end]
+        ends = np.cumsum([len(text) for text in texts])
+        self._words = np.concatenate([*texts, np.zeros(kernel.SLACK, np.uint8)])
+        self._words.flags.writeable = False
+        self._room = int(ends[-1]) + kernel.FIXED_WIDTH * len(layout) + kernel.SLACK
+        self._table: kernel.Table = np.zeros((len(layout) + 1, kernel.FIELDS), np.uint64)
+        spans = np.stack([ends - [len(text) for text in texts], ends], axis=-1)
+        self._table[:, [kernel.PREFIX, kernel.PREFIX_END]] = spans[::2]
+        self._table[:-1, [kernel.NULL, kernel.NULL_END]] = spans[1::2]
+        for line, cell in zip(self._table, layout, strict=False):
+            line[[kernel.QUOTING, kernel.QUOTE, kernel.QUOTE_EMPTY]] = cell.quoting, cell.quote, cell.quote_empty
+        # By column, its last dictionary (held, so that no other can come to lie there) and what its texts ask for.
+        self._dictionaries: dict[int, tuple[Cells, tuple[bool, bool]]] = {}
+        self._numbers_ask = bool(escapes.costs[list(_OF_NUMBERS)].any())
+
+    def join(self, columns: Sequence[Values]) -> bytes:
+        """Return the rows as bytes. Raises NeedsQuotes where `quoting` forbids what a cell needs."""
+        table = self._table.copy()
+        held = [self._line(index, values, table[index]) for index, values in enumerate(columns)]
+        rows, row, position = columns[0].rows, 0, 0
+        sheet, escapes = _sheet.held(self._room), self._escapes
+        while True:
+            row, position, why = kernel.write(
+                table, np.uint64(address(self._words)), rows, row, self._room, escapes.costs, escapes.short, escapes.lead, sheet,
+                np.uint64(position),
+            )  # fmt: skip
+            if why == kernel.DONE:
+                return sheet[:position].tobytes()
+            if why == kernel.MORE_ROOM:
+                sheet = _sheet.larger(sheet, position, self._room)
+            elif isinstance(held[why], Instants):  # a year that its short form does not have
+                held[why] = self._made(why, held[why].cells(), table[why])
+            else:
+                raise NeedsQuotes(row, why, held[why].cells().text(row))
+
+    def _line(self, index: int, values: Values, line: npt.NDArray[np.uint64]) -> Values:
+        """Describe a column to the compiled code; return what must be held until it is done."""
+        cell = self._layout[index]
+        bare = cell.quoting == BARE or (cell.quoting == QUOTE_WHEN_NEEDED and not len(cell.null))
+        asks = self._numbers_ask
+        if isinstance(values, Numbers):
+            asks = asks or self._escapes.costs[ord(values.decimal_sign)] > 0
+        if isinstance(values, Cells) or not bare or (asks and cell.quoting != BARE):
+            return self._made(index, values.cells(), line)
+        kind = kernel.NUMBER if isinstance(values, Numbers) else kernel.INSTANT
+        line[: kernel.OFFSETS] = kind, address(values.values), address(values.nulls)
+        if isinstance(values, Numbers):
+            line[kernel.SCALE : kernel.FIELDS] = values.scale, values.least, ord(values.decimal_sign)
+        return values
+
+    def _made(self, index: int, cells: Cells, line: npt.NDArray[np.uint64]) -> Cells:
+        cell = self._layout[index]
+        offsets, data = cells.lie_at
+        scanned, neutralised = self._care(index, cells, cell)
+        alone = len(cell.null) > 0 and cell.quoting in {NEVER_QUOTE, QUOTE_WHEN_NEEDED}
+        kind = kernel.CAREFUL
+        if not (scanned or neutralised or cell.quote_empty or alone):
+            kind = kernel.QUOTED if cell.quoting == QUOTE_ALWAYS else kernel.PLAIN
+        spread = len(cells.at) > 0 and len(cells.offsets) > _SPREAD
+        line[: kernel.TEXT_FIELDS] = (
+            kind, data, address(cells.nulls), offsets, data + int(cells.offsets[-1]), address(cells.at), spread, scanned,
+            neutralised,
         )  # fmt: skip
-        if failed >= 0:
-            raise NeedsQuotes(failed, index)
-    ends = np.cumsum(widths)
-    cursor = ends - widths
-    out = _sheet.of(int(ends[-1]) if rows else 0)
-    for index, (cells, cell) in enumerate(zip(columns, layout, strict=True)):
-        _put(
-            cells.offsets, cells.data, cells.nulls, cells.at, cell.prefix, cell.null, cell.quote, marks[index],
-            escapes.costs, escapes.short, escapes.lead, cursor, out,
-        )  # fmt: skip
-    _finish(end, cursor, out)
-    return out.tobytes()
+        if len(cells.offsets) == 1:  # a dictionary of nothing
+            line[kernel.OFFSETS] = address(_EMPTY)
+        return cells
 
+    def _care(self, index: int, cells: Cells, cell: Cell) -> tuple[bool, bool]:
+        """Return which looks at each byte the texts ask for: those of a dictionary, which many batches share, once."""
+        if not (cell.scanned or cell.neutralised):
+            return False, False
+        if not len(cells.at):
+            return self._asks(cells, cell.scanned, False)[0], cell.neutralised
+        held = self._dictionaries.get(index)
+        if held is None or not held[0].same_values(cells):
+            held = self._dictionaries[index] = cells, self._asks(cells, cell.scanned, cell.neutralised)
+        return held[1]
 
-@compiled
-def _dangerous(data: Bytes, start: np.int64, stop: np.int64) -> bool:
-    """Whether a spreadsheet could take the text for a formula (`csv` has the rule in words)."""
-    at = start
-    while at < stop:
-        byte = data[at]
-        if byte in (32, 39):  # a space, or an apostrophe that would hide what follows
-            at += 1
-        elif byte in (61, 43, 45, 64, 9, 10, 13):  # = + - @ TAB LF CR
-            return True
-        elif at + 1 < stop and byte == 0xC2 and data[at + 1] == 0xA0:  # no-break space
-            at += 2
-        elif (
-            at + 2 < stop
-            and byte == 0xE2
-            and data[at + 1] == 0x80
-            and (data[at + 2] <= 0x8F or data[at + 2] == 0xAF)
-        ):
-            at += 3  # the typographic spaces
-        elif at + 2 < stop and (
-            (byte == 0xE3 and data[at + 1] == 0x80 and data[at + 2] == 0x80)  # ideographic space
-            or (byte == 0xEF and data[at + 1] == 0xBB and data[at + 2] == 0xBF)  # byte order mark
-        ):
-            at += 3
-        else:
-            # The full-width = + - @ are the only other beginnings.
-            if at + 2 >= stop or byte != 0xEF or data[at + 1] != 0xBC:
-                return False
-            return data[at + 2] in (0x9D, 0x8B, 0x8D, 0xA0)
-    return False
-
-
-@compiled
-def _has_special(data: Bytes, start: int, stop: int, quote: int, other: int, control: int) -> bool:
-    """Whether any byte of a column is one that the row scan must look at: a vector loop, 20 GB/s."""
-    seen = False
-    first, second, below = np.uint8(quote), np.uint8(other), np.uint8(control)
-    for byte_at in range(np.uint64(start), np.uint64(stop)):
-        byte = data[byte_at]
-        seen |= (byte == first) | (byte == second) | (byte < below)
-    return seen
-
-
-@compiled
-def _asks_for_care(
-    offsets: Offsets, data: Bytes, scanned: bool, neutralised: bool, specials: tuple[int, int, int]
-) -> bool:
-    if scanned and _has_special(data, offsets[0], offsets[-1], specials[0], specials[1], specials[2]):
-        return True
-    if neutralised:
-        for value in range(len(offsets) - 1):
-            if _dangerous(data, np.int64(offsets[value]), np.int64(offsets[value + 1])):
-                return True
-    return False
-
-
-@compiled
-def _measure(
-    offsets: Offsets,
-    data: Bytes,
-    nulls: Nulls,
-    at: Offsets,
-    prefix_width: int,
-    null: Bytes,
-    quoting: int,
-    scanned: bool,
-    neutralised: bool,
-    quote_empty: bool,
-    costs: Bytes,
-    specials: tuple[int, int, int],
-    widths: npt.NDArray[np.int64],
-    marks: Bytes,
-) -> int:
-    if scanned and not len(at):
-        scanned = _has_special(data, offsets[0], offsets[-1], specials[0], specials[1], specials[2])
-    # Most columns ask for nothing: their widths are those of their cells, a loop without a question.
-    if not (scanned or neutralised or quote_empty or len(null) or len(nulls)) and quoting == 1:
-        for i in range(len(widths)):
-            value = np.uint64(at[i]) if len(at) else np.uint64(i)
-            widths[i] += prefix_width + offsets[value + np.uint64(1)] - offsets[value]
-        return -1
-    for i in range(len(widths)):
-        if len(nulls) and nulls[i]:
-            widths[i] += prefix_width + len(null)
-            continue
-        value = np.uint64(at[i]) if len(at) else np.uint64(i)
-        start, stop = np.uint64(offsets[value]), np.uint64(offsets[value + np.uint64(1)])
-        width = np.int64(stop - start)
-        mark = 0
-        asked = quote_empty and width == 0
-        if len(null) > 0 and width == len(null):
-            same = True
-            for byte_at in range(width):
-                same = same and data[start + np.uint64(byte_at)] == null[byte_at]
-            asked = same  # the text that stands for null must not be taken for it
-        if scanned:
-            seen = np.uint8(0)
-            added = 0
-            for byte_at in range(start, stop):
-                cost = costs[data[byte_at]]
-                seen |= cost
-                added += cost & 127
-            asked = asked or seen >= 128
-            if added:
-                mark |= 4
-                width += added
-        if (
-            neutralised
-            and stop > start
-            and (data[start] <= 64 or data[start] >= 0xC2)
-            and _dangerous(data, np.int64(start), np.int64(stop))
-        ):
-            mark |= 2
-            width += 1
-        if quoting == 0:
-            if asked:
-                return i
-        elif quoting == 2 or (asked and quoting == 1):
-            mark |= 1
-            width += 2
-        widths[i] += prefix_width + width
-        marks[i] = mark
-    return -1
-
-
-@compiled
-def _copy(data: Bytes, start: np.uint64, stop: np.uint64, out: Bytes, position: np.uint64) -> None:
-    """Copy a text, mostly a short one, in words that may overlap and never leave it."""
-    width = stop - start
-    if width >= _WORD:
-        last = width - _WORD
-        for word in range(np.uint64(0), last, _WORD):
-            _copy_word(data, start + word, out, position + word, _WORD)
-        _copy_word(data, start + last, out, position + last, _WORD)
-    elif width >= _HALF:
-        last = width - _HALF
-        _copy_word(data, start, out, position, _HALF)
-        _copy_word(data, start + last, out, position + last, _HALF)
-    else:
-        for byte in range(width):
-            out[position + byte] = data[start + byte]
-
-
-@compiled
-def _copy_word(data: Bytes, start: np.uint64, out: Bytes, position: np.uint64, width: np.uint64) -> None:
-    """Copy 4 or 8 bytes: one load and one store, once compiled."""
-    word = np.uint64(0)
-    for byte in range(width):
-        word |= np.uint64(data[start + byte]) << (byte << np.uint64(3))
-    for byte in range(width):
-        out[position + byte] = np.uint8(word >> (byte << np.uint64(3)))
-
-
-@compiled
-def _put_text(text: Bytes, out: Bytes, position: np.uint64) -> np.uint64:
-    """Write a prefix or what stands for null: mostly one byte, or none."""
-    one = np.uint64(1)
-    if len(text) == 1:
-        out[position] = text[0]
-        return position + one
-    for byte in text:
-        out[position] = byte
-        position += one
-    return position
-
-
-@compiled
-def _put(
-    offsets: Offsets,
-    data: Bytes,
-    nulls: Nulls,
-    at: Offsets,
-    prefix: Bytes,
-    null: Bytes,
-    quote: int,
-    marks: Bytes,
-    costs: Bytes,
-    short: Bytes,
-    lead: int,
-    cursor: npt.NDArray[np.int64],
-    out: Bytes,
-) -> None:
-    # Positions are unsigned, so that no index can count from the end and the copies become vector code.
-    one = np.uint64(1)
-    for i in range(len(cursor)):
-        position = _put_text(prefix, out, np.uint64(cursor[i]))
-        if len(nulls) and nulls[i]:
-            cursor[i] = _put_text(null, out, position)
-            continue
-        value = np.uint64(at[i]) if len(at) else np.uint64(i)
-        start, stop = np.uint64(offsets[value]), np.uint64(offsets[value + np.uint64(1)])
-        mark = marks[i]
-        if mark & 1:
-            out[position] = quote
-            position += one
-        if mark & 2:
-            out[position] = 39
-            position += one
-        if mark & 4:
-            for byte_at in range(start, stop):
-                position = _escape(data[byte_at], costs, short, lead, position, out)
-        else:
-            _copy(data, start, stop, out, position)
-            position += stop - start
-        if mark & 1:
-            out[position] = quote
-            position += one
-        cursor[i] = position
-
-
-@compiled
-def _escape(
-    byte: np.uint8, costs: Bytes, short: Bytes, lead: int, position: np.uint64, out: Bytes
-) -> np.uint64:
-    cost = costs[byte] & 127
-    if cost == 0:
-        out[position] = byte
-        return position + np.uint64(1)
-    out[position] = lead
-    if cost == 1:
-        out[position + np.uint64(1)] = short[byte]
-        return position + np.uint64(2)
-    out[position + np.uint64(1)] = 117  # u
-    out[position + np.uint64(2)] = 48
-    out[position + np.uint64(3)] = 48
-    for place in range(np.uint64(2)):
-        digit = byte >> 4 if place == 0 else byte & 15
-        out[position + np.uint64(4) + place] = digit + (48 if digit < 10 else 87)
-    return position + np.uint64(6)
-
-
-@compiled
-def _finish(end: Bytes, cursor: npt.NDArray[np.int64], out: Bytes) -> None:
-    for i in range(len(cursor)):
-        for byte_at in range(len(end)):
-            out[cursor[i] + byte_at] = end[byte_at]
+    def _asks(self, cells: Cells, scanned: bool, neutralised: bool) -> tuple[bool, bool]:
+        data = np.uint64(address(cells.data))
+        return kernel.asks_for_care(cells.offsets, data, scanned, neutralised, self._escapes.specials)

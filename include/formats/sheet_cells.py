@@ -44,7 +44,7 @@ def sheet_cells(column: Column, array: pa.Array, zone: str, unit: int) -> SheetC
         return SheetCells(cells.text_cells(pc.if_else(array, "1", "0").cast(pa.string())))
     if column.type in styles.NUMBER_TYPES:
         scale = 2 if column.type is FieldType.POINTS else 0
-        numbers = cells.number_cells(array, scale=scale, least=0)
+        numbers = cells.numbers(array, scale=scale, least=0).cells()
         return SheetCells(numbers, _too_precise(numbers))
     if column.type is FieldType.DATE:
         days = array.cast(pa.date32()).view(pa.int32()).cast(pa.int64())
@@ -109,10 +109,10 @@ def _times(
     odd = (days < _FIRST_SERIAL) | (days >= _AFTER_SERIAL)
     null = serials.is_null().to_numpy(zero_copy_only=False)
     units = np.where(odd, 0, days) * 10**digits + fractions
-    made = cells.number_cells(pa.array(units, pa.int64(), mask=null), scale=digits, least=0)
+    made = cells.numbers(pa.array(units, pa.int64(), mask=null), scale=digits, least=0).cells()
     if not odd.any():
         return SheetCells(made)
-    iso = cells.time_cells(array, cells.pattern_codes(names["iso8601"]), zone)
+    iso = cells.times(array, cells.pattern_codes(names["iso8601"]), zone).cells()
     chosen = (iso if is_odd else made for is_odd in odd)
     texts = [None if null[row] else source.text(row) for row, source in enumerate(chosen)]
     return SheetCells(cells.text_cells(pa.array(texts, pa.string())), odd)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from include.formats import cells
-from include.formats.cells import Cells
+from include.formats.cells import Cells, Values
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 
@@ -92,7 +92,12 @@ def plain(array: pa.Array) -> pa.Array:
 
 
 def cells_of(column: Column, array: pa.Array, style: TextStyle, decimal_sign: str = ".") -> Cells:
-    """Return a column's cells by its type.
+    """Return the texts of `values_of`."""
+    return values_of(column, array, style, decimal_sign).cells()
+
+
+def values_of(column: Column, array: pa.Array, style: TextStyle, decimal_sign: str = ".") -> Values:
+    """Return a column's values by its type, as text or as what text is made of.
 
     Points: `points` decides. Money: with `fixed` at least two decimals, more when the value has more (up to
     four); with `plain` only those needed. Rates: only those needed. All exact. A dictionary's values are
@@ -106,10 +111,10 @@ def cells_of(column: Column, array: pa.Array, style: TextStyle, decimal_sign: st
     least = 2 if style.points == "fixed" and kind in {FieldType.POINTS, FieldType.MONEY} else 0
     if kind in NUMBER_TYPES:
         scale = 2 if kind is FieldType.POINTS else 0
-        return cells.number_cells(array, scale=scale, least=least, decimal_sign=decimal_sign)
+        return cells.numbers(array, scale=scale, least=least, decimal_sign=decimal_sign)
     if kind is FieldType.BOOLEAN:
         return cells.boolean_cells(array)
     names, pattern = (
         (NAMED_DATES, style.dates) if kind is FieldType.DATE else (NAMED_INSTANTS, style.instants)
     )
-    return cells.time_cells(array, cells.pattern_codes(names.get(pattern, pattern)), style.timezone)
+    return cells.times(array, cells.pattern_codes(names.get(pattern, pattern)), style.timezone)

@@ -1,0 +1,58 @@
+"""Memory read by address in compiled code: how one loop goes over columns of different types, row by row.
+
+Whoever makes an address keeps what lies there until the loop has ended. Nothing checks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Loads = Callable[[np.uint64], Any]
+
+
+def _load(bits: int, of: types.Integer) -> Loads:
+    """Return compiled code that reads a little-endian integer at an address, aligned or not."""
+
+    def load(typing: object, address: types.Type) -> tuple[Any, Any]:  # noqa: ARG001
+        def code(_context: object, builder: Any, _signature: object, arguments: list[Any]) -> Any:
+            place = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
+            return builder.load(place, align=1)
+
+        return of(types.uint64), code
+
+    return intrinsic(load)  # type: ignore[no-any-return]
+
+
+load_byte = _load(8, types.uint8)
+load_half = _load(32, types.uint32)
+load_code = _load(32, types.int32)
+load_word = _load(64, types.uint64)
+load_number = _load(64, types.int64)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing: object, address: types.Type) -> tuple[Any, Any]:  # noqa: ARG001
+    """Compiled: ask for a line of memory that is read soon; any address may be asked for."""
+
+    def code(_context: object, builder: Any, _signature: object, arguments: list[Any]) -> Any:
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        reading, all_levels, data = (ir.Constant(word, number) for number in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(arguments[0], byte), reading, all_levels, data])
+        return ir.Constant(ir.IntType(8), 0)
+
+    return types.uint8(types.uint64), code
+
+
+def address(array: NDArray[Any]) -> int:
+    """Return where the first value of a contiguous array lies; 0 of an empty one."""
+    place: int = array.__array_interface__["data"][0]
+    return place if len(array) else 0
