@@ -8,7 +8,7 @@ integers of its smallest unit, so no float is ever made.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numba
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.formats.instants import write_instants
 from include.formats.memory import address
 from include.ledger.compiled import compiled
 
@@ -28,6 +29,7 @@ _PARTS = {
     "z": ZONE,
 }  # fmt: skip
 _WIDEST_NUMBER = 24
+_WIDEST_INSTANT = 27
 _WIDEST_PART = 7  # a fraction with its point; a year beyond 9999 has 6 digits
 
 _Number = TypeVar("_Number", bound=np.generic)
@@ -110,6 +112,11 @@ class Instants(NamedTuple):
 
     def cells(self) -> Cells:
         """Return them as texts, also those of years that have five digits."""
+        out = np.empty(len(self.values) * _WIDEST_INSTANT, dtype=np.uint8)
+        offsets = np.empty(len(self.values) + 1, dtype=np.int32)
+        used = write_instants(self.values, self.nulls, out, offsets)
+        if used >= 0:
+            return Cells.of(offsets, out[:used], self.nulls)
         return _times_as_cells(self.values, NO_SHIFTS, self.nulls, pattern_codes(ISO_INSTANT))
 
 

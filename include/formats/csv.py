@@ -21,7 +21,7 @@ from include.errors import BadInput, Problem
 from include.formats import rows, styles
 from include.formats.cells import Bytes, text_cells
 from include.formats.parallel import ordered_map
-from include.formats.pieces import numbered_pieces
+from include.formats.pieces import ROWS_AT_ONCE, numbered_pieces
 from include.ledger.columns import Column
 
 KIND = "csv"
@@ -92,7 +92,8 @@ def encode(columns: Sequence[Column], batches: Iterable[pa.RecordBatch], options
     yield _MARKS.get(options.encoding, b"")
     if options.header:
         yield writer.header()
-    yield from ordered_map(writer.piece, numbered_pieces(batches))
+    # Its rows are the shortest of all formats.
+    yield from ordered_map(writer.piece, numbered_pieces(batches, 2 * ROWS_AT_ONCE))
 
 
 class _Writer:

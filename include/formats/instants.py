@@ -18,6 +18,25 @@ _PAIRS = np.frombuffer("".join(f"{number:02}" for number in range(100)).encode()
 
 
 @compiled
+def write_instants(
+    values: NDArray[np.int64], nulls: NDArray[np.bool_], out: NDArray[np.uint8], offsets: NDArray[np.int32]
+) -> int:
+    """Write microseconds since 1970 in UTC; return the bytes written, or -1 at a year that has no such form.
+
+    offsets: int32[n + 1], where each text begins in `out`, which has 27 bytes for each.
+    """
+    position = np.uint64(0)
+    offsets[0] = 0
+    for row in range(len(values)):
+        if not (len(nulls) and nulls[row]):
+            if not FIRST_INSTANT <= values[row] < LAST_INSTANT:
+                return -1
+            position = write_instant(np.uint64(values[row] - FIRST_INSTANT), out, position)
+        offsets[row + 1] = position
+    return int(np.int64(position))
+
+
+@compiled
 def write_instant(value: np.uint64, out: NDArray[np.uint8], at: np.uint64) -> np.uint64:
     """Write microseconds since FIRST_INSTANT in UTC, 27 bytes at most; return where they end.
 

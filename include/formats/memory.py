@@ -6,18 +6,18 @@ Whoever makes an address keeps what lies there until the loop has ended. Nothing
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-Loads = Callable[[np.uint64], Any]
+Load = Callable[[np.uint64], Any]
 
 
-def _load(bits: int, of: types.Integer) -> Loads:
+def _load(bits: int, of: types.Integer) -> Load:
     """Return compiled code that reads a little-endian integer at an address, aligned or not."""
 
     def load(typing: object, address: types.Type) -> tuple[Any, Any]:  # noqa: ARG001
@@ -27,7 +27,7 @@ def _load(bits: int, of: types.Integer) -> Loads:
 
         return of(types.uint64), code
 
-    return intrinsic(load)  # type: ignore[no-any-return]
+    return cast("Load", intrinsic(load))
 
 
 load_byte = _load(8, types.uint8)
@@ -37,19 +37,21 @@ load_word = _load(64, types.uint64)
 load_number = _load(64, types.int64)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(typing: object, address: types.Type) -> tuple[Any, Any]:  # noqa: ARG001
-    """Compiled: ask for a line of memory that is read soon; any address may be asked for."""
-
+def _prefetch(typing: object, address: types.Type) -> tuple[Any, Any]:  # noqa: ARG001
     def code(_context: object, builder: Any, _signature: object, arguments: list[Any]) -> Any:
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        reading, all_levels, data = (ir.Constant(word, number) for number in (0, 3, 1))
-        builder.call(function, [builder.inttoptr(arguments[0], byte), reading, all_levels, data])
+        function = builder.module.globals.get(_PREFETCH) or ir.Function(builder.module, kind, _PREFETCH)
+        reading, all_caches, of_data = (ir.Constant(word, number) for number in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(arguments[0], byte), reading, all_caches, of_data])
         return ir.Constant(ir.IntType(8), 0)
 
     return types.uint8(types.uint64), code
+
+
+_PREFETCH = "llvm.prefetch.p0"
+# Asks for a line of memory that is read soon; any address may be asked for.
+prefetch = cast("Load", intrinsic(_prefetch))
 
 
 def address(array: NDArray[Any]) -> int:

@@ -19,7 +19,10 @@ PREFIX, PREFIX_END, NULL, NULL_END, QUOTING, QUOTE, QUOTE_EMPTY, SCALE, LEAST, S
 PLAIN, QUOTED, CAREFUL, NUMBER, INSTANT = (np.uint64(kind) for kind in range(5))
 NEVER_QUOTE, QUOTE_WHEN_NEEDED, QUOTE_ALWAYS, BARE = 0, 1, 2, 3  # NEVER refuses a cell that needs quotes
 ASKS_FOR_QUOTES = 128  # bit in `costs`; the lower bits count the bytes that escaping adds
-DONE, MORE_ROOM = -1, -2  # else the column of a cell that needs quotes and may have none, or has no such instant
+DONE, MORE_ROOM = (
+    -1,
+    -2,
+)  # else the column of a cell that needs quotes and may have none, or has no such instant
 FIXED_WIDTH = 32  # what a number, an instant and quotes take at most
 SLACK = 32  # bytes behind `words` and behind what is written, for whole words
 
@@ -132,7 +135,9 @@ def asks_for_care(
 
 
 @compiled
-def _put_word(words: np.uint64, start: np.uint64, stop: np.uint64, out: Bytes, position: np.uint64) -> np.uint64:
+def _put_word(
+    words: np.uint64, start: np.uint64, stop: np.uint64, out: Bytes, position: np.uint64
+) -> np.uint64:
     """Write a span of `words`, mostly one byte, or none: eight at a time, of which the last may be too many."""
     for step in range(start, stop, _EIGHT):
         _put_bytes(load_word(words + step), _EIGHT, out, position + (step - start))
@@ -153,8 +158,8 @@ def _copy(source: np.uint64, width: np.uint64, end: np.uint64, out: Bytes, posit
     whole = width & ~_SEVEN
     for step in range(_ZERO, whole, _EIGHT):
         _put_bytes(load_word(source + step), _EIGHT, out, position + step)
-    for byte in range(whole, width):
-        out[position + byte] = load_byte(source + byte)
+    for at in range(whole, width):
+        out[position + at] = load_byte(source + at)
 
 
 @compiled
@@ -181,7 +186,7 @@ def _put_carefully(
     if table[column, SCANNED]:
         seen = np.uint8(0)
         for byte in range(width):
-            seen |= costs[load_byte(source + byte)]
+            seen |= costs[np.uint64(load_byte(source + byte))]
         asked = asked or seen >= ASKS_FOR_QUOTES
         escapes = (seen & np.uint8(ASKS_FOR_QUOTES - 1)) != 0
     quoting = table[column, QUOTING]
@@ -192,8 +197,8 @@ def _put_carefully(
         out[position] = table[column, QUOTE]
         position += _ONE
     if table[column, NEUTRALISED] and width:
-        byte = load_byte(source)
-        if (byte <= 64 or byte >= 0xC2) and _dangerous(source, source + width):
+        begins = load_byte(source)
+        if (begins <= 64 or begins >= 0xC2) and _dangerous(source, source + width):
             out[position] = 39
             position += _ONE
     if escapes:

@@ -18,7 +18,16 @@ from include.formats.cells import Bytes, Cells, Instants, Numbers, Values
 from include.formats.memory import address
 from include.formats.row_kernel import ASKS_FOR_QUOTES, BARE, NEVER_QUOTE, QUOTE_ALWAYS, QUOTE_WHEN_NEEDED
 
-__all__ = ["BARE", "NEVER_QUOTE", "QUOTE_ALWAYS", "QUOTE_WHEN_NEEDED", "Cell", "Escapes", "NeedsQuotes", "Rows"]
+__all__ = [
+    "BARE",
+    "NEVER_QUOTE",
+    "QUOTE_ALWAYS",
+    "QUOTE_WHEN_NEEDED",
+    "Cell",
+    "Escapes",
+    "NeedsQuotes",
+    "Rows",
+]
 _LARGE = 1 << 23  # bytes of rows that no thread keeps room for
 _EMPTY = np.zeros(2, np.int32)
 _SPREAD = 4096  # texts of a dictionary that no cache is sure to hold
@@ -109,7 +118,11 @@ class Rows:
         self._table[:, [kernel.PREFIX, kernel.PREFIX_END]] = spans[::2]
         self._table[:-1, [kernel.NULL, kernel.NULL_END]] = spans[1::2]
         for line, cell in zip(self._table, layout, strict=False):
-            line[[kernel.QUOTING, kernel.QUOTE, kernel.QUOTE_EMPTY]] = cell.quoting, cell.quote, cell.quote_empty
+            line[[kernel.QUOTING, kernel.QUOTE, kernel.QUOTE_EMPTY]] = (
+                cell.quoting,
+                cell.quote,
+                cell.quote_empty,
+            )
         # By column, its last dictionary (held, so that no other can come to lie there) and what its texts ask for.
         self._dictionaries: dict[int, tuple[Cells, tuple[bool, bool]]] = {}
         self._numbers_ask = bool(escapes.costs[list(_OF_NUMBERS)].any())
@@ -118,13 +131,14 @@ class Rows:
         """Return the rows as bytes. Raises NeedsQuotes where `quoting` forbids what a cell needs."""
         table = self._table.copy()
         held = [self._line(index, values, table[index]) for index, values in enumerate(columns)]
-        rows, row, position = columns[0].rows, 0, 0
-        sheet, escapes = _sheet.held(self._room), self._escapes
+        rows, row, position, sheet = columns[0].rows, 0, 0, _sheet.held(self._room)
+        words, escapes = np.uint64(address(self._words)), self._escapes
         while True:
-            row, position, why = kernel.write(
-                table, np.uint64(address(self._words)), rows, row, self._room, escapes.costs, escapes.short, escapes.lead, sheet,
+            row, end, why = kernel.write(
+                table, words, rows, row, self._room, escapes.costs, escapes.short, escapes.lead, sheet,
                 np.uint64(position),
             )  # fmt: skip
+            position = int(end)
             if why == kernel.DONE:
                 return sheet[:position].tobytes()
             if why == kernel.MORE_ROOM:
@@ -158,10 +172,8 @@ class Rows:
         if not (scanned or neutralised or cell.quote_empty or alone):
             kind = kernel.QUOTED if cell.quoting == QUOTE_ALWAYS else kernel.PLAIN
         spread = len(cells.at) > 0 and len(cells.offsets) > _SPREAD
-        line[: kernel.TEXT_FIELDS] = (
-            kind, data, address(cells.nulls), offsets, data + int(cells.offsets[-1]), address(cells.at), spread, scanned,
-            neutralised,
-        )  # fmt: skip
+        nulls, end, at = address(cells.nulls), data + int(cells.offsets[-1]), address(cells.at)
+        line[: kernel.TEXT_FIELDS] = kind, data, nulls, offsets, end, at, spread, scanned, neutralised
         if len(cells.offsets) == 1:  # a dictionary of nothing
             line[kernel.OFFSETS] = address(_EMPTY)
         return cells

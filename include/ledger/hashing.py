@@ -57,14 +57,22 @@ def account_hashes(program: Text, subledger: Text, card: Text, customer: Text) -
 def text_hashes(texts: Text) -> NDArray[np.uint64]:
     """`text_hash` of every row's UTF-8 bytes: uint64[n]; null hashes as ''.
 
-    Of a dictionary column only the values that rows name are looked at, where they lie.
+    Of a large dictionary only the values that rows name are looked at, where they lie.
     """
     out = np.empty(len(texts), np.uint64)
     for start, (part,) in _aligned((texts,)):
         coded = pa.types.is_dictionary(part.type)
         offsets, data = text_buffers(part.dictionary if coded else part)
         places = part.indices.fill_null(-1).to_numpy() if coded else np.arange(len(part), dtype=np.int32)
-        _hash_texts(offsets, data, read_only(places, np.int32), out[start : start + len(part)])
+        hashed = out[start : start + len(part)]
+        if coded and len(offsets) < len(part):  # fewer values than rows: each once, and '' for null
+            of_values = np.empty(len(offsets), np.uint64)
+            every = np.arange(len(offsets), dtype=np.int32)
+            every[-1] = -1
+            _hash_texts(offsets, data, read_only(every, np.int32), of_values)
+            np.take(of_values, places, out=hashed, mode="wrap")
+        else:
+            _hash_texts(offsets, data, read_only(places, np.int32), hashed)
     return out
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from include.formats import cells
-from include.formats.cells import ISO_INSTANT, pattern_codes, time_cells
+from include.formats.cells import ISO_INSTANT, pattern_codes, times
 
 DAY = 86_400_000_000
 FIRST, LAST = -719_528 * DAY, 2_932_897 * DAY  # 0000-01-01, and the instant after 9999-12-31T23:59:59.999999Z
@@ -16,7 +16,7 @@ FIRST, LAST = -719_528 * DAY, 2_932_897 * DAY  # 0000-01-01, and the instant aft
 
 def written(micros: list[int | None], codes=None) -> list[str | None]:
     array = pa.array(micros, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
-    made = time_cells(array, pattern_codes(ISO_INSTANT) if codes is None else codes)
+    made = times(array, pattern_codes(ISO_INSTANT) if codes is None else codes).cells()
     return [None if len(made.nulls) and made.nulls[row] else made.text(row) for row in range(len(micros))]
 
 

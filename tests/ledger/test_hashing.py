@@ -58,6 +58,12 @@ def test_any_arrow_text_hashes_the_same_also_sliced_and_in_chunks(type_):
     assert text_hashes(pa.chunked_array([array.slice(0, 2), array.slice(2)])).tolist() == wanted
 
 
+def test_a_dictionary_of_fewer_values_than_rows_hashes_as_its_rows_do():
+    values = pa.array(["before", "a", "", None, "b"]).slice(1)
+    rows = pa.DictionaryArray.from_arrays(pa.array([0, 1, None, 3, 0, 2, 3, 3], pa.int32()), values)
+    assert text_hashes(rows).tolist() == text_hashes(rows.dictionary_decode()).tolist()
+
+
 def test_columns_may_be_cut_into_chunks_at_different_rows():
     one, other = pa.chunked_array([["a", "b"], ["c"]]), pa.chunked_array([["d"], ["e", "f"]])
     wanted = [account_hash(p, s, "card", p) for p, s in zip("abc", "def", strict=True)]
