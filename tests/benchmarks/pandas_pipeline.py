@@ -22,7 +22,10 @@ DEFAULT = [
     "transaction_id", "program_id", "subledger_id", "customer_id", "card_id", "type", "points",
     "created_at", "activates_at", "expires_at", "related_transaction_id", "recorded_at",
 ]  # fmt: skip
-ALL = [*DEFAULT, "reason", "order_id", "reward_id", "campaign_id", "source", "source_id"]
+ALL = [
+    *DEFAULT, "reason", "order_id", "reward_id", "campaign_id", "source", "source_id", "admin_user", "import_id",
+    "rule_name", "details",
+]  # fmt: skip
 PROFILES = {"default": DEFAULT, "all": ALL}
 CREATIONS = {"earned", "redemption_refunded", "transferred_in"}
 
