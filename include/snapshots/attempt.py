@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,6 +40,7 @@ LOG = logging.getLogger(__name__)
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage, the rows done and the rows in all (None: unknown)."""
 BATCHES_AHEAD = 3
+_LARGEST = "transactions"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class _Taken:
             formula=self.totals.formula, days=dict(self.totals.days), files=self.tallies, turn=self.turn
         )
         return made if made.holds() else None
+
+
+class _Stopped(Exception):
+    """The relations that are read at the same time could not be read."""
 
 
 class _Lost(Exception):
@@ -87,21 +93,18 @@ class Attempt:
     proof_days: int
     base: increment.Base | None
     _names: int = field(default=0, init=False)
+    _stopped: threading.Event = field(default_factory=threading.Event, init=False)
+    _telling: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def extract(self, reading: Reading, asked: dict[str, list[str]]) -> SnapshotManifest:
         """Read every relation that was asked for; return the manifest, which has no generation yet."""
-        taken: dict[str, _Taken] = {}
+        has = [name for name in asked if reading.has(name)]
+        present = {name: self._present(reading, name, asked[name]) for name in has}
+        taken = self._taken(reading, present)
         relations: dict[str, SnapshotRelation] = {}
-        for relation, columns in asked.items():
-            if not reading.has(relation):
-                continue
-            there = reading.columns(relation)
-            wanted = {*columns, *(told_by(RELATIONS[relation], there) if self.proving and columns else ())}
-            # In the catalog's order, whatever order they were asked in.
-            present = [name for name in RELATIONS[relation].names if name in there and name in wanted]
-            taken[relation] = self._relation(reading, relation, present, there)
-            absent = tuple(name for name in columns if name not in present)
-            relations[relation] = taken[relation].relation.model_copy(update={"absent": absent})
+        for name in has:
+            absent = tuple(column for column in asked[name] if column not in present[name])
+            relations[name] = taken[name].relation.model_copy(update={"absent": absent})
         oldest = reading.oldest_open_transaction()
         recorded = reading.has("transactions") and "recorded_at" in reading.columns("transactions")
         proven = {name: made for name, each in taken.items() if (made := each.proof) is not None}
@@ -127,6 +130,36 @@ class Attempt:
             proof=Proof(relations=proven).stored(self.store, attempt_folder(self.key, self.name)),
             increment=booked.increment if booked else None,
         )
+
+    def _present(self, reading: Reading, relation: str, columns: Sequence[str]) -> list[str]:
+        """Return what to read of a relation, in the catalog's order, whatever order it was asked in."""
+        there = reading.columns(relation)
+        wanted = {*columns, *(told_by(RELATIONS[relation], there) if self.proving and columns else ())}
+        return [name for name in RELATIONS[relation].names if name in there and name in wanted]
+
+    def _taken(self, reading: Reading, present: dict[str, list[str]]) -> dict[str, _Taken]:
+        """Take the relations: the largest beside all others where all is read whole and the ledger allows it."""
+
+        def take(one: Reading, names: Sequence[str]) -> dict[str, _Taken]:
+            return {name: self._relation(one, name, present[name], reading.columns(name)) for name in names}
+
+        others = [name for name in present if name != _LARGEST]
+        if self.base is not None or len(others) == len(present) or not others:
+            return take(reading, list(present))
+        with reading.beside() as beside:
+            if beside is None:
+                return take(reading, list(present))
+            with ThreadPoolExecutor(1, "relations") as pool:
+                rest = pool.submit(take, beside, others)
+                rest.add_done_callback(lambda done: self._stopped.set() if done.exception() else None)
+                try:
+                    largest = take(reading, [_LARGEST])
+                except _Stopped:
+                    largest = {}  # for the other one's sake, whose error follows
+                except BaseException:
+                    self._stopped.set()
+                    raise
+                return largest | rest.result()
 
     def _relation(
         self, reading: Reading, relation: str, present: Sequence[str], there: Sequence[str]
@@ -274,6 +307,8 @@ class Attempt:
         with ThreadPoolExecutor(1, "parquet") as writer:
             for batch in batches:
                 self.beat.check()
+                if self._stopped.is_set():
+                    raise _Stopped
                 while len(pending) >= BATCHES_AHEAD:
                     pending.popleft().result()
                 pending.append(writer.submit(files.write, batch))
@@ -310,7 +345,8 @@ class Attempt:
 
     def _tell(self, relation: str, rows_done: int, rows_total: int | None) -> None:
         if self.progress:
-            self.progress(f"snapshot {relation}", rows_done, rows_total)
+            with self._telling:
+                self.progress(f"snapshot {relation}", rows_done, rows_total)
 
 
 def _seen(batches: Iterator[pa.RecordBatch], comparison: Comparison | None) -> Iterator[pa.RecordBatch]:

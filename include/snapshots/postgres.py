@@ -8,8 +8,10 @@ the server need not convert, it sends sooner.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -44,6 +46,7 @@ from include.snapshots.replicas import ReplicaCancelled
 from include.snapshots.source import Source, public_url
 from include.snapshots.wire import from_last_places
 
+LOG = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INVALID_ROWS = 10_000
 
@@ -53,13 +56,18 @@ class PostgresReading:
 
     reads_days = True
 
-    def __init__(self, connection: psycopg.Connection, source: Source) -> None:
-        self._connection, self._seconds = connection, source.statement_seconds
+    def __init__(self, connect: Callable[[], psycopg.Connection], source: Source) -> None:
+        self._connect, self._seconds = connect, source.statement_seconds
+        self._connection = connect()
         self._where, self._mapped, self._trusted = source.where, source.mapping is not None, source.trusted
         self._streaming = False
         self._copy: CopyStream | None = None
         self.is_replica = False
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
         self._origins: dict[str, Origin] = {}
         self._wires: dict[tuple[str, str], WireColumn] = {}
         self._inexact: set[tuple[str, str]] = set()
@@ -127,6 +135,40 @@ class PostgresReading:
         if sent.inexact:
             self._inexact.add((relation, field.name))
         return sent.expression
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+    @contextmanager
+    def beside(self) -> Iterator[PostgresReading | None]:
+        """Give another reading of the same state of the ledger; see `Reading`."""
+        other = self._other()
+        try:
+            yield other
+        finally:
+            if other is not None:
+                other.close()
+
+    def _other(self) -> PostgresReading | None:
+        """Return a reading on a connection of its own; None where the server, or what pools for it, gives none."""
+        if self.is_replica:
+            return None
+        ((exported,),) = self._rows("SELECT pg_export_snapshot()")
+        other = copy(self)
+        try:
+            other._connection = self._connect()  # noqa: SLF001
+        except psycopg.Error as error:
+            LOG.info("%s: one connection reads everything: %s", self._where, _first_line(error))
+            return None
+        try:
+            other._connection.execute(f"{session.SESSION}'{self._seconds}s'")  # noqa: SLF001
+            other._connection.execute(f"SET TRANSACTION SNAPSHOT '{exported}'")  # noqa: SLF001
+        except psycopg.Error as error:
+            LOG.info("%s: one connection reads everything: %s", self._where, _first_line(error))
+            other.close()
+            return None
+        return other
 
     def rest(self) -> None:
         """End the database transaction; see `Reading`."""
@@ -376,16 +418,19 @@ def reading(source: Source, url: URL, *, values: bool) -> Iterator[PostgresReadi
     """Open the transaction; see `source.open_read`."""
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     where = public_url(source.url)
+
+    def connect() -> psycopg.Connection:
+        return psycopg.connect(plain, client_encoding="utf8", prepare_threshold=None)
+
     try:
-        connection = psycopg.connect(plain, client_encoding="utf8", prepare_threshold=None)
+        opened = PostgresReading(connect, source)
     except psycopg.Error as error:
         text = " ".join(str(error).split())  # one line for each address that the host has
         if any(word in text for word in ("FATAL:  database", "authentication", "role", "pg_hba")):
             raise BadInput([Problem(where, text, "give a ledger URL that connects", "bad_url")]) from error
         raise Transient(f"{where} cannot be reached: {text}") from error
     try:
-        opened = PostgresReading(connection, source)
         opened.inspect(dict(source.mapping.queries) if source.mapping else {}, values=values)
         yield opened
     finally:
-        connection.close()
+        opened.close()

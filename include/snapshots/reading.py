@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -107,6 +108,12 @@ class Reading(Protocol):
 
     def again(self) -> None:
         """Begin another database transaction, of now, with what is known of the relations. Raises Transient."""
+
+    def beside(self) -> AbstractContextManager[Reading | None]:
+        """Give another reading of the same state of the ledger, for another thread; None where there is none.
+
+        It is asked what this one may be asked. Raises what any read may.
+        """
 
     def invalid(self, relation: str) -> Iterator[InvalidValue]:
         """Yield every value that `stream` would refuse for what it is (not for being null)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,10 @@ class SqlReading:
     def again(self) -> None:
         """Begin another database transaction; see `Reading`."""
         self._begin()
+
+    def beside(self) -> AbstractContextManager[None]:
+        """There is none; see `Reading`."""
+        return nullcontext()
 
     def has(self, relation: str) -> bool:
         """Whether the ledger has the relation."""
