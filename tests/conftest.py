@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import re
@@ -74,9 +75,11 @@ def pytest_collection() -> Generator[None, Any, Any]:
 
 
 def pytest_unconfigure() -> None:
-    """Let the end of the process find garbage as ever: libraries complain of what is left."""
+    """Let the end of the process find garbage as ever: libraries complain of what is left. Plugins look once more."""
     gc.unfreeze()
     gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voucherify import ExportsCreateRequestBody, ExportsCreateRequestBodyParameters
 
 from include.definitions.operators import OPERATORS
 from include.errors import BadInput, Problem
 from include.web.api.voucherify.asked import Parameters, definition_of
 from include.web.api.voucherify.errors import Key
 from include.web.api.voucherify.objects import ORDERS, exported
+from tests.lazily import voucherify
 
 # The vendor's own document: what an export has when no fields are named.
 DEFAULTS = {
@@ -286,8 +286,8 @@ def test_what_a_ledger_does_not_say_of_products_is_a_column_and_neither_a_filter
 def test_objects_and_fields_are_those_that_the_vendors_client_knows():
     """Its newest one refuses all others before it asks."""
     for kind in DEFAULTS:
-        known = ExportsCreateRequestBodyParameters(fields=list(exported(kind).fields))
-        ExportsCreateRequestBody(exported_object=kind, parameters=known)
+        known = voucherify.ExportsCreateRequestBodyParameters(fields=list(exported(kind).fields))
+        voucherify.ExportsCreateRequestBody(exported_object=kind, parameters=known)
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
