@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import duckdb
 import numpy as np
@@ -130,11 +130,12 @@ class Table:
 
 
 class Bench:
-    """Tables of one import, by name (loyalty_...), in a folder of work."""
+    """Tables of one import, by name (loyalty_...), in a folder of work. Close it, or use it as a context manager."""
 
     def __init__(self, folder: Path, sizes: Sizes | None = None) -> None:
         self.folder, self.sizes = folder, sizes or Sizes()
         self._tables: dict[str, Table] = {}
+        self._idle: list[Engine] = []  # to make one costs more than most queries
 
     def hashed(self, column: str, rows: int) -> Hashed:
         """Return parts by the hash of a column for about so many rows; columns that go together have one number."""
@@ -165,12 +166,13 @@ class Bench:
     def query(self, sql: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield what a query gives, part by part, as `schema`. It names a table once."""
         tables = {name: self._tables[name] for name in sorted(set(_TABLE.findall(sql)))}
-        rows = self.sizes.batch_rows
-        with self._refusals(), Engine(self.folder, memory=_MEMORY, slice_rows=rows) as engine:
+        with self._refusals(), self._engine() as engine:
             for part in range(max(table.split.count for table in tables.values())):
                 for name, table in tables.items():
                     engine.add_batches(name, table.schema, table.part(part))
                 yield from engine.run(sql, schema)
+            for name in tables:
+                engine.remove(name)
 
     def parts(self, name: str) -> int:
         """Return in how many parts a table lies."""
@@ -205,6 +207,31 @@ class Bench:
         """Remove a table, if it is there."""
         if name in self._tables:
             self._tables.pop(name).remove()
+
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        """Lend an engine to one query. It comes back where the query came to its end, and is closed otherwise."""
+        if self._idle:
+            engine = self._idle.pop()
+        else:
+            engine = Engine(self.folder, memory=_MEMORY, slice_rows=self.sizes.batch_rows)
+        try:
+            yield engine
+        except BaseException:
+            engine.close()
+            raise
+        self._idle.append(engine)
+
+    def close(self) -> None:
+        """Free everything but the tables, which lie in the folder of work."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ OUT_OF_RANGE = (duckdb.OutOfRangeException, duckdb.ConversionException)
 
 
 class Engine:
-    """One query's DuckDB. Close it, or use it as a context manager; what it spilled goes with it."""
+    """A DuckDB for one query at a time. Close it, or use it as a context manager; what it spilled goes with it."""
 
     def __init__(self, scratch: Path, *, memory: str = _MEMORY, slice_rows: int = _SLICE_ROWS) -> None:
         self._slice_rows = slice_rows
@@ -55,6 +55,10 @@ class Engine:
                 raise
 
         self.add_reader(name, pa.RecordBatchReader.from_batches(schema, watched()))
+
+    def remove(self, name: str) -> None:
+        """Forget the stream of this name."""
+        self._connection.unregister(name)
 
     def execute(self, sql: str) -> None:
         """Run a statement that gives no rows."""

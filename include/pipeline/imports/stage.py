@@ -48,10 +48,10 @@ def rehearse(
             else:
                 assert of.rows_key is not None
                 rows = local(context.store, of.rows_key, folder)
-                bench = Bench(folder)
-                found, path = undo.rehearse(
-                    session, bench, of.import_id, rows, record.options, erased, progress
-                )
+                with Bench(folder) as bench:
+                    found, path = undo.rehearse(
+                        session, bench, of.import_id, rows, record.options, erased, progress
+                    )
         except Unreadable as error:
             notes = tuple(str(each) for each in error.problems)
             unread = Rehearsal(at=session.now, rows=0, done=0, skipped=0, wrong=len(notes), notes=notes)
@@ -74,8 +74,8 @@ def _file(
     progress: Progress,
 ) -> tuple[Rehearsal, Path]:
     path = local(context.store, received_key(record.import_id), folder)
-    with _opened(path, record, session, folder) as file:
-        return rehearsal.rehearse(session, Bench(folder), file, record.options, erased, progress)
+    with _opened(path, record, session, folder) as file, Bench(folder) as bench:
+        return rehearsal.rehearse(session, bench, file, record.options, erased, progress)
 
 
 @contextmanager
@@ -101,8 +101,8 @@ def post(settings: Settings, record: ImportRecord, secrets: Secrets, *, progress
             record.import_id, record.options, rows, record.requested_by, record.rehearsal.done, erased
         )
         try:
-            with opened(settings, write=True) as session:
-                return posting.post(session, plan, Bench(folder), progress)
+            with opened(settings, write=True) as session, Bench(folder) as bench:
+                return posting.post(session, plan, bench, progress)
         except Taken:
             with opened(settings, write=False) as session:
                 found = posting.found(session, plan)
