@@ -35,9 +35,10 @@ def snapshot(
 
 def upkeep(as_json: Json = False) -> None:
     """Close runs that died, retire old snapshots and files, clear away what the dead left; Airflow does it daily."""
-    from include import pipeline
+    from include.pipeline import Context
+    from include.pipeline.upkeep import upkeep
 
-    done = pipeline.upkeep(pipeline.Context.from_settings())
+    done = upkeep(Context.from_settings())
     if as_json:
         document(done)
         return

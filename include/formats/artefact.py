@@ -22,7 +22,6 @@ from include.formats import compression
 from include.formats.options import FileOptions
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
-from include.ledger.hashing import text_hashes
 
 PART = ".part-"
 _WRITE_BYTES = 1 << 20
@@ -78,6 +77,10 @@ class Totals:
                 wide = array.cast(pa.decimal128(38, 4))
                 self._sums[column.name] += pc.sum(wide).as_py() or 0
             elif column.type is FieldType.ID and not hashed:
+                from include.ledger.hashing import (
+                    text_hashes,  # with compiled code: most only verify or deliver
+                )
+
                 hashed = True
                 hashes = text_hashes(array)
                 self._hash_total += int(np.add.reduce(hashes, dtype=np.uint64))

@@ -4,6 +4,8 @@ gzip is one member. Its stream is cut into blocks of one size, deflated apart fr
 `deflate`, which gives the same bytes on every processor, each ending at a byte boundary, and joined; the checksum
 is that of the whole. zip holds one entry dated 1980-01-01, with ZIP64 fields from the start, since a stream does
 not know how long it will be.
+
+The modules with compiled code are imported by who deflates: most that import this one only ask for names.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from isal import isal_zlib
 
 from include.formats import zstd
-from include.formats.deflate import STREAM_END, deflate, room
 from include.formats.parallel import ordered_map
 
 Kind = Literal["none", "gzip", "zip", "zstd"]
@@ -73,15 +75,21 @@ class _Workplace(threading.local):
     """What a thread deflates in, made once."""
 
     def __init__(self) -> None:
+        from include.formats.deflate import room
+
         self.content = np.empty(BLOCK_BYTES, np.uint8)
         self.room = room(BLOCK_BYTES)
 
 
-_workplace = _Workplace()
+@cache
+def _workplace() -> _Workplace:
+    return _Workplace()
 
 
 def _deflate_block(parts: Sequence[memoryview]) -> tuple[bytes, int, int]:
-    place, size = _workplace, 0
+    from include.formats.deflate import deflate
+
+    place, size = _workplace(), 0
     for part in parts:
         place.content[size : size + len(part)] = np.frombuffer(part, np.uint8)
         size += len(part)
@@ -91,6 +99,9 @@ def _deflate_block(parts: Sequence[memoryview]) -> tuple[bytes, int, int]:
 
 def deflated(chunks: Iterable[bytes], total: Deflated) -> Iterator[bytes]:
     """Yield a whole deflate stream; `total` is right when it has ended."""
+    from include.formats.deflate import STREAM_END
+
+    _workplace()  # one for all threads that come
     for piece, crc32, size in ordered_map(_deflate_block, _blocks(chunks)):
         total.crc32 = isal_zlib.crc32_combine(total.crc32, crc32, size)
         total.bytes += size

@@ -1,7 +1,8 @@
 """One export as several files: by rows, by bytes before compression, or one for each value of a field.
 
 Memory does not grow with the rows. Rows keep their order within their file. A part must be read before the next one
-is asked for; what was left of it then is skipped.
+is asked for; what was left of it then is skipped. Who only checks how to split needs no compiled code, so its import is
+inside functions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import pyarrow as pa
 from include.definitions.naming import slug
 from include.definitions.split import Split
 from include.errors import BadInput, Problem
-from include.formats import styles
 from include.formats.options import PACKED, FileOptions
 from include.formats.pieces import numbered_pieces
 from include.ledger.columns import Column
@@ -171,6 +171,8 @@ class _Groups:
 
     @staticmethod
     def _read(batches: Iterable[pa.RecordBatch], index: int) -> Iterator[tuple[str, list[pa.RecordBatch]]]:
+        from include.formats import styles
+
         held: list[pa.RecordBatch] = []
         last: object = None
         for _, piece in numbered_pieces(batches):
@@ -263,6 +265,8 @@ def _lay_down(
 
 def _stretches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the rows in larger batches, dictionaries written out."""
+    from include.formats import styles
+
     held: list[pa.RecordBatch] = []
     count = 0
     for batch in batches:
@@ -278,6 +282,8 @@ def _stretches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _grouped(rows: pa.RecordBatch, index: int, column: Column) -> Iterator[tuple[str | None, pa.RecordBatch]]:
     """Yield each value's text and rows, which keep their order."""
+    from include.formats import styles
+
     encoded = rows.column(index).dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     texts = styles.cells_of(column, encoded.dictionary, styles.TextStyle())

@@ -213,9 +213,9 @@ def settle(definition: ExportDefinition, airflow: Mapping[str, Any]) -> Any:
 
 def upkeep() -> Any:
     """Keep the installation small; return what was done."""
-    from include import pipeline
+    from include.pipeline.upkeep import upkeep
 
-    return pipeline.upkeep(open_context())
+    return upkeep(open_context())
 
 
 def to_look_at() -> list[str]:

@@ -12,6 +12,5 @@ from include.pipeline.render import render
 from include.pipeline.run_shares import render_share, shares_of
 from include.pipeline.settle import settle
 from include.pipeline.snapshot import snapshot
-from include.pipeline.upkeep import upkeep
 
-__all__ = ["Context", "deliver", "pin", "render", "render_share", "settle", "shares_of", "snapshot", "upkeep"]
+__all__ = ["Context", "deliver", "pin", "render", "render_share", "settle", "shares_of", "snapshot"]

@@ -16,9 +16,9 @@ from include.pipeline.artefacts import refuse_gone
 from include.pipeline.checks import model_of
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.privacy import secrets_of
-from include.pipeline.share_stage import FOLDER
 from include.snapshots import registry
 
+FOLDER = "shares"
 # No run takes so long to join its shares: whoever made them is gone. A run that did is joined from new ones.
 DEAD = timedelta(days=1)
 

@@ -14,6 +14,7 @@ from include.formats.hashes import file_sha256
 from include.pipeline.contents import prepare
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.local_files import local_snapshot
+from include.pipeline.run_shares import FOLDER
 from include.reports.engine.notes import Notes
 from include.reports.engine.packed import pack, unpack
 from include.reports.engine.partitions import Stretch
@@ -28,7 +29,6 @@ from include.state.identity import code_version
 from include.state.runs import RunRecord
 
 R = TypeVar("R")
-FOLDER = "shares"
 LOG = logging.getLogger(__name__)
 
 

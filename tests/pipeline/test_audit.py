@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from include import pipeline
 from include.errors import BadInput, NeedsPerson, Permanent
 from include.pipeline import Context
 from include.pipeline.audit import anchors as audit
+from include.pipeline.upkeep import upkeep
 from include.settings import Settings
 from include.state.audit import Action, digest
 from tests.examples import examples
@@ -243,7 +243,7 @@ def test_anchors_lie_in_the_store_where_no_place_is_set(context: Context) -> Non
 
 def test_upkeep_writes_the_anchor(context: Context) -> None:
     filled(context, 1)
-    done = pipeline.upkeep(context)
+    done = upkeep(context)
     assert [place.rpartition("/")[2] for place in done["anchors"]] == ["loyalty-audit-000000000001.json"] * 2
 
 
@@ -253,7 +253,7 @@ def test_upkeep_that_fails_writes_the_anchor_all_the_same(
     filled(context, 1)
     monkeypatch.setattr("include.snapshots.registry.retire", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        pipeline.upkeep(context)
+        upkeep(context)
     assert (tmp_path / "one" / "loyalty-audit-000000000001.json").exists()
 
 

@@ -16,6 +16,7 @@ from include.errors import NotYet
 from include.pipeline import Context, removal
 from include.pipeline.erasure import erase
 from include.pipeline.snapshot import take_now
+from include.pipeline.upkeep import upkeep
 from include.settings import Settings
 from include.snapshots import registry, renew
 from include.snapshots.store import Missing
@@ -151,7 +152,7 @@ def test_upkeep_finishes_what_was_interrupted(
 ) -> None:
     make(small, define(model="customers", id="people", fields=["customer_id", "name"], **CLEAR))
     erase.ask(small, customer=WHO)
-    assert len(pipeline.upkeep(small)["erased"]) == 1
+    assert len(upkeep(small)["erased"]) == 1
     assert kept_of(small, WHO, MAIL) == []
 
 
@@ -225,7 +226,7 @@ def test_records_that_were_still_needed_are_renamed_when_they_are_not(
     assert [link.recipient for link in small.state.links.list()] == [MAIL]  # somebody may still open it
     with small.state.database.write() as connection:
         connection.exec_driver_sql("UPDATE loyalty_links SET expires_at = expires_at - 8 * 86400000000")
-    pipeline.upkeep(small)
+    upkeep(small)
     assert [link.recipient for link in small.state.links.list()] == [done.pseudonym]
 
 

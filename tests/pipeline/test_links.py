@@ -10,8 +10,9 @@ import pytest
 
 from include.connections import Connection
 from include.errors import BadInput, NeedsPerson, Permanent, Transient
-from include.pipeline import Context, deliver, upkeep
+from include.pipeline import Context, deliver
 from include.pipeline.links import ParcelLinks, with_code, with_login
+from include.pipeline.upkeep import upkeep
 from include.settings import Settings
 from include.state.deliveries import Claim
 from include.state.identity import delivery_key

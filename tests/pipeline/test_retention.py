@@ -18,6 +18,7 @@ from include.errors import BadInput, Permanent
 from include.formats.manifest import SUFFIX, Manifest
 from include.pipeline import Context
 from include.pipeline.retention import retire_files
+from include.pipeline.upkeep import upkeep
 from include.settings import Settings
 from include.state.audit import Action
 from tests.pipeline.test_steps import AT, whole
@@ -167,7 +168,7 @@ def test_upkeep_does_it(
     context = Context(replace(settings_for(ledger_url), keep_files=10 * DAY))
     keys = made(context, define(), 2)
     aged(context, keys[0], 11 * DAY)
-    assert pipeline.upkeep(context)["removed_files"] == keys[:1]
+    assert upkeep(context)["removed_files"] == keys[:1]
 
 
 @pytest.mark.parametrize("days", ["-1", "forever", "36526"])

@@ -17,6 +17,7 @@ from include.connections import Connection, missing
 from include.definitions.model import ExportDefinition
 from include.errors import NeedsPerson, Permanent
 from include.pipeline import Context, closing, janitor
+from include.pipeline.upkeep import upkeep
 from include.settings import Settings
 from include.state.runs import RunStatus
 from include.targets.protocol import KEY_CHARACTERS
@@ -240,7 +241,7 @@ def test_upkeep_does_all_of_it(
     whole(context, define(id="other"), occurrence=AT)
     age(context, key, 3)
     left = part(tmp_path / "delivered", ".part-probe-1", OLD)
-    done = pipeline.upkeep(context)
+    done = upkeep(context)
     assert done["closed_runs"] == [key]
     assert done["targets"] == {"removed": {"other: folder": [left.name]}, "failed": {}}
     assert datetime.now(UTC) > AT
