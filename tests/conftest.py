@@ -48,6 +48,10 @@ _in_memory()
 AIRFLOW = re.compile(r"tests/(browser/|orchestration/test_(airflow|announcing|restatements))")
 
 
+# Whose tests wait for servers most of the time: begun last, they would end alone.
+WAITING = re.compile(r"tests/(workers|spark|snapshots/test_standby|pipeline/test_outages)")
+
+
 class OneAirflow(LoadFileScheduling):
     """The tests of a file run in one worker, and all that share the running Airflow in the same one."""
 
@@ -90,9 +94,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _longest_first(items: list[pytest.Item]) -> None:
-    """What shares Airflow comes first, then the files with slow tests; the others fill what is left of the time."""
+    """What shares Airflow comes first, then what waits, then the files with slow tests; the others fill the rest."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (not AIRFLOW.match(item.nodeid), item.path not in slow))
+    items.sort(
+        key=lambda item: (
+            not AIRFLOW.match(item.nodeid),
+            not WAITING.match(item.nodeid),
+            item.path not in slow,
+        )
+    )
 
 
 def _mark(items: list[pytest.Item]) -> None:

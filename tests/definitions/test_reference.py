@@ -19,6 +19,7 @@ from include.settings import ROOT
 
 EXAMPLES = sorted((ROOT / "include" / "exports").glob("*.yaml"))
 AGAIN = "has drifted from the model: python -m include.definitions.reference"
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 each_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 
 
@@ -38,9 +39,8 @@ def test_the_schema_is_one():
 
 @each_example
 def test_an_example_fits_the_schema_as_it_stands_and_as_its_document(path):
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    jsonschema.validate(read_yaml(path), schema)
-    jsonschema.validate(load(path).document(), schema)
+    VALIDATOR.validate(read_yaml(path))
+    VALIDATOR.validate(load(path).document())
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_an_example_fits_the_schema_as_it_stands_and_as_its_document(path):
 def test_the_schema_refuses_what_the_model_refuses(change):
     document = read_yaml(EXAMPLES[0]) | change
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(document, json.loads(SCHEMA.read_text(encoding="utf-8")))
+        VALIDATOR.validate(document)
     with pytest.raises(BadInput):
         from_document(document, where="x")
 

@@ -18,7 +18,6 @@ import pytest
 
 from include import sample
 from include.errors import Permanent
-from include.orchestration.environment import PARSE_SECONDS
 from include.orchestration.services import Running, airflow, free_port
 from include.sample.plan import Plan
 from tests.servers.running import find, postgres_server
@@ -145,7 +144,6 @@ def started(home: Path):
         "LOYALTY_IMPORT_LOOK_SECONDS": "45",
         "LOYALTY_EXPORTS": str(exports),
         "LOYALTY_SETTLE_SECONDS": "1",
-        PARSE_SECONDS: "60",
         # Runs begin when a test starts them: no run of a schedule comes between, or into a list that a test reads.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         "AIRFLOW_CONN_LOYALTY_LEDGER": f'{{"conn_type": "sqlite", "host": "{ledger}"}}',
