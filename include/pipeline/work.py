@@ -151,6 +151,10 @@ class _Report:
         with _owned(self._run_key):
             yield from self._report.on_partition(cut_index, partition)
 
+    def on_figures(self, accounts: pa.RecordBatch, first: int) -> Iterable[pa.RecordBatch]:
+        with _owned(self._run_key):
+            yield from self._report.on_figures(accounts, first)  # type: ignore[attr-defined]
+
     def finish(self) -> Iterable[pa.RecordBatch]:
         with _owned(self._run_key):
             yield from self._report.finish()

@@ -16,22 +16,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from include.ledger.balances import balances
 from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.reports import programs, tiers
 from include.reports.engine import files, owners
+from include.reports.engine.figures import POINTS, figures
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import Batches, Side, chosen, left_join, relation
 from include.reports.engine.kept import Kept
-from include.reports.engine.replay import BookedPartition, instants
+from include.reports.engine.replay import BookedPartition
 from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
 
 KIND = "balance"
 TITLE = "Balances"
 PERIOD: Period = "none"
 
-_POINTS = ("active", "pending", "expired", "spent", "negative_balance", "points_balance", "lifetime_earned")
+_HOLDER = ("program_id", "subledger_id", "holder_kind", "holder_id", "card_id", "customer_id")
+_OF_FIGURES = (*_HOLDER, *POINTS, "last_activity_at")
 _COLUMNS = (
     Column("program_id", FieldType.ID),
     Column("program_name", FieldType.TEXT),
@@ -42,7 +43,7 @@ _COLUMNS = (
     Column("customer_name", FieldType.TEXT, pii=True),
     Column("email", FieldType.TEXT, pii=True),
     Column("tier", FieldType.TEXT),
-    *(Column(name, FieldType.POINTS) for name in _POINTS),
+    *(Column(name, FieldType.POINTS) for name in POINTS),
     Column("registered_at", FieldType.INSTANT),
     Column("last_activity_at", FieldType.INSTANT),
     Column("stated_balance", FieldType.POINTS),
@@ -95,6 +96,11 @@ def of_accounts(options: Options) -> bool:
     return options.grain == "account"
 
 
+def of_figures(options: Options) -> bool:  # noqa: ARG001
+    """Return whether the figures of accounts are enough: then it can be made from a checkpoint."""
+    return True
+
+
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
     """Return the balances at `as_of`; raise BadInput for a program that the ledger does not have."""
     assert isinstance(asked.options, Options)
@@ -113,16 +119,14 @@ class _Balance:
         self.kept: tuple[Kept, ...] = (self._figures,)
 
     def on_partition(self, cut_index: int, partition: BookedPartition) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
-        figures = balances(partition.booked)
-        table = partition.accounts
-        place = np.arange(len(table)) + partition.first_account
-        more = {
-            "place": pa.array(place),
-            "last_activity_at": instants(figures.last_activity_at, none=-1),
-            **{name: pa.array(getattr(figures, name)) for name in _POINTS},
-        }
-        for name, values in more.items():
-            table = table.append_column(name, values)
+        return self._keep(figures(partition), partition.first_account)
+
+    def on_figures(self, accounts: pa.RecordBatch, first: int) -> Iterable[pa.RecordBatch]:
+        return self._keep(pa.Table.from_batches([accounts]), first)
+
+    def _keep(self, accounts: pa.Table, first: int) -> Iterable[pa.RecordBatch]:
+        table = accounts.select(_OF_FIGURES)
+        table = table.append_column("place", pa.array(np.arange(len(table)) + first))
         kept = programs.keep(table, self._options.programs)
         if self._options.grain == "account":
             kept = self._of_holders(kept)
@@ -155,7 +159,7 @@ class _Balance:
     def _by_customer(self, rows: Batches) -> Batches:
         grouped = owners.by_customer(
             map(_with_purse, rows),
-            sums=_POINTS,
+            sums=POINTS,
             largest=("last_activity_at",),
             smallest=("tier",),
             rows_count=self._figures.rows,

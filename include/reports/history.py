@@ -93,6 +93,11 @@ def of_accounts(options: Options) -> bool:  # noqa: ARG001
     return True
 
 
+def of_changes(asked: Asked) -> int | None:
+    """Return since when something must happen to an account for it to have rows; None where all have."""
+    return asked.start
+
+
 def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:  # noqa: ARG001
     """Return the history of `[start, end)`, or of all time before `as_of`."""
     assert isinstance(asked.options, Options)

@@ -149,6 +149,11 @@ class ReportModule(Protocol):
     One may also declare `of_accounts(options)`: whether each row is about one account, and rows leave in the order of
     accounts. Then its rows for all accounts are those for ranges of the account hash, one range after another, and
     the ranges can be reported on different machines.
+
+    Two declarations let it begin from a checkpoint (`engine.checkpoint`). `of_figures(options)`: whether the figures of
+    accounts are enough; its report then has `on_figures(accounts, first)`, which takes a batch of them
+    (`engine.figures.COLUMNS`) in place of a partition; `first` is the place of the first one. `of_changes(asked)`: the
+    instant (us) such that only accounts with rows or expiries from then on have rows in the report; None: all have.
     """
 
     KIND: str

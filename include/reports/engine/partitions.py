@@ -155,17 +155,19 @@ def partition(
     row_limit: int = ROW_LIMIT,
     progress: Callable[[int, int], None] | None = None,
     stretch: Stretch = WHOLE,
+    only: NDArray[np.uint64] | None = None,
 ) -> Partitions:
     """Write the rows of `transactions` that any of `cuts` asks for into partitions under `scratch`.
 
-    stretch: only the accounts of that; an id that occurs twice is found by one of all stretches.
+    stretch: only the accounts of that; an id that occurs twice is found by one of all stretches. only: the accounts of
+    these hashes (sorted), of which alone rows are looked at; ids that occur twice are found among all rows.
     `columns` are the text columns wanted beside those of booking. `progress` gets (rows done, rows in all).
     Raises LedgerViolation that names the rows when the ledger has blocking problems.
     """
     few = [name for name in _FEW_VALUED if name in columns or name in BOOKING_COLUMNS]
     while True:
         try:
-            work = _Work(transactions, cuts, scratch, columns, few, partitions, progress, stretch)
+            work = _Work(transactions, cuts, scratch, columns, few, partitions, progress, stretch, only)
             return work.run(row_limit)
         except _TooManyValues as error:
             few.remove(str(error))
@@ -202,6 +204,7 @@ class _Work:
         partitions: int | None,
         progress: Callable[[int, int], None] | None,
         stretch: Stretch = WHOLE,
+        only: NDArray[np.uint64] | None = None,
     ) -> None:
         self.transactions = transactions
         self.cuts = sorted({(cut.as_of, cut.known_at) for cut in cuts})
@@ -213,6 +216,7 @@ class _Work:
         self.plain = [name for name in self.read if name not in numbers and name not in few]
         self.rows_all = files.row_count(transactions)
         self.stretch = stretch
+        self.only = only
         expected = -(-self.rows_all // stretch.count)
         self.count = partitions or min(MOST_PARTITIONS, -(-expected // ROWS_PER_PARTITION)) or 1
         self.progress = progress
@@ -251,6 +255,9 @@ class _Work:
                 kept, types = kept.filter(pa.array(inside)), types[inside]
             elif len(kept):
                 ids.add(kept.column("transaction_id"))
+            if self.only is not None:
+                inside = within(hashes_of(kept), self.only)
+                kept, types = kept.filter(pa.array(inside)), types[inside]
             if len(kept):
                 blocking.check(kept, types)
             yield len(batch), self.narrow(kept, types)
@@ -260,7 +267,7 @@ class _Work:
         return ids.filter(pa.array(hash_range(text_hashes(ids), self.stretch.count) == self.stretch.number))
 
     def _inside(self, batch: pa.RecordBatch) -> NDArray[np.bool_]:
-        place = self._place(account_hashes(*(_text(batch.column(name)) for name in _ACCOUNT)))
+        place = self._place(hashes_of(batch))
         return (place >= 0) & (place < self.count)
 
     def _place(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -280,8 +287,7 @@ class _Work:
 
     def in_cuts(self, batch: pa.RecordBatch, blocking: Blocking) -> tuple[pa.RecordBatch, NDArray[np.uint8]]:
         blocking.check_instants(batch)
-        created = _instants(batch.column("created_at"), NEVER)
-        known = _known(batch, created)
+        created, known = instants_of(batch)
         mask = np.zeros(len(batch), np.bool_)
         for as_of, known_at in self.cuts:
             mask |= (created < as_of) & (known <= known_at)
@@ -319,12 +325,30 @@ class _Work:
             blocking.note_ids("transaction_id twice", duplicates(kept, suspects))
 
     def _in_cut_ids(self, batch: pa.RecordBatch) -> pa.Array:
-        created = _instants(batch.column("created_at"), NEVER)
-        known = _known(batch, created)
+        created, known = instants_of(batch)
         mask = np.zeros(len(batch), np.bool_)
         for as_of, known_at in self.cuts:
             mask |= (created < as_of) & (known <= known_at)
         return batch.column("transaction_id").filter(pa.array(mask))
+
+
+def instants_of(batch: pa.RecordBatch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return when each row came about, and when it was known: us since the epoch."""
+    created = _instants(batch.column("created_at"), NEVER)
+    return created, _known(batch, created)
+
+
+def hashes_of(batch: pa.RecordBatch) -> NDArray[np.uint64]:
+    """Return the hash of each row's account."""
+    return account_hashes(*(_text(batch.column(name)) for name in _ACCOUNT))
+
+
+def within(some: NDArray[np.uint64], chosen: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which hashes are among the chosen ones, which are sorted."""
+    if not chosen.size:
+        return np.zeros(some.size, np.bool_)
+    place = np.minimum(np.searchsorted(chosen, some), chosen.size - 1)
+    return np.asarray(chosen[place] == some, np.bool_)
 
 
 def _instants(column: pa.Array, null: int) -> NDArray[np.int64]:

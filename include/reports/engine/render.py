@@ -19,14 +19,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from include.errors import BadInput, LoyaltyError, Permanent
 from include.ledger.catalog import BOOKING_COLUMNS
-from include.reports.engine import files
+from include.reports.engine import figures, files
 from include.reports.engine.booking import booked, reported
+from include.reports.engine.checkpoint import Base
 from include.reports.engine.notes import Notes
-from include.reports.engine.partitions import ROW_LIMIT, WHOLE, Partitions, Stretch, partition
+from include.reports.engine.partitions import (
+    ROW_LIMIT,
+    ROWS_PER_PARTITION,
+    WHOLE,
+    Partitions,
+    Stretch,
+    partition,
+)
 from include.reports.engine.room import Room, give_back
 from include.reports.engine.shares import Seen, Shares, Work, Written, given, read, see, take
 from include.reports.model import MISSING, Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
@@ -66,17 +76,22 @@ def render(
     partitions: int | None = None,
     row_limit: int = ROW_LIMIT,
     shares: int = 1,
+    base: Base | None = None,
 ) -> list[R]:
     """Render all jobs from one pass over the snapshot's transactions; return what their sinks returned.
 
     Jobs that were left out return nothing; when all are, the BadInput of the last is raised.
     shares: in how many processes partitions are booked and reported (`shares`, which says who may ask for several).
+    base: a checkpoint to begin from; all jobs are of one cut then, and can be made from one (`ReportModule`).
     `progress` gets ("partition" or "book", rows done, rows in all). Scratch is left as it was found. When a
     job or a sink fails, every other sink's iterator raises RenderStopped, and the first error is raised.
     """
     notes = notes if notes is not None else Notes()
     with _working(scratch) as folder:
-        return _Rendering(jobs, snapshot, folder, progress, notes).run(partitions, row_limit, shares)
+        rendering = _Rendering(jobs, snapshot, folder, progress, notes)
+        if base is not None:
+            return rendering.begun(base, row_limit)
+        return rendering.run(partitions, row_limit, shares)
 
 
 def render_stretch(
@@ -170,6 +185,35 @@ class _Rendering(Generic[R]):
         with Shares(Work(self.reports, self.cuts, parts, self._folder), shares) as processes:
             return self._sunk(lambda feeds: self._joined(processes, parts.rows_count, feeds))
 
+    def begun(self, base: Base, row_limit: int) -> list[R]:
+        count = -(
+            -int(files.row_count(self.snapshot.files["transactions"]) * base.share) // ROWS_PER_PARTITION
+        )
+        parts = self._partitions(max(1, count), row_limit, only=base.changed)
+        give_back()
+        return self._sunk(lambda feeds: self._from(base, parts, feeds))
+
+    def _from(self, base: Base, parts: Partitions, feeds: Sequence[_Feed[R]]) -> None:
+        """Book the accounts that changed, and hand their figures, among those of the others, to who wants figures."""
+        [cut] = self.cuts
+        wanting = [place for place, job in enumerate(self.jobs) if hasattr(job.report, "of_figures")]
+        others = [place for place, _ in enumerate(self.jobs) if place not in wanting]
+        fresh = files.Spool(self.scratch / "fresh.arrow")
+        with Room(self._folder) as room:
+            for part, found in files.ahead(booked(parts, parts.dictionaries, self.cuts, room, Notes())):
+                for batch in figures.figures(found[cut]).to_batches() if cut in found else ():
+                    fresh.write(batch)
+                for place, batches in reported([self.reports[each] for each in others], part, found):
+                    feeds[others[place]].put_all(batches)
+                give_back()
+        first = 0
+        for accounts in base.joined(fresh.batches()):
+            figures.note(self.notes, cut, accounts)
+            for place in wanting:
+                feeds[place].put_all(self.reports[place].on_figures(accounts, first))  # type: ignore[attr-defined]
+            first += len(accounts)
+        self._finished(feeds)
+
     def stretch(self, stretch: Stretch) -> Seen:
         if not self.cuts:
             return Seen(0, [[] for _ in self.reports], [given(report) for report in self.reports], Notes())
@@ -233,7 +277,13 @@ class _Rendering(Generic[R]):
             else:
                 feeds[place].put_all(read(more))
 
-    def _partitions(self, count: int | None, row_limit: int, stretch: Stretch = WHOLE) -> Partitions:
+    def _partitions(
+        self,
+        count: int | None,
+        row_limit: int,
+        stretch: Stretch = WHOLE,
+        only: NDArray[np.uint64] | None = None,
+    ) -> Partitions:
         self._folder.mkdir()
         step = self.progress
         return partition(
@@ -244,6 +294,7 @@ class _Rendering(Generic[R]):
             partitions=count,
             row_limit=row_limit,
             stretch=stretch,
+            only=only,
             progress=None if step is None else (lambda done, total: step("partition", done, total)),
         )
 
