@@ -47,6 +47,8 @@ class Settings:
     """How old the last whole reading of the ledger may be that a snapshot begins from; zero: all are read whole."""
     proof_days: int = 0
     """So many of the last days a snapshot proves against the ledger each time, the others in turn; 0: all each time."""
+    checkpoint_every: timedelta = timedelta(0)
+    """How often runs that could begin from a checkpoint replay the ledger in full, and compare; zero: always."""
     scratch_bytes: int = 0
     """How much work under way may come to hold in scratch; 0: what the disk has."""
     keep_files: timedelta = timedelta(days=400)
@@ -102,6 +104,7 @@ class Settings:
                 days=_number(environment, "LOYALTY_SNAPSHOT_WHOLE_DAYS", 30, most=36_525)
             ),
             proof_days=int(_number(environment, "LOYALTY_SNAPSHOT_PROOF_DAYS", 0, most=36_525)),
+            checkpoint_every=timedelta(days=_number(environment, "LOYALTY_CHECKPOINT_DAYS", 0, most=366)),
             scratch_bytes=int(_number(environment, "LOYALTY_SCRATCH_GB", 0, most=1_000_000) * 10**9),
             keep_files=timedelta(days=_number(environment, "LOYALTY_FILE_DAYS", 400, most=36_525)),
             answer_age=timedelta(

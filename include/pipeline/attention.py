@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from include.definitions.load import files, scan
 from include.errors import Problem
 from include.notices.reasons import LEDGER
-from include.pipeline import exports, health
+from include.pipeline import doubts, exports, health
 from include.pipeline.checks import check
 from include.pipeline.context import Context
 from include.pipeline.imports.attention import matters
@@ -34,9 +33,6 @@ KEPT_SECONDS = 60.0
 # Anchors are written every day.
 ANCHORED = timedelta(days=2)
 KEY_ENDS = timedelta(days=14)
-# So long it is told that a snapshot found the ledger changed.
-TOLD = timedelta(days=2)
-_SNAPSHOTS_LOOKED_AT = 50
 
 
 class Group(StrEnum):
@@ -324,25 +320,8 @@ def _imports(context: Context, now: datetime) -> Iterator[Item]:
 
 
 def _ledger(context: Context, now: datetime) -> Iterator[Item]:
-    """Yield the snapshots of the last days that found transactions changed or gone, which no ledger should do."""
-    for entry in context.state.audit.newest(action=Action.SNAPSHOT_TAKEN, limit=_SNAPSHOTS_LOOKED_AT):
-        found = entry.detail.get("differs")
-        if found is None or now - entry.at >= TOLD or not (found["changed"] is None or _counted(found)):
-            continue
-        happened = f"{found['changed']} transactions were changed and {found['removed']} are gone"
-        if found["changed"] is None:
-            happened = (
-                "Days of the ledger that were over are not as they were, in more rows than were compared"
-            )
-        happened += f": {', '.join(found['examples'])}." if found["examples"] else "."
-        what = (
-            "Ask who changed the ledger, which is append-only. Periods that were delivered can be restated."
-        )
-        yield Item(Group.LEDGER, None, entry.subject, f"Snapshot {entry.subject}", happened, what, entry.at)
-
-
-def _counted(found: dict[str, Any]) -> int:
-    return int(found["changed"]) + int(found["removed"])
+    for subject, happened, what, since in doubts.found(context, now):
+        yield Item(Group.LEDGER, None, subject, f"Snapshot {subject}", happened, what, since)
 
 
 def _upkeep(context: Context, now: datetime) -> Iterator[Item]:

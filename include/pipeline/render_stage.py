@@ -16,7 +16,7 @@ from include.formats import bundle as bundle_format
 from include.formats.bundle import write_bundle
 from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Bundle, Manifest, Origin, manifest_of, write_manifest
-from include.pipeline import changes
+from include.pipeline import changes, checkpoints
 from include.pipeline.artefacts import FOLDER, entries, manifest_key, store_key
 from include.pipeline.contents import Written, run_name
 from include.pipeline.context import Context, Progress
@@ -155,18 +155,27 @@ def _pass(
     prepared = [part for work in works for part in work.prepared]
     snapshot = local_snapshot(context, read, prepared, scratch.parent / "snapshot")
     notes, jobs = Notes(), [job for work in works for job in work.jobs(works)]
+    kept = (
+        checkpoints.plan(context, read, prepared, snapshot, scratch.parent / "snapshot")
+        if not shares
+        else None
+    )
+    jobs += [kept.job()] if kept else []
     try:
         if shares:
             joined(context, jobs, snapshot, scratch, shares, progress=progress, notes=notes)
         else:
             processes = count_for(row_count(snapshot.files.get("transactions", ())), context.settings.shares)
-            render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes, shares=processes)
+            base = kept.base if kept else None
+            render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes, shares=processes, base=base)
     except Exception as error:
         failed = [work for work in works if work.has_failed_by(error) or len(works) == 1]
         if not failed:
             raise
         results.found.update({work.run.run_key: work.failure or error for work in failed})
         return
+    if kept:
+        checkpoints.keep(context, read, kept, snapshot, scratch)
     for work in sorted(works, key=lambda each: (each.run.as_of, each.run.revision)):
         with results.of(work.run):
             results.keep(work.run, _finished(context, work, read, work.notes(notes), secrets))

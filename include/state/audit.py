@@ -44,6 +44,7 @@ class Action(StrEnum):
     RENDERED = "rendered"
     SNAPSHOT_TAKEN = "snapshot_taken"  # the snapshot's id
     SNAPSHOT_DAMAGED = "snapshot_damaged"
+    CHECKPOINT_DIFFERS = "checkpoint_differs"
     RETIRED = "retired"
     DELIVERED = "delivered"  # the delivery's key, as for the next five
     DELIVERY_UNCERTAIN = "delivery_uncertain"

@@ -102,6 +102,11 @@ class Snapshots:
             connection.execute(damaged.values(state=SnapshotState.DAMAGED.value))
             append(connection, actor(), Action.SNAPSHOT_DAMAGED, snapshot_id)
 
+    def checkpoint_differs(self, snapshot_id: str, accounts: int) -> None:
+        """Tell that a checkpoint gave other figures of so many accounts than a full replay of this snapshot."""
+        with self._database.write() as connection:
+            append(connection, actor(), Action.CHECKPOINT_DIFFERS, snapshot_id, {"accounts": accounts})
+
     def idle(self, older_than: timedelta) -> list[RegisteredSnapshot]:
         """Return what nobody needs and is that old, except the newest usable one of each source."""
         newer = SNAPSHOTS.alias("newer")
