@@ -2,8 +2,9 @@
 
 One attempt at a time holds a lease; the others are told when to ask again, and hold nothing. Every attempt
 writes into a folder of its own, and the snapshot exists when its manifest is created, so a crash leaves files
-that nobody sees. One relation after the other comes out of one database transaction, in the order in which
-the database gives its rows; reading and writing overlap, since the writer has a thread of its own.
+that nobody sees. Relations come out of one state of the database, in the order in which it gives its rows;
+reading and writing overlap, since the writer has a thread of its own, and transactions are read beside all others
+where the database can (`Reading.beside`).
 
 Where an earlier snapshot is there to begin from, only days that differ are read (`increment`); both are one snapshot
 to whoever reads it: the same rows, in no promised order.
