@@ -8,10 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from include.errors import LedgerViolation
+from include.errors import LedgerViolation, Transient
 from include.reports import allocations, balance, history
 from include.reports.engine.notes import Notes
 from include.reports.engine.partitions import partition
+from include.reports.engine.replay import load
 from include.reports.model import Cut
 from tests.ledger.ledger_text import day
 from tests.reports.small import FAR, of_text, rows, snapshot, taken
@@ -157,6 +158,36 @@ def test_an_account_over_the_limit_is_cut_by_time_and_others_are_not(tmp_path):
     ends = [np.sort(piece.table(["created_at"]).column(0).to_numpy())[[0, -1]] for piece in large.pieces]
     assert all(before[1] < after[0] for before, after in pairwise(ends))
     assert all(part.rows_count <= 50 for part in parts if part is not large)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda held: held[:-1],
+        lambda held: held[:-9] + bytes([held[-9] ^ 1]) + held[-8:],
+        lambda held: bytes([held[9] ^ 1]).join([held[:9], held[10:]]),
+    ],
+    ids=["cut off", "a bit in rows", "a bit in the schema"],
+)
+@pytest.mark.parametrize("accounts", [1, 9])  # one that is cut by time, or many in one file
+def test_a_damaged_partition_is_found_and_the_next_attempt_makes_it_again(tmp_path, damage, accounts):
+    text = "\n".join(f"O{i:03} earned 1 on 01-{1 + i % 28:02} account c{i % accounts}" for i in range(60))
+    of = taken(tmp_path, text)
+    folder = tmp_path / "partitions"
+    folder.mkdir()
+
+    def parts():
+        return partition(of.files["transactions"], [Cut(FAR, FAR)], folder, [], partitions=1, row_limit=50)
+
+    for part in parts():
+        for piece in part.pieces:
+            piece.path.write_bytes(damage(piece.path.read_bytes()))
+        with pytest.raises(
+            Transient, match=re.escape(f"{part.pieces[0].path}: the file is not what was written")
+        ):
+            load(part, {})
+    whole = parts()
+    assert sum(len(load(part, whole.dictionaries).rows) for part in whole) == 60
 
 
 def test_allocations_of_one_account_are_the_same_in_stretches_of_any_size(tmp_path, monkeypatch):

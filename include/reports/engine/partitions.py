@@ -181,7 +181,7 @@ def held(transactions: pa.RecordBatch, cuts: Sequence[Cut], columns: Sequence[st
     blocking.note_ids("transaction_id twice", twice(kept.column("transaction_id")))
     blocking.stop()
     rows = pa.Table.from_batches([work.narrow(kept, types)])
-    return Partition((HeldPiece(Path(), len(rows), rows),))
+    return Partition((HeldPiece(Path(), len(rows), (), rows),))
 
 
 def in_cut(transactions: pa.RecordBatch, cut: Cut, blocking: Blocking | None = None) -> pa.RecordBatch:

@@ -223,6 +223,8 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array], room: Room 
     piece_start = np.concatenate(([0], np.cumsum([piece.rows for piece in pieces]))).astype(np.int64)
     account_start = np.array([0, count], np.int64)  # of a partition in several pieces
     for index, piece in enumerate(pieces):
+        if len(pieces) > 1:
+            piece.check()
         table = piece.table(None if len(pieces) == 1 else [*NUMBERS, *_IDS])
         columns = {name: _numbers(table.column(name)) for name in NUMBERS}
         account = AccountColumns(*(_decoded(table.column(name), dictionaries.get(name)) for name in _ACCOUNT))
