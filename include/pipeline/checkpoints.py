@@ -17,6 +17,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.formats.hashes import file_sha256
 from include.ledger.catalog import BOOKING_COLUMNS
 from include.pipeline.contents import Prepared
 from include.pipeline.context import Context
@@ -34,6 +35,8 @@ from include.state.identity import code_version
 LOG = logging.getLogger(__name__)
 # Where more accounts changed, or more rows are in files that the snapshots do not share, a full replay is no slower.
 _MOST_CHANGED = 0.5
+# Of rows that are compared, hashes are in memory: 16 bytes a row, and as much to sort them.
+_MOST_COMPARED = 5_000_000
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -98,7 +101,7 @@ def keep(
     """Keep the figures of a pass as a checkpoint; compare them first, where that is due."""
     if done.compared is not None:
         render([done.job("compared")], snapshot, scratch, base=done.compared)
-        if done.path().read_bytes() != done.path("compared").read_bytes():
+        if file_sha256(done.path()) != file_sha256(done.path("compared")):
             _differs(context, read, done)
     registry.load(context.store, context.state, read.id)  # nobody in it was erased meanwhile
     made = checkpoints.put(
@@ -176,20 +179,25 @@ def _base(
         return None
     old, new = ({file.key: file for file in relation.files} for relation in (before, now))
     differing = [old.get(key) or new[key] for key in old.keys() ^ new.keys()]
-    if sum(file.rows for file in differing) > _MOST_CHANGED * max(1, now.rows):
+    if sum(file.rows for file in differing) > min(_MOST_CHANGED * now.rows, _MOST_COMPARED):
         return None
     kept = Asked(None, None, checkpoint.as_of, checkpoint.known_at, asked.options, "UTC").cut
     here = {context.store.path(key) or folder / key: key for key in new}
-    there = [path for path in snapshot.files["transactions"] if path in here]
+    there = {path: here[path] in old for path in snapshot.files["transactions"]}
     try:
         path = checkpoints.bring(context.store, checkpoint, folder)
-        gone = [fetched(context.store, file, folder) for key, file in old.items() if key not in new]
-    except Damaged as error:
+        changed = engine.changed(
+            path,
+            kept,
+            asked.cut,
+            shared=[each for each, is_shared in there.items() if is_shared],
+            gone=[fetched(context.store, file, folder) for key, file in old.items() if key not in new],
+            new=[each for each, is_shared in there.items() if not is_shared],
+        )
+    except (Damaged, FileNotFoundError) as error:  # retention may be at work
         LOG.warning("%s; the ledger is replayed in full", error)
         checkpoints.remove(context.store, checkpoint)
         return None
-    shared, fresh = ([each for each in there if (here[each] in old) is is_old] for is_old in (True, False))
-    changed = engine.changed(path, kept, asked.cut, shared=shared, gone=gone, new=fresh)
     base = engine.Base(path, changed)
     LOG.info("begun from the figures of T %s: %s accounts changed", checkpoint.as_of, changed.size)
     return base if base.share <= _MOST_CHANGED else None

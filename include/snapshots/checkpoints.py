@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from include.formats.hashes import file_sha256
-from include.snapshots.local import fetched
+from include.snapshots.local import Damaged
 from include.snapshots.manifest import SnapshotFile, SnapshotManifest, attempt_folder
 from include.snapshots.store import Missing, Store
 
@@ -76,8 +76,18 @@ def put(
 
 
 def bring(store: Store, checkpoint: Checkpoint, scratch: Path) -> Path:
-    """Return its figures on this machine; raise Damaged where they are missing, or not what they were."""
-    return fetched(store, checkpoint.file, scratch)
+    """Return a copy of its figures in scratch; raise Damaged where they are missing, or not what they were.
+
+    A copy also where the store is a folder: nobody keeps the original from going meanwhile.
+    """
+    path = scratch / checkpoint.file.key
+    try:
+        store.get_to(checkpoint.file.key, path)
+    except Missing as error:
+        raise Damaged(f"{checkpoint.file.key} is missing from {store.url}") from error
+    if file_sha256(path) != checkpoint.file.sha256:
+        raise Damaged(f"{checkpoint.file.key} is not what its manifest says: the file is damaged")
+    return path
 
 
 def remove(store: Store, checkpoint: Checkpoint) -> None:

@@ -113,9 +113,9 @@ def changed(
 
 def _due(kept: Path, now: Cut) -> Hashes:
     """Return the accounts to which something happens by itself up to `now`."""
-    table = pq.read_table(kept, columns=["account_hash", "next_at"], use_threads=False)
-    due = np.asarray(table.column("next_at").to_numpy()) <= now.book_at
-    return figures.hashes(table)[due]
+    batches = figures.read(kept, ["account_hash", "next_at"])
+    due = [figures.hashes(each)[each.column("next_at").to_numpy() <= now.book_at] for each in batches]
+    return np.concatenate([np.zeros(0, np.uint64), *due])
 
 
 def _entered(path: Path, before: Cut, now: Cut) -> Hashes:

@@ -6,7 +6,7 @@ without a new row, and how many rows and problems it has, for the record of a ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +89,10 @@ def write(path: Path, batches: Iterable[pa.RecordBatch]) -> Path:
     return path
 
 
-def read(path: Path) -> Iterator[pa.RecordBatch]:
-    """Yield the figures of a file in order."""
+def read(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the figures of a file in order, or some columns of them."""
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(ROW_GROUP_ROWS, use_threads=False)
+        yield from file.iter_batches(ROW_GROUP_ROWS, columns=columns, use_threads=False)
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

@@ -49,6 +49,8 @@ _BATCH_ROWS = 65_536
 ROWS_PER_PARTITION = 60_000
 MOST_PARTITIONS = 256
 ROW_LIMIT = 75_000
+_HEAD_BITS = 20
+_REST_BITS = np.uint64(64 - _HEAD_BITS)
 
 _TYPE_CODES = {kind.name.lower(): int(kind) for kind in TransactionType}
 
@@ -345,10 +347,14 @@ def hashes_of(batch: pa.RecordBatch) -> NDArray[np.uint64]:
 
 def within(some: NDArray[np.uint64], chosen: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Return which hashes are among the chosen ones, which are sorted."""
-    if not chosen.size:
-        return np.zeros(some.size, np.bool_)
-    place = np.minimum(np.searchsorted(chosen, some), chosen.size - 1)
-    return np.asarray(chosen[place] == some, np.bool_)
+    found = np.zeros(some.size, np.bool_)
+    if chosen.size:
+        begins = np.zeros(1 << _HEAD_BITS, np.bool_)  # most rows are of none: their first bits say so
+        begins[chosen >> _REST_BITS] = True
+        likely = np.flatnonzero(begins[some >> _REST_BITS])
+        place = np.minimum(np.searchsorted(chosen, some[likely]), chosen.size - 1)
+        found[likely] = chosen[place] == some[likely]
+    return found
 
 
 def _instants(column: pa.Array, null: int) -> NDArray[np.int64]:
