@@ -179,7 +179,7 @@ def test_nothing_is_kept_that_no_example_merges(sample: LocalSnapshot, tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MERGED)
-@examples(40)
+@examples(16)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 2), min_size=6, max_size=6), st.data())
 def test_who_saw_which_partition_changes_no_row(
     name: str, seed: int, who: list[int], data: st.DataObject
