@@ -1,25 +1,15 @@
 """The timetable inside the real Airflow: serialised, asked for next runs, and walked as a backfill does."""
 
-# Airflow reads its environment when it is first imported.
-# ruff: noqa: E402
 from __future__ import annotations
 
 import json
 import os
 import subprocess
 import sys
-import tempfile
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-"))
-os.environ.setdefault("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
-os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-
 from airflow.exceptions import AirflowTimetableInvalid
 from airflow.models.backfill import _get_info_list
 from airflow.sdk import DAG
@@ -29,6 +19,7 @@ from airflow.utils.types import DagRunType
 from pendulum import instance
 
 from include.orchestration.timetable import DUE_GRACE, LoyaltyTimetable
+from include.settings import ROOT
 
 LAST = {"kind": "monthly", "days": ["last"], "time": "06:00"}
 EVERY_ARGUMENT = [
