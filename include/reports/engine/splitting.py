@@ -29,6 +29,8 @@ _SAMPLED = 16
 # By how much one run of accounts may be longer than it would be if all were equal.
 _UNEVEN = 1.05
 _HELD_BYTES = 20 << 20
+# A message stands twice in memory while it is written or read.
+_MESSAGE_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ class Scatter:
         if index not in self._files:
             self._files[index] = io.FileIO(self._paths[index], "wb")
             self._append(index, batch.schema.serialize())
-        self._append(index, batch.serialize())
+        for start in range(0, len(batch), _MESSAGE_ROWS):
+            self._append(index, batch.slice(start, _MESSAGE_ROWS).serialize())
         self._rows[index] += len(batch)
 
     def _append(self, index: int, message: pa.Buffer) -> None:
