@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from include.ledger.compiled import compiled
+from include.snapshots.copy_bytes import PIECE, big_endian, copy_piece
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 # PostgreSQL counts from 2000-01-01.
@@ -87,21 +88,21 @@ class CopyDecoder:
         sizes = np.zeros(count, np.int64)
         rows = int(_measure(block, start, sizes))
         sizes[self._kinds != Wire.TEXT] = 0
-        ends = np.cumsum(sizes)
-        texts = np.empty(int(ends[-1]) if count else 0, np.uint8)
+        starts = np.cumsum(sizes + PIECE) - sizes - PIECE  # behind each column's texts is room
+        texts = np.empty(int(sizes.sum()) + count * PIECE, np.uint8)
         offsets = np.zeros((int((self._kinds == Wire.TEXT).sum()), rows + 1), np.int32)
         values = np.zeros((count - len(offsets), rows), np.int64)
         valid = np.zeros((count, (rows + 7) // 8), np.uint8)
         nulls, wrong = np.zeros(count, np.int64), np.zeros((count, 3), np.int64)
         _split(
-            block, start, rows, self._kinds, self._places, self._places_of_sort, ends - sizes,
+            block, start, rows, self._kinds, self._places, self._places_of_sort, starts,
             texts, offsets, values, valid, nulls, wrong,
         )  # fmt: skip
         arrays = []
         for column, (kind, place) in enumerate(zip(self._kinds, self._places_of_sort, strict=True)):
             bitmap = pa.py_buffer(valid[column]) if nulls[column] else None
             if kind == Wire.TEXT:
-                data = pa.py_buffer(texts[ends[column] - sizes[column] : ends[column]])
+                data = pa.py_buffer(texts[starts[column] : starts[column] + sizes[column]])
                 parts = [bitmap, pa.py_buffer(offsets[place]), data]
                 arrays.append(pa.Array.from_buffers(pa.string(), rows, parts, int(nulls[column])))
             else:
@@ -166,7 +167,7 @@ def _measure(block: NDArray[np.uint8], start: int, sizes: NDArray[np.int64]) -> 
     while at + 2 <= block.size and _integer(block, at, 2) >= 0:  # a row of -1 fields is the end
         at += 2
         for column in range(sizes.size):
-            length = _integer(block, at, 4)
+            length: int = big_endian(block.ctypes.data + at)
             at += 4
             if length > 0:
                 sizes[column] += length
@@ -197,15 +198,12 @@ def _split(
         at += 2
         for column in range(kinds.size):
             kind, place = kinds[column], places_of_sort[column]
-            length = _integer(block, at, 4)
+            length: int = big_endian(block.ctypes.data + at)
             at += 4
             held = length >= 0
             if kind == _TEXT:
                 used = offsets[place, row]
-                to = text_starts[column] + used
-                source, target = np.uint64(at), np.uint64(to)
-                for byte in range(np.uint64(max(length, 0))):
-                    texts[target + byte] = block[source + byte]
+                _copy_text(block, at, max(length, 0), texts, text_starts[column] + used)
                 offsets[place, row + 1] = used + max(length, 0)
             elif held:
                 value, rule = _value(block, at, kind, places[column])
@@ -213,11 +211,22 @@ def _split(
                 held = rule == 0 and not (kind == _ENDLESS and value == _LARGEST)
                 if rule != 0 and wrong[column, 0] == 0:
                     wrong[column, 0], wrong[column, 1], wrong[column, 2] = rule, row, at
-            if held:
-                valid[column, row >> 3] |= np.uint8(1 << (row & 7))
-            else:
-                nulls[column] += 1
+            valid[column, row >> 3] |= np.uint8(np.int64(held) << (row & 7))
+            nulls[column] += np.int64(not held)
             at += max(length, 0)
+
+
+@compiled
+def _copy_text(block: NDArray[np.uint8], at: int, length: int, texts: NDArray[np.uint8], to: int) -> None:
+    """Copy a text by 16 bytes: what they bring from behind it falls into room, or the next text takes its place."""
+    if at + length + PIECE > block.size:
+        for byte in range(length):
+            texts[np.uint64(to + byte)] = block[np.uint64(at + byte)]
+        return
+    source, target = block.ctypes.data + at, texts.ctypes.data + to
+    copy_piece(source, target)  # most texts are short: not to ask spares the processor wrong guesses
+    for done in range(PIECE, length, PIECE):
+        copy_piece(source + done, target + done)
 
 
 @compiled
