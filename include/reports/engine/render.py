@@ -268,7 +268,7 @@ class _Rendering(Generic[R]):
                 take(report, kept)  # at once: what waited would grow with the partitions
             self.notes.take(seen.notes)
             done += seen.rows
-            give_back()
+            give_back(between=True)
             if self.progress:
                 self.progress("book", done, total)
         for place, more in processes.finished():
@@ -304,7 +304,7 @@ class _Rendering(Generic[R]):
             for place, batches in reported(self.reports, part, found):
                 feeds[place].put_all(batches)
             done += part.rows_count
-            give_back()
+            give_back(between=len(part.pieces) == 1)
             if self.progress:
                 self.progress("book", done, parts.rows_count)
 

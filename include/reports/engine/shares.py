@@ -341,7 +341,7 @@ def see(
             for batch in batches:
                 written[place].write(batch)
         rows += part.rows_count
-        give_back()
+        give_back(between=len(part.pieces) == 1)
         if progress:
             progress(rows)
     files = [each.close() for each in written]

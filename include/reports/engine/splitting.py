@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,41 +53,44 @@ class Piece:
 
         Raises as `batches` does; where only some columns are read, `check` does so before.
         """
-        if columns is None:
-            return pa.Table.from_batches(list(self.batches())).combine_chunks()
-        with pa.OSFile(str(self.path), "rb") as source:
+        # Mapped: what is not asked for is not read, and no column holds the others.
+        with pa.memory_map(str(self.path)) as source:
+            if columns is None:
+                return pa.Table.from_batches(self._batches(source)).combine_chunks()
             schema = pa.ipc.read_schema(source)
             included = [schema.get_field_index(name) for name in columns]
             source.seek(0)
             options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=included)
             table = pa.ipc.open_stream(source, options=options).read_all()
-        return table.select(columns).combine_chunks()
+            return table.select(columns).combine_chunks()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows as they were written; Transient where the file is not what was written."""
-        schema: pa.Schema | None = None
-        for content in self._contents():
-            if schema is None:
-                schema = pa.ipc.read_schema(pa.py_buffer(content))
-            else:
-                yield pa.ipc.read_record_batch(pa.py_buffer(content), schema)
+        if self.rows:
+            with pa.OSFile(str(self.path), "rb") as source:
+                yield from self._batches(source)
 
     def check(self) -> None:
         """Raise Transient where the file is not what was written."""
-        for _ in self._contents():
-            pass
+        with pa.OSFile(str(self.path), "rb") as source:
+            for _ in self._contents(source):
+                pass
 
-    def _contents(self) -> Iterator[bytes]:
-        with self.path.open("rb", buffering=0) if self.messages else nullcontext() as file:
-            for message in self.messages:
-                assert file is not None
-                content = file.read(message.bytes)
-                if len(content) != message.bytes or isal_zlib.crc32(content) != message.crc32:
-                    raise Transient(
-                        f"{self.path}: the file is not what was written into it: look after the disk. Another attempt "
-                        "makes it again, from the snapshot"
-                    )
-                yield content
+    def _batches(self, source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+        contents = self._contents(source)
+        schema = pa.ipc.read_schema(next(contents))
+        for content in contents:
+            yield pa.ipc.read_record_batch(content, schema)
+
+    def _contents(self, source: pa.NativeFile) -> Iterator[pa.Buffer]:
+        for message in self.messages:
+            content = source.read_buffer(message.bytes)
+            if len(content) != message.bytes or isal_zlib.crc32(content) != message.crc32:
+                raise Transient(
+                    f"{self.path}: the file is not what was written into it: look after the disk. Another attempt "
+                    "makes it again, from the snapshot"
+                )
+            yield content
 
     def remove(self) -> None:
         """Remove the file."""
@@ -158,7 +160,7 @@ class Scatter:
                 self._write(index, batch.slice(start, rows))
             start += rows
         del arrays, batch, order
-        give_back()
+        give_back(between=True)
 
     def _write(self, index: int, batch: pa.RecordBatch) -> None:
         if index not in self._files:
