@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.formats.instants import write_instants
-from include.formats.memory import address
 from include.ledger.compiled import compiled
+from include.ledger.memory import address
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 # A pattern is a list of codes: below 256 a byte as it stands, above one of these parts.

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from include.formats.cells import Bytes, write_number
 from include.formats.instants import FIRST_INSTANT, LAST_INSTANT, write_instant
-from include.formats.memory import load_byte, load_code, load_half, load_number, load_word, prefetch
 from include.ledger.compiled import compiled
+from include.ledger.memory import load_byte, load_code, load_half, load_number, load_word, prefetch
 
 # Fields of a column in the table: what to do, and where; then the dialect's: spans of `words`, quotes; and a number's.
 KIND, DATA, NULLS, OFFSETS, DATA_END, AT, SPREAD, SCANNED, NEUTRALISED, TEXT_FIELDS = range(10)

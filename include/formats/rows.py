@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from include.formats import row_kernel as kernel
 from include.formats.cells import Bytes, Cells, Instants, Numbers, Values
-from include.formats.memory import address
 from include.formats.row_kernel import ASKS_FOR_QUOTES, BARE, NEVER_QUOTE, QUOTE_ALWAYS, QUOTE_WHEN_NEEDED
+from include.ledger.memory import address
 
 __all__ = [
     "BARE",

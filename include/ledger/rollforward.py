@@ -114,11 +114,12 @@ class Cohorts:
             np.add.at(self._of(cohort, int(own.max()) + 1), own, sums)
         for key, points in given.developed.items():
             self._developed[key] += points
-        events = given.transfers.events
-        if events is not None and groups is not None:
-            events = events.copy()
-            events[:, 4] = groups[events[:, 4]]
-        self._transfers.take(given.transfers._replace(events=events))
+
+        def named(events: Ints) -> None:
+            if groups is not None:
+                events[:, 4] = groups[events[:, 4]]
+
+        self._transfers.take(given.transfers, named)
 
     def figures(self) -> dict[tuple[int, int], Ints]:
         """Return the components of every (group, cohort) that has any; ends collecting."""

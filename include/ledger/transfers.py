@@ -12,11 +12,12 @@ holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import NamedTuple
+from shutil import copyfileobj
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -27,6 +28,7 @@ MOST_TRANSFERS = 1_000  # of one point; a longer chain is a cycle in the ledger'
 NO_ID = 0  # in place of the hash of an id that is null
 NO_TRANSFER = -1
 _CHUNK_EVENTS = 65_536
+_CHUNK_ROWS = 16_384  # some 1 MiB
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,37 @@ class Attributed:
     points: Ints
 
 
+@dataclass(frozen=True)
+class Travelling:
+    """Rows of int64 on their way to another process: in memory where they are few, else in a file."""
+
+    width: int
+    few: Ints | None
+    path: Path | None = None
+
+    def chunks(self) -> Iterator[Ints]:
+        """Yield them, in arrays of one's own; the file is gone then."""
+        if self.few is not None:
+            yield self.few.copy()
+        elif self.path is not None:
+            with self.path.open("rb") as file:
+                self.path.unlink()
+                for rows in _chunks(file, self.width, _CHUNK_ROWS):
+                    yield rows.copy()
+
+
 class Given(NamedTuple):
     """Traces of some partitions, numbered among themselves."""
 
-    received: Ints
-    sending: Ints
-    sent: Ints
-    events: Ints | None  # None: no partition was added
+    received: Travelling
+    sending: Travelling
+    sent: Travelling
+    events: Travelling | None  # None: no partition was added
+
+
+def _chunks(file: BinaryIO, width: int, most: int) -> Iterator[Ints]:
+    while content := file.read(most * width * 8):
+        yield np.frombuffer(content, np.int64).reshape(-1, width)
 
 
 class _Spill:
@@ -67,6 +93,7 @@ class _Spill:
 
     def __init__(self, folder: Path | None, width: int) -> None:
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 (it lives as long as this)
+        self._folder = folder
         self._width = width
         self.count = 0
 
@@ -76,13 +103,20 @@ class _Spill:
 
     def chunks(self, most: int) -> Iterator[Ints]:
         self._file.seek(0)
-        while content := self._file.read(most * self._width * 8):
-            yield np.frombuffer(content, np.int64).reshape(-1, self._width)
+        yield from _chunks(self._file, self._width, most)
 
     def all(self) -> Ints:
         if not self.count:
             return np.empty((0, self._width), np.int64)
         return next(self.chunks(self.count))
+
+    def travelling(self) -> Travelling:
+        if self.count <= _CHUNK_ROWS:
+            return Travelling(self._width, self.all())
+        self._file.seek(0)
+        with NamedTemporaryFile(prefix="transfers-", dir=self._folder, delete=False) as file:
+            copyfileobj(self._file, file, 1 << 20)
+        return Travelling(self._width, None, Path(file.name))
 
 
 class Transfers:
@@ -124,29 +158,30 @@ class Transfers:
 
     def given(self) -> Given:
         """Return what was added, as `take` has it; nothing is kept here any more."""
-        events = self._events.all() if self._events is not None else None
-        found = Given(self._in.all(), self._out.all(), self._sent.all(), events)
+        events = self._events.travelling() if self._events is not None else None
+        found = Given(self._in.travelling(), self._out.travelling(), self._sent.travelling(), events)
         self._in, self._out, self._sent = (_Spill(self._folder, width) for width in (6, 6, 5))
         self._events = None
         return found
 
-    def take(self, given: Given) -> None:
-        """Add what another one was given, after what is here."""
+    def take(self, given: Given, back: Callable[[Ints], None] = lambda _: None) -> None:
+        """Add what another one was given, after what is here; `back` may change its events, some at a time."""
         if given.events is None:
             return
-        events, sent = given.events.copy(), given.sent.copy()
-        events[:, 0] += self._in.count
-        sent[:, 0] += self._out.count
-        sent[sent[:, 2] >= 0, 2] += self._in.count
         if self._events is None:
-            self._events = _Spill(self._folder, events.shape[1])
-        for rows, spill in (
-            (events, self._events),
-            (sent, self._sent),
-            (given.received, self._in),
-            (given.sending, self._out),
-        ):
-            spill.add(rows)
+            self._events = _Spill(self._folder, given.events.width)
+        received, sending = self._in.count, self._out.count
+        for events in given.events.chunks():
+            events[:, 0] += received
+            back(events)
+            self._events.add(events)
+        for sent in given.sent.chunks():
+            sent[:, 0] += sending
+            sent[sent[:, 2] >= 0, 2] += received
+            self._sent.add(sent)
+        for halves, spill in ((given.received, self._in), (given.sending, self._out)):
+            for rows in halves.chunks():
+                spill.add(rows)
 
     def attribute(self) -> Iterator[Attributed]:
         """Attribute every event, a stretch of events at a time."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from include.definitions.zones import day_exists, local, start_of, zone
 from include.reports.engine.files import Spool
@@ -112,16 +113,23 @@ def change_batch(place: Ints, day: Ints, points: Ints) -> pa.RecordBatch:
     )
 
 
-def regroup(source: Spool, target: Spool, places: list[Ints], members: list[Ints], folder: Path) -> None:
+def regroup(
+    source: Spool, target: Spool, places: list[Ints], members: list[NDArray[np.int32]], folder: Path
+) -> None:
     """Write the changes of accounts, at `places`, as changes of what they are `members` of, sorted by that.
 
-    Memory: 16 bytes an account; changes are sorted in ranges of the new places.
+    Memory: 12 bytes an account, and 28 for a moment; both lists are emptied. Changes are sorted in ranges of the new
+    places.
     """
     if not places:
         return
-    old, new = np.concatenate(places), np.concatenate(members)
+    old = np.concatenate(places)
+    places.clear()
+    new = np.concatenate(members)
+    members.clear()
     order = np.argsort(old)
     old, new = old[order], new[order]
+    del order
     block = max(1, int(new.size) // max(1, -(-source.rows // _CHANGES_AT_ONCE)))
     scatter = Scatter(folder, "changes", int(new.max()) // block + 1)
     for batch in source.batches():

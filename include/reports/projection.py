@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from include.errors import BadInput, LedgerViolation, Problem
@@ -159,7 +160,7 @@ class _Projection:
     def _by_customer(self, accounts: Batches, grouped: Spool, happening: Spool) -> None:
         """Write customers, by place, and the changes that happen to them."""
         places: list[Ints] = []
-        members: list[Ints] = []
+        members: list[NDArray[np.int32]] = []
         found = owners.by_customer(
             (batch.drop_columns(["holder_kind", "holder_id", "subledger_id"]) for batch in accounts),
             sums=_NOW,
@@ -169,7 +170,7 @@ class _Projection:
         for some in found:
             place = np.arange(len(some.rows)) + grouped.rows
             places.append(some.member_places)
-            members.append(some.member_rows + grouped.rows)
+            members.append((some.member_rows + grouped.rows).astype(np.int32))
             grouped.write(some.rows.append_column("place", pa.array(place)))
         regroup(self._changes, happening, places, members, self._scratch)
 

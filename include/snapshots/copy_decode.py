@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from include.ledger.compiled import compiled
-from include.snapshots.copy_bytes import PIECE, big_endian, copy_piece
+from include.ledger.memory import PIECE, big_endian, copy_piece
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 # PostgreSQL counts from 2000-01-01.

@@ -293,7 +293,7 @@ class _Share:
 
 
 class Written:
-    """Batches on their way to another process: Arrow streams in files, one for each schema in turn."""
+    """Batches on their way to another process: Arrow streams in files, one for each schema in turn, or for less."""
 
     def __init__(self, path: Path, compression: str | None = None) -> None:
         self._path = path
@@ -318,6 +318,11 @@ class Written:
         assert self._writer is not None
         self._writer.write_batch(batch)
 
+    def end_file(self) -> None:
+        """Write what follows into another file: who reads one has all of it in memory in the end."""
+        self.close()
+        self._schema = None
+
     def close(self) -> list[Path]:
         """End writing; return the files."""
         if self._writer is not None and self._sink is not None:
@@ -340,6 +345,8 @@ def see(
         for place, batches in reported(work.reports, part, found):
             for batch in batches:
                 written[place].write(batch)
+        for each in written:
+            each.end_file()
         rows += part.rows_count
         give_back(between=len(part.pieces) == 1)
         if progress:

@@ -1,4 +1,4 @@
-"""Memory read by address in compiled code: how one loop goes over columns of different types, row by row.
+"""Memory by address in compiled code: one load or store where numba would go byte by byte, and columns of any type.
 
 Whoever makes an address keeps what lies there until the loop has ended. Nothing checks it.
 """
@@ -35,6 +35,31 @@ load_half = _load(32, types.uint32)
 load_code = _load(32, types.int32)
 load_word = _load(64, types.uint64)
 load_number = _load(64, types.int64)
+
+
+def _big_endian(typing: object, address: types.Type) -> tuple[Any, Any]:  # noqa: ARG001
+    def code(_context: object, builder: Any, _signature: object, arguments: list[Any]) -> Any:
+        place = builder.inttoptr(arguments[0], ir.IntType(32).as_pointer())
+        return builder.sext(builder.bswap(builder.load(place, align=1)), ir.IntType(64))
+
+    return types.int64(types.intp), code
+
+
+def _copy_piece(typing: object, source: types.Type, target: types.Type) -> tuple[Any, Any]:  # noqa: ARG001
+    def code(context: Any, builder: Any, _signature: object, arguments: list[Any]) -> Any:
+        piece = ir.IntType(8 * PIECE).as_pointer()
+        source, target = (builder.inttoptr(each, piece) for each in arguments)
+        builder.store(builder.load(source, align=1), target, align=1)
+        return context.get_dummy_value()
+
+    return types.none(types.intp, types.intp), code
+
+
+PIECE = 16
+# Reads a signed big-endian integer of 32 bits, as 64 bits.
+big_endian: Callable[[int], int] = cast("Any", intrinsic(_big_endian))
+# Copies PIECE bytes from one address to another.
+copy_piece: Callable[[int, int], None] = cast("Any", intrinsic(_copy_piece))
 
 
 def _prefetch(typing: object, address: types.Type) -> tuple[Any, Any]:  # noqa: ARG001
