@@ -28,6 +28,7 @@ MIX_TWO = np.uint64(0x94D049BB133111EB)
 SEPARATOR = np.uint64(0x1F)
 SHIFT_ONE, SHIFT_TWO, SHIFT_THREE = np.uint64(30), np.uint64(27), np.uint64(31)
 _MASK = (1 << 64) - 1
+_MIX, _NULL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
 
 
 def text_hash(content: bytes) -> int:
@@ -74,6 +75,21 @@ def text_hashes(texts: Text) -> NDArray[np.uint64]:
         else:
             _hash_texts(offsets, data, read_only(places, np.int32), hashed)
     return out
+
+
+def row_hashes(rows: pa.RecordBatch) -> NDArray[np.uint64]:
+    """A hash of each row over all its columns, of text or 64 bits, to compare and not to keep: uint64[n]."""
+    found: NDArray[np.uint64] = np.zeros(len(rows), np.uint64)
+    for column in rows.columns:
+        if pa.types.is_string(column.type):
+            values = text_hashes(column)
+        else:
+            values = column.cast(pa.int64()).fill_null(0).to_numpy().view(np.uint64)
+        if column.null_count:
+            values = np.where(column.is_null().to_numpy(zero_copy_only=False), _NULL, values)
+        found = (found ^ values) * _MIX
+        found ^= found >> np.uint64(29)
+    return found
 
 
 def _aligned(columns: Sequence[Text]) -> Iterator[tuple[int, list[pa.Array]]]:

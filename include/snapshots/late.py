@@ -12,10 +12,9 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from include.ledger.catalog import RELATIONS
-from include.ledger.hashing import text_hashes
+from include.ledger.hashing import row_hashes
 from include.snapshots.days import DAY_MICROSECONDS, instant, row_days
 from include.snapshots.manifest import Increment, SnapshotManifest
 from include.state.tables import microseconds
@@ -23,8 +22,6 @@ from include.state.tables import microseconds
 MOST_ROWS = 1_000_000
 MOST_EXAMPLES = 10
 _KEY = "transaction_id"
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_NULL = np.uint64(0xD1B54A32D192ED03)
 
 
 class Comparison:
@@ -95,7 +92,12 @@ class _Rows:
         known = created
         if "recorded_at" in batch.schema.names:
             known = pc.coalesce(batch.column("recorded_at").cast(pa.int64()), created)
-        columns = {"id": batch.column(_KEY), "content": _content(batch), "known": known, "created": created}
+        columns = {
+            "id": batch.column(_KEY),
+            "content": pa.array(row_hashes(batch)),
+            "known": known,
+            "created": created,
+        }
         self._batches.append(pa.table(columns))
 
     def table(self) -> pa.Table:
@@ -103,17 +105,3 @@ class _Rows:
         numbers = dict.fromkeys(("known", "created"), pa.int64())
         schema = pa.schema({"id": pa.string(), "content": pa.uint64(), **numbers})
         return pa.concat_tables([schema.empty_table(), *self._batches]).combine_chunks()
-
-
-def _content(batch: pa.RecordBatch) -> pa.Array:
-    """Return one hash a row over all its columns: uint64[n]."""
-    found: NDArray[np.uint64] = np.zeros(len(batch), np.uint64)
-    for column in batch.columns:
-        if pa.types.is_string(column.type):
-            values = text_hashes(column)
-        else:
-            values = column.cast(pa.int64()).fill_null(0).to_numpy().view(np.uint64)
-        if column.null_count:
-            values = np.where(column.is_null().to_numpy(zero_copy_only=False), _NULL, values)
-        found = (found ^ values) * _MIX
-    return pa.array(found)

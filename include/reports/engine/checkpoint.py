@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from include.ledger.catalog import BOOKING_COLUMNS
-from include.ledger.hashing import text_hashes
+from include.ledger.hashing import row_hashes
 from include.reports.engine import figures, files
 from include.reports.engine.partitions import hashes_of, in_cut, instants_of, within
 from include.reports.model import Cut
@@ -26,8 +26,6 @@ Hashes = NDArray[np.uint64]
 _BATCH_ROWS = 1 << 16
 _ACCOUNT = ("program_id", "subledger_id", "card_id", "customer_id")
 _TIMES = ("created_at", "recorded_at")
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_NULL = np.uint64(0xD1B54A32D192ED03)
 
 
 @dataclass(frozen=True)
@@ -150,20 +148,6 @@ def _rows(paths: Sequence[Path], cut: Cut) -> tuple[Hashes, Hashes]:
     for batch in files.batches("transactions", paths, BOOKING_COLUMNS, batch_rows=_BATCH_ROWS):
         rows = in_cut(batch, cut)
         if len(rows):
-            contents.append(_content(rows))
+            contents.append(row_hashes(rows))
             accounts.append(hashes_of(rows))
     return np.concatenate(contents), np.concatenate(accounts)
-
-
-def _content(rows: pa.RecordBatch) -> Hashes:
-    found: Hashes = np.zeros(len(rows), np.uint64)
-    for column in rows.columns:
-        if pa.types.is_string(column.type):
-            values = text_hashes(column)
-        else:
-            values = column.cast(pa.int64()).fill_null(0).to_numpy().view(np.uint64)
-        if column.null_count:
-            values = np.where(column.is_null().to_numpy(zero_copy_only=False), _NULL, values)
-        found = (found ^ values) * _MIX
-        found ^= found >> np.uint64(29)
-    return found
