@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import BadInput, NeedsPerson, Transient
-from include.formats.cells import pattern_codes, time_cells
+from include.formats.cells import pattern_codes, times
 from include.formats.hashes import file_sha256
 from include.formats.styles import NAMED_INSTANTS
 from include.ledger.columns import Column
@@ -90,7 +90,7 @@ def test_what_our_formats_write_is_read_as_the_same_moment(moment, pattern, zone
     moment = moment.replace(tzinfo=UTC)
     codes = NAMED_INSTANTS.get(pattern, pattern)
     array = pa.array([moment], pa.timestamp("us", tz="UTC"))
-    text = time_cells(array, pattern_codes(codes), zone).text(0)
+    text = times(array, pattern_codes(codes), zone).cells().text(0)
     found = Moments(codes, zone).serial(text)
     local = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC, microsecond=0) - EPOCH
     assert isinstance(found, int | float)
