@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from include.formats.cells import Bytes, write_number
+from include.formats.cells import Bytes
 from include.formats.instants import FIRST_INSTANT, LAST_INSTANT, write_instant
+from include.formats.numbers import write_number
 from include.ledger.compiled import compiled
 from include.ledger.memory import load_byte, load_code, load_half, load_number, load_word, prefetch
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from sqlalchemy.engine import URL
 
 from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
 from include.ledger.catalog import ARROW_TYPES, PLACES, RELATIONS, Field, FieldType
-from include.snapshots import postgres_days, postgres_types
+from include.snapshots import postgres_days, postgres_some, postgres_types
 from include.snapshots import postgres_session as session
 from include.snapshots.copy_decode import CopyDecoder, Decoded, Wire, WireColumn
 from include.snapshots.copy_stream import CopyStream
@@ -57,12 +58,10 @@ class PostgresReading:
     reads_days = True
 
     def __init__(self, connect: Callable[[], psycopg.Connection], source: Source) -> None:
-        self._connect, self._seconds = connect, source.statement_seconds
-        self._connection = connect()
+        self._connect, self._connection, self._seconds = connect, connect(), source.statement_seconds
         self._where, self._mapped, self._trusted = source.where, source.mapping is not None, source.trusted
-        self._streaming = False
+        self._streaming = self.is_replica = False
         self._copy: CopyStream | None = None
-        self.is_replica = False
         try:
             self._begin()
         except BaseException:
@@ -155,18 +154,15 @@ class PostgresReading:
         if self.is_replica:
             return None
         ((exported,),) = self._rows("SELECT pg_export_snapshot()")
-        other = copy(self)
+        other, connection = copy(self), None
         try:
-            other._connection = self._connect()  # noqa: SLF001
+            connection = other._connection = self._connect()  # noqa: SLF001
+            connection.execute(f"{session.SESSION}'{self._seconds}s'")
+            connection.execute(f"SET TRANSACTION SNAPSHOT '{exported}'")
         except psycopg.Error as error:
             LOG.info("%s: one connection reads everything: %s", self._where, _first_line(error))
-            return None
-        try:
-            other._connection.execute(f"{session.SESSION}'{self._seconds}s'")  # noqa: SLF001
-            other._connection.execute(f"SET TRANSACTION SNAPSHOT '{exported}'")  # noqa: SLF001
-        except psycopg.Error as error:
-            LOG.info("%s: one connection reads everything: %s", self._where, _first_line(error))
-            other.close()
+            if connection is not None:
+                connection.close()
             return None
         return other
 
@@ -249,31 +245,16 @@ class PostgresReading:
         origin = resolve(self._origins, self._where, relation, columns)
         if which.column not in origin.expressions:
             return
-        condition = self._condition(origin, which)
+        condition = postgres_some.condition(origin, self._types[relation, which.column], which)
         limit = "" if which.limit is None else f" LIMIT {which.limit}"
         self._bind(json.dumps(which.bound, ensure_ascii=False))
         for batch in self._stream(relation, columns, f" WHERE {condition}{limit}", strict=True):
             yield which.exactly(batch)
 
-    def _condition(self, origin: Origin, which: Which) -> str:
-        of, kind = origin.expressions[which.column], self._types[origin.relation.name, which.column]
-        if which.fit == "is" and kind in _NATIVE:  # as texts no index would know them
-            cast, pattern = _NATIVE[kind]
-            some = f"SELECT value::{cast} FROM {_BOUND} WHERE value ~ '{pattern}'"
-            return f'"{which.column}" = ANY (ARRAY({some}))'
-        if which.fit == "begins":
-            ends = [f"(current_setting('{_SETTING}')::jsonb ->> {number})" for number in range(2)]
-            collation = ' COLLATE "C"' if origin.mapped else ""
-            return f"{of}{collation} BETWEEN {ends[0]} AND {ends[1]}"
-        some = f"ARRAY(SELECT value FROM {_BOUND})"
-        if which.fit == "contains":
-            return f"strpos(lower({of}), ({some})[1]) > 0"
-        return f"lower({of}) = ANY ({some})" if which.fit == "folded" else f"{of} = ANY ({some})"
-
     def _bind(self, values: str) -> None:
         self._end_copy()
         try:
-            self._connection.execute(f"SELECT set_config('{_SETTING}', %s, true)", [values])
+            self._connection.execute(f"SELECT set_config('{postgres_some.SETTING}', %s, true)", [values])
         except psycopg.Error as error:
             raise self._failure(error) from error
 
@@ -368,26 +349,12 @@ class PostgresReading:
 
     def _failure(self, error: psycopg.Error) -> LoyaltyError:
         text, state = _first_line(error), error.sqlstate or ""
-        if self.is_replica and state in {
-            "",
-            errors.SerializationFailure.sqlstate,
-        }:  # it ends idle ones unheard
+        # It ends idle ones unheard.
+        if self.is_replica and state in {"", errors.SerializationFailure.sqlstate}:
             return ReplicaCancelled(f"{self._where}: the replica ended the read: {text}")
         if state.startswith(("08", "40", "53", "55", "57")) or not state:
             return Transient(f"{self._where}: reading was interrupted: {text}")
         return Permanent(f"{self._where}: {text}")
-
-
-_SETTING = "loyalty.wanted"
-_BOUND = f"jsonb_array_elements_text(current_setting('{_SETTING}')::jsonb) AS bound (value)"
-_INTEGER = ("bigint", "^-?(0|[1-9][0-9]{0,17})$")
-# What an id that is no text is compared as, and which texts are one.
-_NATIVE = {
-    "int2": _INTEGER,
-    "int4": _INTEGER,
-    "int8": _INTEGER,
-    "uuid": ("uuid", "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
-}
 
 
 def _physical(field: Field, array: pa.Array) -> pa.Array:
@@ -418,10 +385,7 @@ def reading(source: Source, url: URL, *, values: bool) -> Iterator[PostgresReadi
     """Open the transaction; see `source.open_read`."""
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     where = public_url(source.url)
-
-    def connect() -> psycopg.Connection:
-        return psycopg.connect(plain, client_encoding="utf8", prepare_threshold=None)
-
+    connect = partial(psycopg.connect, plain, client_encoding="utf8", prepare_threshold=None)
     try:
         opened = PostgresReading(connect, source)
     except psycopg.Error as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ _WRONG_URL = frozenset({1044, 1045, 1049})
 
 class SqlReading:
     """The `Reading` of every database but PostgreSQL."""
+
+    beside = staticmethod(nullcontext[None])  # there is none
 
     def __init__(self, connection: Connection, source: Source) -> None:
         self._connection, self._seconds = connection, source.statement_seconds
@@ -188,10 +190,6 @@ class SqlReading:
     def again(self) -> None:
         """Begin another database transaction; see `Reading`."""
         self._begin()
-
-    def beside(self) -> AbstractContextManager[None]:
-        """There is none; see `Reading`."""
-        return nullcontext()
 
     def has(self, relation: str) -> bool:
         """Whether the ledger has the relation."""

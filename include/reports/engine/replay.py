@@ -214,8 +214,7 @@ def load(partition: Partition, dictionaries: Mapping[str, pa.Array], room: Room 
     `room` gives the arrays of a partition in several pieces.
     """
     count, pieces = partition.rows_count, partition.pieces
-    if len(pieces) == 1:
-        room = np.zeros
+    room = np.zeros if len(pieces) == 1 else room
     texts = _Texts(pieces, dictionaries)
     numbers = {name: room(count, _dtype(name)) for name in NUMBERS}
     file_row = room(count, np.int32)
