@@ -30,6 +30,7 @@ from tests.benchmarks.killing.nursery import Nursery
 from tests.benchmarks.killing.places import Place, opened
 from tests.benchmarks.killing.points import Points
 from tests.benchmarks.killing.waves import Field, Sent
+from tests.forks import ended, forked
 from tests.servers import receiver
 from tests.targets.kills import KILLS
 
@@ -48,28 +49,25 @@ def field_at(name: str, state_url: str | None = None) -> Iterator[tuple[Field, P
 def begun(home: Path, place: Place, sent: Sent, point: int | None = None) -> tuple[int, int]:
     """Start an attempt in a process of its own that stops itself at a point; its id, and a pipe with how it ended."""
     hear, tell = os.pipe()
-    child = os.fork()
-    if child:
-        os.close(tell)
-        return child, hear
-    try:
+
+    def work() -> None:
         task = {"home": str(home), "run_key": sent.run_key, **place.task()}
-        said = ours.attempt(task, Points(point, lambda _: None, signal.SIGSTOP))
-        os.write(tell, said.encode())
-        os._exit(0)
-    finally:
-        os._exit(9)
+        os.write(tell, ours.attempt(task, Points(point, lambda _: None, signal.SIGSTOP)).encode())
+
+    child = forked(work)
+    os.close(tell)
+    return child, hear
 
 
-def ended(child: int, hear: int) -> str:
+def said_of(child: int, hear: int) -> str:
     with os.fdopen(hear, "rb") as pipe:
         said = pipe.read().decode()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ended(child) == 0
     return said
 
 
 def attempt(home: Path, place: Place, sent: Sent) -> str:
-    return ended(*begun(home, place, sent))
+    return said_of(*begun(home, place, sent))
 
 
 def state_of(field: Field, sent: Sent):
@@ -80,14 +78,15 @@ def state_of(field: Field, sent: Sent):
 def points_of(home: Path, place: Place, sent: Sent) -> int:
     """How many points a delivery passes."""
     hear, tell = os.pipe()
-    child = os.fork()
-    if not child:
+
+    def work() -> None:
         points = Points(None, lambda _: None)
         ours.attempt({"home": str(home), "run_key": sent.run_key, **place.task()}, points)
         os.write(tell, str(points.passed).encode())
-        os._exit(0)
+
+    child = forked(work)
     os.close(tell)
-    return int(ended(child, hear))
+    return int(said_of(child, hear))
 
 
 @pytest.mark.parametrize("name", ["folder", "sftp", "webhook", "webhook-hold"])
@@ -103,7 +102,7 @@ def test_an_attempt_that_wakes_up_past_its_lease_changes_nothing(name):
             time.sleep(ours.LEASE.total_seconds())
             second = attempt(home, place, sent)
             os.kill(zombie, signal.SIGCONT)
-            ended(zombie, hear)
+            said_of(zombie, hear)
             if second != "done":  # nobody can tell what the first one had sent: a person looks
                 assert place.holds
                 assert second.startswith("uncertain")
@@ -119,7 +118,7 @@ def test_twenty_attempts_at_one_delivery_make_one(name):
     with field_at(name) as (field, place, home):
         sent = field._new(place.sizes[0])
         said = Counter(
-            ended(*each).partition(":")[0] for each in [begun(home, place, sent) for _ in range(20)]
+            said_of(*each).partition(":")[0] for each in [begun(home, place, sent) for _ in range(20)]
         )
         assert set(said) <= {"done", "not yet"}
         assert said["done"] >= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from include.snapshots import registry, renew
 from include.snapshots.store import Missing
 from include.state.erasures import Erasures, ErasureState
 from include.state.snapshots import SnapshotState
+from tests.forks import ended, forked, kill_at
 from tests.pipeline.people import (
     CLEAR,
     MAIL,
@@ -177,7 +178,7 @@ def test_killed_anywhere_it_goes_on(
 ) -> None:
     for export in ("people", "members"):
         make(small, define(model="customers", id=export, fields=["customer_id", "name"], **CLEAR))
-    assert killed_at(small, number, module, name) == 9
+    assert killed_at(small, number, module, name) == -signal.SIGKILL
     [begun] = small.state.erasures.list()
     assert begun.state is not ErasureState.DONE
     with small.state.database.write() as connection:  # as time does
@@ -191,23 +192,13 @@ def test_killed_anywhere_it_goes_on(
 
 
 def killed_at(context: Context, number: int, module: Any, name: str) -> int:
-    """Erase in a process that is gone, as by kill -9, when `name` is called for the n-th time; return its exit code."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    calls = iter(range(1, 1000))
-    try:  # whatever happens, this process never comes back to the tests
-        genuine = getattr(module, name)
+    """Erase in a process that is killed when `name` is called for the n-th time; return how it ended."""
 
-        def counted(*arguments: Any, **options: Any) -> Any:
-            if next(calls) == number:
-                os._exit(9)
-            return genuine(*arguments, **options)
-
-        setattr(module, name, counted)
+    def work() -> None:
+        kill_at(module, name, number)
         erase.erase(Context(context.settings, key_of_erased), customer=WHO)
-    finally:
-        os._exit(0)
+
+    return ended(forked(work))
 
 
 @pytest.mark.slow

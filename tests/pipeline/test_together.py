@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from include.settings import Settings
 from include.state.audit import Action
 from include.state.runs import RunRecord, RunStatus
 from include.state.tables import LEASES
+from tests.forks import ended, forked, kill_at
 from tests.pipeline.people import CLEAR, WHO, kept_of, rows
 from tests.pipeline.test_steps import AT
 from tests.state.expiry import expire
@@ -273,22 +273,12 @@ def test_a_pass_that_is_killed_is_made_up_for_and_everything_is_delivered_once(
 
 def killed_at(context: Context, key: str, number: int, module: Any, name: str) -> int:
     """Render in a process that is killed when `name` is called for the n-th time; return how it ended."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    calls = iter(range(1, 1000))
-    try:  # whatever happens, this process never comes back to the tests
-        genuine = getattr(module, name)
 
-        def counted(*arguments: Any, **options: Any) -> Any:
-            if next(calls) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return genuine(*arguments, **options)
-
-        setattr(module, name, counted)
+    def render() -> None:
+        kill_at(module, name, number)
         pipeline.render(context, key, with_others=True)
-    finally:
-        os._exit(0)
+
+    return ended(forked(render))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -60,9 +61,18 @@ def spark_settings(pyspark: None, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def spark(spark_settings: Path) -> Iterator[Any]:
+    """A session on two cores; neither its JVM nor a thread nor garbage of it outlives these tests."""
     from include.spark.write import session
 
     with session("local[2]") as found:
+        gateway = found.sparkContext._gateway
         yield found
+    jvm = gateway.proc
+    gateway.shutdown()
+    jvm.stdin.close()
+    jvm.wait(30)
+    of_spark = type(found.sparkContext)
+    of_spark._gateway = of_spark._jvm = None
+    gc.collect()

@@ -22,6 +22,7 @@ import pytest
 from include.errors import LoyaltyError, Transient, Uncertain
 from include.targets.mail import session as sessions
 from include.targets.protocol import Parcel, Receipt
+from tests.forks import ended, forked
 from tests.servers.proxy import Fault, Proxy, proxy_to
 from tests.servers.smtp import MailServer
 from tests.targets.kills import EVERY, KILLS
@@ -92,27 +93,27 @@ def stop_at(number: int, *, after: bool) -> list[int]:
 
 def steps_of(server: MailServer, path: Path, parcel: Parcel) -> int:
     """How many steps a delivery has."""
-    child = os.fork()
-    if not child:
+
+    def work() -> int:
         done = stop_at(-1, after=False)
         attempt(server, path, parcel, "hold")
-        os._exit(done[0])
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return done[0]
+
+    return ended(forked(work))
 
 
 def killed_at(
     server: MailServer, path: Path, parcel: Parcel, on_doubt: str, number: int, *, after: bool
 ) -> bool:
     """Whether the attempt was killed; False when it had fewer steps."""
-    child = os.fork()
-    if not child:
-        try:
-            stop_at(number, after=after)
-            attempt(server, path, parcel, on_doubt)
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
+
+    def work() -> None:
+        stop_at(number, after=after)
+        attempt(server, path, parcel, on_doubt)
+
+    how = ended(forked(work))
+    assert how in (0, -signal.SIGKILL)
+    return how != 0
 
 
 def check_mails(server: MailServer, parcel: Parcel) -> Counter[str]:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from include.errors import LoyaltyError, Transient
 from include.targets import sftp
 from include.targets.protocol import Outcome, Parcel, no_progress
 from include.targets.ssh.remote import Remote
+from tests.forks import ended, forked
 from tests.servers.openssh import NAME, Sshd
 from tests.servers.proxy import Fault, Proxy, proxy_to
 from tests.targets.kills import EVERY, KILLS
@@ -71,20 +72,6 @@ def check_recovery(server: Sshd, there: Path, source: Path) -> None:
     assert sorted(path.name for path in there.iterdir()) == NAMES
 
 
-def in_a_child(work: Callable[[], object]) -> int:
-    """Fork a process that does this; returns its id."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        work()
-        os._exit(0)
-    except LoyaltyError:
-        os._exit(3)
-    finally:
-        os._exit(9)
-
-
 def stop_at(number: int, *, after: bool, how: int) -> None:
     """Send this process a signal before or after it sends the n-th request."""
     plain, sent = Remote._send_packet, [0]
@@ -107,9 +94,9 @@ def killed_at(server: Sshd, there: Path, parcel: Parcel, number: int, *, after: 
         stop_at(number, after=after, how=signal.SIGKILL)
         deliver(server, there, parcel)
 
-    _, status = os.waitpid(in_a_child(work), 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
+    how = ended(forked(work))
+    assert how in (0, -signal.SIGKILL)
+    return how != 0
 
 
 def requests_of(server: Sshd, there: Path, parcel: Parcel, monkeypatch) -> int:
@@ -154,7 +141,7 @@ def test_a_kill_at_any_time_too(server, source):
     parcel, chosen = parcel_of(source), random.Random(4)
     for index in range(KILLS // 4):
         there = place_of(server, f"time-{index}")
-        child = in_a_child(lambda there=there: deliver(server, there, parcel))
+        child = forked(lambda there=there: deliver(server, there, parcel) and None)
         time.sleep(chosen.random() * 0.6)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -172,13 +159,12 @@ def test_an_attempt_that_wakes_up_after_another_delivered_changes_nothing(server
             stop_at(number, after=number % 4 == 1, how=signal.SIGSTOP)
             deliver(server, there, parcel)
 
-        child = in_a_child(work)
+        child = forked(work, failing={LoyaltyError: 3})
         os.waitpid(child, os.WUNTRACED)
         deliver(server, there, parcel)
         before = {path.name: path.stat().st_ino for path in there.iterdir() if path.name in NAMES}
         os.kill(child, signal.SIGCONT)
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) in (0, 3)
+        assert ended(child) in (0, 3)
         assert {name: (there / name).stat().st_ino for name in NAMES} == before
         check_after_kill(source, there)
         check_recovery(server, there, source)

@@ -6,7 +6,6 @@ import base64
 import email
 import hashlib
 import json
-import os
 import resource
 from dataclasses import replace
 from decimal import Decimal
@@ -28,6 +27,7 @@ from include.targets.protocol import (
     Seen,
     no_progress,
 )
+from tests.forks import ended, forked
 from tests.formats.examples import ROWS, table
 from tests.formats.test_manifest import ORIGIN
 from tests.servers import receiver as servers
@@ -317,14 +317,12 @@ def test_memory_is_flat_whatever_the_size(server, tmp_path):
     path = tmp_path / "large.csv"
     with path.open("wb") as out:
         out.truncate(160 << 20)
-    child = os.fork()
-    if not child:
-        try:
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            deliver(server, files_of([path]), body="file")
-            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-            os._exit(0 if grown < 64 << 10 else 1)
-        finally:
-            os._exit(9)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def work() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        deliver(server, files_of([path]), body="file")
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        return 0 if grown < 64 << 10 else 1
+
+    assert ended(forked(work)) == 0
     assert len(server.requests[0].body) == 160 << 20
