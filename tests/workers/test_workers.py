@@ -83,9 +83,14 @@ def by_command_line(celery: Cluster, name: str, occurrence: datetime, home: Path
 
 
 def ended(celery: Cluster, dag_id: str, run_id: str) -> dict[str, dict]:
-    """Wait for the run's success; return its task instances by name."""
+    """Wait for the run's success; return its task instances by name, and print the logs of those tried again."""
     state = celery.running.client.wait_for_run(dag_id, run_id, 600)
     tasks = celery.tasks(dag_id, run_id)
+    for name in again(tasks):
+        for log in (celery.running.home / "logs").glob(
+            f"*{dag_id}/*{run_id}/task_id={name.split('[')[0]}/**/attempt=1.log"
+        ):
+            print(log, log.read_text("utf-8"), sep="\n")
     assert state == "success", {name: task["state"] for name, task in tasks.items()}
     return tasks
 
