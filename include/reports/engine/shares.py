@@ -43,6 +43,9 @@ _AHEAD = 6
 # Of the rows of a report's end: so many batches a file, so many files ahead.
 _BATCHES = 8
 _FILES_AHEAD = 3
+# A file of rows ends at about so many bytes: who reads it has all of it in memory in the end. A partition's rows fit,
+# those of an account that is larger than a partition do not.
+_FILE_BYTES = 32 << 20
 # A dictionary of so many times the rows that use it is larger than they are.
 _LARGE_DICTIONARY = 4
 
@@ -316,10 +319,13 @@ class Written:
             options = pa.ipc.IpcWriteOptions(compression=self._compression, use_threads=False)
             self._writer = pa.ipc.new_stream(self._sink, batch.schema, options=options)
         assert self._writer is not None
+        assert self._sink is not None
         self._writer.write_batch(batch)
+        if self._sink.tell() >= _FILE_BYTES:
+            self.end_file()
 
     def end_file(self) -> None:
-        """Write what follows into another file: who reads one has all of it in memory in the end."""
+        """Write what follows into another file (`_FILE_BYTES`)."""
         self.close()
         self._schema = None
 
