@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from include.errors import BadInput, LoyaltyError, Permanent, Problem
-from include.orchestration.outcome import waiting_when_early
+from include.orchestration.outcome import patiently
 from include.orchestration.tasks import open_context, progress_of
 
 if TYPE_CHECKING:
@@ -25,17 +25,21 @@ def rehearse(airflow: Mapping[str, Any]) -> dict[str, Any]:
 
     context, params = open_context(writing=True), airflow["params"]
     who = airflow["dag_run"].triggering_user_name or "schedule"
-    with _telling(airflow), waiting_when_early():
+
+    def rehearsed() -> ImportRecord:
+        if params["undo"]:
+            return imports.undo(context, params["import"], by=who, progress=progress_of(airflow))
+        found = imports.get(context, params["import"])
+        # Whoever agreed to a rehearsal agreed to that one.
+        if found.state in {ImportState.RECEIVED, ImportState.WRONG}:
+            return imports.rehearse(context, found.import_id, progress=progress_of(airflow))
+        return found
+
+    with _telling(airflow):
         if not params["import"]:
             right = "the id of an import, as the page Imports shows it"
             raise BadInput([Problem("import", "", right, "no_import")])
-        if params["undo"]:
-            found = imports.undo(context, params["import"], by=who, progress=progress_of(airflow))
-        else:
-            found = imports.get(context, params["import"])
-            # Whoever agreed to a rehearsal agreed to that one.
-            if found.state in {ImportState.RECEIVED, ImportState.WRONG}:
-                found = imports.rehearse(context, found.import_id, progress=progress_of(airflow))
+        found = patiently(rehearsed)
     airflow["ti"].xcom_push("import_id", found.import_id)
     return _shown(found)
 
@@ -57,8 +61,10 @@ def post(import_id: str, airflow: Mapping[str, Any]) -> dict[str, Any]:
         raise AirflowSkipException(f"it is {record.state.value}")
     if who is None:
         raise AirflowSkipException("it is rehearsed; nobody has asked to post it yet")
-    with _telling(airflow), waiting_when_early():
-        return _shown(imports.post(context, import_id, by=who, progress=progress_of(airflow)))
+    with _telling(airflow):
+        return _shown(
+            patiently(lambda: imports.post(context, import_id, by=who, progress=progress_of(airflow)))
+        )
 
 
 def report(airflow: Mapping[str, Any]) -> Any:

@@ -2,25 +2,30 @@
 
 | error | what Airflow does |
 |---|---|
-| NotYet | the task is put back until the instant that the error names, and holds no slot meanwhile |
+| NotYet | asked again within seconds, else put back until the instant that the error names, without a slot |
 | Transient, and what nobody foresaw | retried with growing pauses |
 | BadInput, Permanent, LedgerViolation, NeedsPerson | failed at once: trying again would end the same |
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.errors import BadInput, LedgerViolation, NeedsPerson, NotYet, Permanent, Transient
 
-# Asking again sooner than this would only keep the scheduler busy.
-SHORTEST_WAIT = timedelta(seconds=2)
+T = TypeVar("T")
+# Airflow takes a task for killed, which costs an attempt, when its time to go on has come before the scheduler has seen
+# that it was put back: under load that takes seconds.
+SHORTEST_WAIT = timedelta(seconds=10)
+# What is a matter of so little time is not worth another start of the task, and its slot is kept.
+PATIENCE = timedelta(seconds=6)
+_ASK_AGAIN_SECONDS = 0.5
 
 ATTEMPTS: dict[str, Any] = {
     "retries": 5,
@@ -39,11 +44,18 @@ ATTEMPTS: dict[str, Any] = {
 }
 
 
-@contextlib.contextmanager
-def waiting_when_early() -> Iterator[None]:
-    """Put the task back until the instant that a NotYet names."""
-    try:
-        yield
-    except NotYet as early:
-        again = max(early.until, datetime.now(UTC) + SHORTEST_WAIT)
-        raise AirflowRescheduleException(again) from early  # type: ignore[no-untyped-call]
+def patiently(work: Callable[[], T]) -> T:
+    """Return what `work` returns, called again while it raises NotYet and that is a matter of seconds.
+
+    Puts the task back, by Airflow's own exception, where it is not.
+    """
+    until = datetime.now(UTC) + PATIENCE
+    while True:
+        try:
+            return work()
+        except NotYet as early:
+            now = datetime.now(UTC)
+            if max(now, early.until) > until:
+                again = max(early.until, now + SHORTEST_WAIT)
+                raise AirflowRescheduleException(again) from early  # type: ignore[no-untyped-call]
+        time.sleep(_ASK_AGAIN_SECONDS)

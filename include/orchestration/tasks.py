@@ -20,7 +20,7 @@ from include.orchestration.connections import airflow_connection
 from include.orchestration.ledger import ledger_environment, writing_environment
 from include.orchestration.notifiers import airflow_notifier
 from include.orchestration.occasion import FAILURE, is_backfill, occasion, pages, telling
-from include.orchestration.outcome import waiting_when_early
+from include.orchestration.outcome import patiently
 from include.orchestration.parameters import asked
 
 if TYPE_CHECKING:
@@ -61,17 +61,19 @@ def pin(definition: ExportDefinition, airflow: Mapping[str, Any]) -> list[dict[s
     if wish.restate is not None:
         return _restated(definition, wish, airflow)
     positions = {target.label: index for index, target in enumerate(definition.targets)}
-    with telling("pin", airflow), waiting_when_early():
-        record = pipeline.pin(
-            open_context(),
-            definition,
-            occurrence=run.logical_date or run.run_after,
-            as_of=wish.as_of,
-            start=wish.start,
-            end=wish.end,
-            dry_run=wish.dry_run or wish.test_to is not None,
-            backfill=is_backfill(run),
-            requested_by=run.triggering_user_name,
+    with telling("pin", airflow):
+        record = patiently(
+            lambda: pipeline.pin(
+                open_context(),
+                definition,
+                occurrence=run.logical_date or run.run_after,
+                as_of=wish.as_of,
+                start=wish.start,
+                end=wish.end,
+                dry_run=wish.dry_run or wish.test_to is not None,
+                backfill=is_backfill(run),
+                requested_by=run.triggering_user_name,
+            )
         )
     if wish.test_to is not None:
         return _leave(record, [aside.as_test(wish.test_to)], airflow)
@@ -111,8 +113,8 @@ def snapshot(run_key: str, airflow: Mapping[str, Any]) -> str:
 
     if aside.makes_nothing(airflow["params"]):
         return ""
-    with telling("snapshot", airflow), waiting_when_early():
-        return str(pipeline.snapshot(open_context(), run_key, progress_of(airflow)))
+    with telling("snapshot", airflow):
+        return patiently(lambda: str(pipeline.snapshot(open_context(), run_key, progress_of(airflow))))
 
 
 def split(run_key: str, airflow: Mapping[str, Any]) -> list[dict[str, int]]:
@@ -133,9 +135,10 @@ def share(run_key: str, part: Mapping[str, int], airflow: Mapping[str, Any]) -> 
 
     current: Any = get_current_context()
     current["share_name"] = f"{part['number'] + 1} of {part['count']}"  # the label of this task in the grid
-    with telling("render", airflow), waiting_when_early():
-        return pipeline.render_share(
-            open_context(), run_key, part["number"], part["count"], progress_of(airflow)
+    number, count = part["number"], part["count"]
+    with telling("render", airflow):
+        return patiently(
+            lambda: pipeline.render_share(open_context(), run_key, number, count, progress_of(airflow))
         )
 
 
@@ -148,8 +151,9 @@ def render(run_key: str, airflow: Mapping[str, Any], shares: Iterable[Mapping[st
 
     if aside.makes_nothing(airflow["params"]):
         return []
-    with telling("render", airflow), waiting_when_early():
-        return pipeline.render(open_context(), run_key, progress_of(airflow), list(shares), with_others=True)
+    progress, made = progress_of(airflow), list(shares)
+    with telling("render", airflow):
+        return patiently(lambda: pipeline.render(open_context(), run_key, progress, made, with_others=True))
 
 
 def deliver(
@@ -164,12 +168,14 @@ def deliver(
     current: Any = get_current_context()
     current["target_name"] = target["name"]  # the label of this task in the grid
     context, progress = open_context(), progress_of(airflow)
-    with waiting_when_early():
-        if aside.DO in target:
-            who = airflow["dag_run"].triggering_user_name
-            receipt = aside.done(context, definition, run_key, target, progress, who)
-        else:
-            receipt = pipeline.deliver(context, run_key, int(target["position"]), progress)
+    who = airflow["dag_run"].triggering_user_name
+    receipt = patiently(
+        lambda: (
+            aside.done(context, definition, run_key, target, progress, who)
+            if aside.DO in target
+            else pipeline.deliver(context, run_key, int(target["position"]), progress)
+        )
+    )
     if "skipped" in receipt:
         raise AirflowSkipException(receipt["skipped"])
     return receipt
@@ -243,8 +249,8 @@ def look_again(run_key: str, airflow: Mapping[str, Any]) -> dict[str, Any]:
 
     from include.pipeline import restate
 
-    with waiting_when_early():
-        again = restate.look_again(open_context(), run_key, progress_of(airflow), with_others=True)
+    progress = progress_of(airflow)
+    again = patiently(lambda: restate.look_again(open_context(), run_key, progress, with_others=True))
     if again.skipped:
         raise AirflowSkipException(again.skipped)
     return {

@@ -9,7 +9,8 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.errors import BadInput, LedgerViolation, NeedsPerson, NotYet, Permanent, Problem, Transient
-from include.orchestration.outcome import ATTEMPTS, SHORTEST_WAIT, waiting_when_early
+from include.orchestration import outcome
+from include.orchestration.outcome import ATTEMPTS, SHORTEST_WAIT, patiently
 
 POLICY = ATTEMPTS["retry_policy"]
 
@@ -49,20 +50,45 @@ def test_pauses_between_attempts_grow():
     assert ATTEMPTS["retry_exponential_backoff"] > 1
 
 
+def raising(*errors):
+    """Return work that raises these, one at each call, and then is done; and the list of what it has not raised yet."""
+    left = list(errors)
+
+    def work():
+        if left:
+            raise left.pop(0)
+        return "done"
+
+    return work, left
+
+
 def test_too_early_is_put_back_until_the_instant_named():
     until = datetime.now(UTC) + timedelta(hours=3)
-    with pytest.raises(AirflowRescheduleException) as caught, waiting_when_early():
-        raise NotYet("the month has not ended", until)
+    work, _ = raising(NotYet("the month has not ended", until))
+    with pytest.raises(AirflowRescheduleException) as caught:
+        patiently(work)
     assert caught.value.reschedule_date == until
 
 
-def test_an_instant_that_has_passed_meanwhile_does_not_make_the_scheduler_spin():
+def test_what_is_a_matter_of_seconds_is_waited_for():
+    now = datetime.now(UTC)
+    soon = [NotYet("somebody else is at it", now + timedelta(seconds=seconds)) for seconds in (-9, 0.1, 5)]
+    work, left = raising(*soon)
+    assert patiently(work) == "done"
+    assert left == []
+
+
+def test_patience_ends_and_airflow_sees_the_task_put_back_before_it_goes_on(monkeypatch):
+    monkeypatch.setattr(outcome, "PATIENCE", timedelta(seconds=0.1))
     before = datetime.now(UTC)
-    with pytest.raises(AirflowRescheduleException) as caught, waiting_when_early():
-        raise NotYet("somebody else is at it", before - timedelta(seconds=9))
+    work, left = raising(*[NotYet("somebody else is at it", before)] * 1000)
+    with pytest.raises(AirflowRescheduleException) as caught:
+        patiently(work)
     assert caught.value.reschedule_date >= before + SHORTEST_WAIT
+    assert left
 
 
 def test_other_errors_pass_untouched():
-    with pytest.raises(Permanent), waiting_when_early():
-        raise Permanent("no")
+    work, _ = raising(Permanent("no"))
+    with pytest.raises(Permanent):
+        patiently(work)
