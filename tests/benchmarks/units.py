@@ -22,7 +22,7 @@ from tests.benchmarks.daily import _server_cpu
 from tests.benchmarks.main_job import stage
 from tests.servers.running import postgres_server
 
-EVERY_SECONDS = 0.2
+EVERY_SECONDS = 0.05
 MIB = 1 << 20
 
 
