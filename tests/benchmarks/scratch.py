@@ -12,7 +12,6 @@ import argparse
 import tempfile
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 from include import pipeline, sample
 from include.pipeline import render_stage
