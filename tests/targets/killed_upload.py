@@ -1,48 +1,29 @@
-"""A process that delivers to an object store and kills itself: its task is JSON on standard input.
+"""Deliveries to object stores in processes that kill themselves, forked from one in which no client has worked yet.
+
+obstore's threads do not outlive a fork, so the tests' own process cannot be what is forked. This one reads tasks from
+standard input, a line of JSON each, and answers how each ended and how many points it has passed.
 
 point: before the n-th piece of a request that goes out (half of it goes), or after the n-th reply has come in.
 """
 
 from __future__ import annotations
 
-import http.client
 import importlib
 import json
 import os
-import signal
 import sys
+import tempfile
 from pathlib import Path
 
 from include.connections import Connection, Secrets
 from include.targets.object_stores import s3, sending
 from include.targets.protocol import no_progress
+from tests.targets.killed_request import killed_at
 from tests.targets.test_folder import parcel_of
 
-if __name__ == "__main__":
-    task = json.load(sys.stdin)
+
+def deliver(task) -> None:
     module = importlib.import_module(f"include.targets.{task['kind']}")
-    left = task["point"]
-
-    def die_in_time() -> bool:
-        global left
-        left -= 1
-        return left == -1
-
-    def send(self, data, whole=http.client.HTTPConnection.send):
-        if die_in_time():
-            view = memoryview(data) if isinstance(data, bytes) else data
-            whole(self, view[: len(view) // 2])
-            os.kill(os.getpid(), signal.SIGKILL)
-        whole(self, data)
-
-    def getresponse(self, whole=http.client.HTTPConnection.getresponse):
-        answer = whole(self)
-        if die_in_time():
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
-
-    http.client.HTTPConnection.send = send
-    http.client.HTTPConnection.getresponse = getresponse
     sending.LANES = 1  # so that the n-th is always the same one
     sending.PART_BYTES = 5 << 20
     s3.S3.most_streamed_bytes = task["streamed"]
@@ -50,4 +31,16 @@ if __name__ == "__main__":
     options = module.Options.model_validate(task["options"])
     parcel = parcel_of(Path(task["source"]))
     module.deliver(options, parcel, Secrets(Path(), {connection.name: connection}), no_progress)
-    print(task["point"] - left)  # how many points there are
+
+
+if __name__ == "__main__":
+    for name in ("s3", "gcs", "azure_blob"):
+        importlib.import_module(f"include.targets.{name}")
+    for name in ("obstore.store", "urllib3", "google.auth.jwt", "requests"):  # what deliveries import
+        importlib.import_module(name)
+    with tempfile.TemporaryDirectory() as folder:
+        count = Path(folder) / "count"
+        for line in sys.stdin:
+            task = json.loads(line)
+            killed = killed_at(task["point"], lambda task=task: deliver(task), count)
+            os.write(1, json.dumps(None if killed else int(count.read_text())).encode() + b"\n")

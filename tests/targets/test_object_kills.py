@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -31,11 +31,21 @@ def source(tmp_path):
     return path
 
 
-def kill_at(corner, source, point: int, streamed: int) -> tuple[int, bytes]:
-    task = {**corner.task(), "source": str(source), "point": point, "streamed": streamed}
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[subprocess.Popen[str]]:
+    """A process from which deliveries are forked."""
     command = [sys.executable, "-m", "tests.targets.killed_upload"]
-    done = subprocess.run(command, input=json.dumps(task).encode(), check=False, stdout=subprocess.PIPE)
-    return done.returncode, done.stdout
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
+def points_passed(nursery, corner, source, point: int, streamed: int) -> int | None:
+    """Deliver, and be killed at a point: None; else how many points there are."""
+    task = {**corner.task(), "source": str(source), "point": point, "streamed": streamed}
+    nursery.stdin.write(json.dumps(task) + "\n")
+    nursery.stdin.flush()
+    return json.loads(nursery.stdout.readline())
 
 
 def check_after_kill(corner) -> list[str]:
@@ -49,16 +59,16 @@ def check_after_kill(corner) -> list[str]:
 
 @pytest.mark.parametrize(("kind", "streamed"), [*((kind, 0) for kind in corners.KINDS), ("s3", 1 << 30)])
 def test_a_kill_at_any_point_shows_nothing_partial_and_the_next_attempt_makes_one_of_each(
-    kind, streamed, source
+    nursery, kind, streamed, source
 ):
-    points = int(kill_at(corners.corner(kind), source, 1_000_000, streamed)[1])
+    points = points_passed(nursery, corners.corner(kind), source, 1_000_000, streamed)
     # The pieces of bodies are many and alike: some of them, and all of the first and last points.
     middle = random.Random(20260401).sample(range(4, points - 12), KILLS // 10)
     step = 1 if EVERY else 2
     seen = set()
     for point in [*range(0, 4, step), *sorted(middle), *range(points - 11, points, step)]:
         corner = corners.corner(kind)
-        assert kill_at(corner, source, point, streamed)[0] == -signal.SIGKILL
+        assert points_passed(nursery, corner, source, point, streamed) is None
         seen.add(len(check_after_kill(corner)))
         parcel = parcel_of(source)
         receipt = corner.module.deliver(corner.options(), parcel, corner.secrets(), no_progress)
