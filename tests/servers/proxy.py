@@ -25,6 +25,7 @@ class Fault(Enum):
 class Proxy:
     """One proxy. delay: seconds that each piece waits; fault, after, way: what happens after so many bytes.
 
+    times: to how many connections it happens; None: to all until it is healed.
     passed: bytes of all connections, up to the server and down from it.
     """
 
@@ -33,37 +34,50 @@ class Proxy:
     fault: Fault | None = None
     after: int = 0
     way: Way = "up"
+    times: int | None = None
     passed: dict[Way, int] = field(default_factory=lambda: {"up": 0, "down": 0})
     faults: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def fail(self, fault: Fault, after: int, way: Way = "up") -> None:
+    def fail(self, fault: Fault, after: int, way: Way = "up", times: int | None = None) -> None:
         """Let this happen once so many bytes have passed from now on."""
-        self.passed[way] = 0
-        self.fault, self.after, self.way = fault, after, way
+        with self._lock:
+            self.passed[way] = 0
+            self.fault, self.after, self.way, self.times = fault, after, way, times
 
     def heal(self) -> None:
-        self.fault = None
+        with self._lock:
+            self.fault = None
 
-    def _strikes(self, way: Way) -> bool:
-        return self.fault is not None and self.passed[self.way] >= self.after and way == self.way
+    def _passing(self, way: Way, data: bytes) -> tuple[bytes, Fault | None]:
+        """What passes of these bytes, not one too many, and what happens to their connection then."""
+        with self._lock:
+            fault = self.fault if way == self.way else None
+            if fault is not None:
+                data = data[: max(0, self.after - self.passed[way])]
+            self.passed[way] += len(data)
+            if fault is None or self.passed[way] < self.after:
+                return data, None
+            self.faults += 1
+            if self.times is not None:
+                self.times -= 1
+                self.fault = fault if self.times else None
+            return data, fault
 
 
 def _pass_on(
     proxy: Proxy, way: Way, source: socket.socket, target: socket.socket, hole: threading.Event
 ) -> None:
     with suppress(OSError):
-        while data := source.recv(16_384):
+        while data := source.recv(65_536):
             if proxy.delay:
                 time.sleep(proxy.delay)
-            if proxy.fault is not None and way == proxy.way:  # not a byte too many
-                data = data[: max(0, proxy.after - proxy.passed[way])]
-            proxy.passed[way] += len(data)
+            passing, fault = proxy._passing(way, data)
             if not hole.is_set():
-                target.sendall(data)
-            if proxy._strikes(way):
-                proxy.faults += 1
-                if proxy.fault is Fault.CUT:
-                    break
+                target.sendall(passing)
+            if fault is Fault.CUT:
+                break
+            if fault is Fault.HOLE:
                 hole.set()
     if hole.is_set():
         return
@@ -86,6 +100,8 @@ def proxy_to(port: int) -> Iterator[Proxy]:
             except OSError:
                 return
             ends.extend([client, server])
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             hole = threading.Event()
             for way, source, target in (("up", client, server), ("down", server, client)):
                 arguments = (proxy, way, source, target, hole)

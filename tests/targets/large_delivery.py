@@ -8,11 +8,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from paramiko.packet import Packetizer
+
 from include.connections import Connection, Secrets
 from include.formats.hashes import file_sha256
 from include.targets import sftp
 from include.targets.protocol import Parcel, ParcelFile, no_progress
 from include.targets.ssh import bringing  # noqa: F401 - what a delivery imports
+
+# After so many keys are exchanged anew: 512 MB unless it is said.
+REKEY_BYTES = 48 << 20
 
 
 def peak_bytes() -> int:
@@ -35,5 +40,8 @@ if __name__ == "__main__":
     )
     before = peak_bytes()
     options = sftp.Options(connection="c", folder=folder)
+    Packetizer.REKEY_BYTES, exchange, exchanges = REKEY_BYTES, Packetizer._trigger_rekey, []
+    Packetizer._trigger_rekey = lambda packetizer: (exchanges.append(1), exchange(packetizer))
     sftp.deliver(options, parcel, Secrets(Path(), {"c": connection}), no_progress)
+    assert len(exchanges) >= 2
     print(peak_bytes() - before)

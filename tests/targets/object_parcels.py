@@ -9,7 +9,7 @@ from pathlib import Path
 
 from include.targets.protocol import Parcel, ParcelFile
 
-BIG = os.urandom(1 << 20) * 22  # five parts of 5 MiB, the least that S3 takes
+BIG = os.urandom(1 << 20) * 11  # three parts of 5 MiB, the least that S3 takes
 SMALL = b'{"rows": 1}'
 
 

@@ -7,6 +7,7 @@ import os
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from urllib.parse import urlsplit
 
 import pytest
@@ -30,8 +31,9 @@ def corner(request):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    """Small parts, and little patience with servers that are gone."""
+    """Small parts, fewer at once than there are, and little patience with servers that are gone."""
     monkeypatch.setattr(sending, "PART_BYTES", 5 << 20)
+    monkeypatch.setattr(sending, "LANES", 2)
     monkeypatch.setattr(s3.S3, "most_streamed_bytes", 0)
     monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.01)
 
@@ -57,7 +59,7 @@ def test_a_large_file_is_one_object_with_its_terms(way, tmp_path):
         way.options(**terms), parcel(tmp_path), way.secrets(), lambda done, total: seen.append(done)
     )
     assert outcomes(receipt) == [Outcome.CREATED] * 2
-    assert len(seen) >= 4  # each part is told of
+    assert len(seen) >= 3  # each part is told of
     check(way)
     found = way.attributes("x.csv")
     assert found["sha256"] == hashlib.sha256(BIG).hexdigest()
@@ -122,7 +124,8 @@ def test_two_deliveries_at_once_make_one(way, tmp_path):
 
 
 @pytest.mark.parametrize("known", ["by its hash", "by its stamp"])
-def test_a_source_that_changes_on_the_way_is_never_seen(way, known, tmp_path):
+def test_a_source_that_changes_on_the_way_is_never_seen(way, known, tmp_path, monkeypatch):
+    monkeypatch.setattr(sending, "LANES", 1)  # else the last part has been read when the first has gone
     one = parcel(tmp_path)
     if known == "by its stamp":
         one = replace(one, files=[stamped(file) for file in one.files])
@@ -155,7 +158,7 @@ def test_a_receiver_that_takes_the_file_at_once_has_it(corner, tmp_path, monkeyp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [1_000, 3_000_000, 21_000_000])
+@pytest.mark.parametrize("after", [1_000, 3_000_000, 10_500_000])
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.HOLE])
 def test_a_broken_connection_is_transient_and_the_next_attempt_makes_one_whole(
     way, tmp_path, monkeypatch, after, fault
@@ -169,7 +172,7 @@ def test_a_broken_connection_is_transient_and_the_next_attempt_makes_one_whole(
             impatient.setattr(client, "ATTEMPTS", 2)
             impatient.setattr(client, "CONNECT_SECONDS", 1)
             for module in (client, reading, gcs):
-                impatient.setattr(module, "SILENCE_SECONDS", 1)
+                impatient.setattr(module, "SILENCE_SECONDS", 0.5)
             with pytest.raises(Transient):
                 way.module.deliver(way.options(), one, secrets, no_progress)
         assert proxy.faults
@@ -185,30 +188,24 @@ def test_a_broken_connection_is_transient_and_the_next_attempt_makes_one_whole(
 @pytest.mark.slow
 def test_a_lost_reply_makes_no_second_object(way, tmp_path, monkeypatch):
     """The connection breaks when the server begins its n-th reply, for every n until nothing breaks."""
-    monkeypatch.setattr(client, "ATTEMPTS", 3)
     parts = urlsplit(way.endpoint)
+    one = parcel(tmp_path)
     for reply in range(40):
         there = corners.corner(way.kind)
-        one = parcel(tmp_path)
         with proxy_to(parts.port) as proxy, monkeypatch.context() as patched:
             secrets = there.secrets(f"http://127.0.0.1:{proxy.port}{parts.path}")
-            asked = 0
+            asked = count()
             send = client.Client.send
 
-            def counted(self, make, proxy=proxy, send=send, reply=reply):
-                nonlocal asked
-                if asked == reply:
-                    proxy.fail(Fault.CUT, 0, "down")
-                    threading.Timer(0.3, proxy.heal).start()
-                asked += 1
+            def counted(self, make, proxy=proxy, send=send, reply=reply, asked=asked):
+                if next(asked) == reply:
+                    proxy.fail(Fault.CUT, 0, "down", times=1)
                 return send(self, make)
 
             patched.setattr(client.Client, "send", counted)
-            patched.setattr(client, "BACKOFF_SECONDS", 0.3)
             try:
                 there.module.deliver(there.options(), one, secrets, no_progress)
             except Transient:
-                proxy.heal()
                 there.module.deliver(there.options(), one, secrets, no_progress)
             check(there)
             if not proxy.faults:

@@ -28,14 +28,15 @@ from tests.forks import ended, forked
 from tests.servers.openssh import NAME, Sshd
 from tests.servers.proxy import Fault, Proxy, proxy_to
 from tests.targets.kills import EVERY, KILLS
+from tests.targets.large_delivery import REKEY_BYTES
 from tests.targets.sftp_server import NAMES, server
 from tests.targets.test_folder import check_after_kill, parcel_of, source
 
 __all__ = ["server", "source"]  # fixtures
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 MEMORY_BYTES = 64 << 20
-# More than the 512 MB after which keys are exchanged anew.
-LARGE_BYTES = 560 << 20
+# More than after which keys are exchanged anew, several times.
+LARGE_BYTES = 4 * REKEY_BYTES
 
 
 @pytest.fixture
@@ -200,7 +201,7 @@ def test_a_network_that_swallows_everything_ends_in_time(server, proxy, source, 
         proxy.fail(Fault.HOLE, point, way)
         began = time.monotonic()
         with pytest.raises(Transient):
-            deliver(server, there, parcel, port=proxy.port, seconds=2)
+            deliver(server, there, parcel, port=proxy.port, seconds=1)
         assert time.monotonic() - began < 100
         proxy.heal()
         check_after_kill(source, there)
@@ -221,7 +222,7 @@ def test_a_frozen_server_ends_in_time_and_leaves_no_thread(server, source, share
     began = time.monotonic()
     try:
         with pytest.raises(Transient, match=r"no answer|lost"):
-            deliver(server, there, parcel_of(source), seconds=2, progress=progress)
+            deliver(server, there, parcel_of(source), seconds=1, progress=progress)
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGKILL)
@@ -250,7 +251,7 @@ def test_a_session_that_is_killed_is_tried_again(server, source):
 
 
 def test_a_slow_network_only_takes_longer(server, proxy, source):
-    proxy.delay = 0.02
+    proxy.delay = 0.01
     there = place_of(server, "slow")
     assert deliver(server, there, parcel_of(source), port=proxy.port) == [Outcome.CREATED] * 2
     check_recovery(server, there, source)
