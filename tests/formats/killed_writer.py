@@ -1,6 +1,6 @@
-"""A process that writes an artefact and kills itself: `python -m tests.formats.killed_writer FOLDER POINT`.
+"""Writes an artefact and kills its process.
 
-POINT: `middle`, or n: before the n-th call of the system on the folder (open, rename, remove, mkdir).
+point: `middle`, or n: before the n-th call of the system on the folder (open, rename, remove, mkdir).
 """
 
 from __future__ import annotations
@@ -10,27 +10,40 @@ import signal
 import sys
 from pathlib import Path
 
-from include.formats import artefact
-from tests.formats.test_artefact import BIG_COLUMNS, PLAIN, big
+import numpy as np
+import pyarrow as pa
 
-if __name__ == "__main__":
-    folder, point = Path(sys.argv[1]), sys.argv[2]
-    batches = big()
-    artefact.Totals(BIG_COLUMNS).add(batches[0])  # compiled code is loaded before calls are counted
+from include.formats import artefact
+from include.formats.options import FileOptions
+from include.ledger.catalog import FieldType
+from include.ledger.columns import Column
+
+PLAIN = FileOptions(compression="none")
+BIG_COLUMNS = [Column("id", FieldType.ID), Column("p", FieldType.POINTS)]
+
+
+def big() -> list[pa.RecordBatch]:
+    rng = np.random.default_rng(1)
+    ids = [f"t{number}" for number in rng.integers(0, 10**15, 50_000)]
+    return [pa.record_batch([pa.array(ids), pa.array(rng.integers(0, 10**9, 50_000))], names=["id", "p"])] * 8
+
+
+def write(folder: Path, point: str) -> None:
+    """Write `x.csv` of the folder, and die at the point."""
     calls = 0
 
     def die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def count(event, arguments) -> None:
-        global calls
+        nonlocal calls
         if event in ("open", "os.rename", "os.remove", "os.mkdir") and str(folder) in str(arguments[:2]):
             if str(calls) == point:
                 die()
             calls += 1
 
     def watched():
-        for number, batch in enumerate(batches):
+        for number, batch in enumerate(big()):
             if number == 6 and point == "middle":
                 die()
             yield batch

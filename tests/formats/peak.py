@@ -1,4 +1,7 @@
-"""Peak memory of writing a file: `python -m tests.formats.peak KIND ROWS [rows|bytes|field]` prints it in MiB."""
+"""Peak memory of writing a few rows, then of many: `python -m tests.formats.peak KIND FEW MANY [rows|bytes|field]`.
+
+Prints in MiB how much higher it is after the many.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.definitions.split import Split
 from include.formats import artefact
@@ -34,8 +38,8 @@ def batches(count: int, size: int = 15_000):
         at = 1_700_000_000_000_000 + np.arange(start, start + rows) * 1_000_000
         yield pa.record_batch(
             [
-                pa.array([f"txn_{number:012}" for number in range(start, start + rows)]),
-                pa.array([f"cus_{number:08}" for number in rng.integers(0, 500_000, rows)]),
+                _ids("txn_", np.arange(start, start + rows)),
+                _ids("cus_", rng.integers(0, 500_000, rows)),
                 pa.DictionaryArray.from_arrays(pa.array(rng.integers(0, 4, rows), pa.int32()), TYPES),
                 pa.array(rng.integers(-100_000, 100_000, rows)),
                 pa.array(at).cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC")),
@@ -44,13 +48,18 @@ def batches(count: int, size: int = 15_000):
         )
 
 
+def _ids(prefix: str, numbers: np.ndarray) -> pa.Array:
+    digits = pc.utf8_lpad(pa.array(numbers).cast(pa.string()), 12, "0")
+    return pc.binary_join_element_wise(prefix, digits, "")
+
+
 def peak_mib() -> int:
     """The peak of this program: ru_maxrss would begin with that of the process that started it."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
-SPLITS = {"rows": Split(rows=150_000), "bytes": Split(bytes=20_000_000), "field": Split(field="type")}
+SPLITS = {"rows": Split(rows=150_000), "bytes": Split(bytes=10_000_000), "field": Split(field="type")}
 
 
 def write(folder: Path, file: FileOptions, rows, how: str = "") -> None:
@@ -61,6 +70,10 @@ def write(folder: Path, file: FileOptions, rows, how: str = "") -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder), FileOptions(format=sys.argv[1]), batches(int(sys.argv[2])), *sys.argv[3:])
-    print(peak_mib())
+    kind, few, many, *how = sys.argv[1:]
+    peaks = []
+    for number in (few, many):
+        with tempfile.TemporaryDirectory() as folder:
+            write(Path(folder), FileOptions(format=kind), batches(int(number)), *how)
+        peaks.append(peak_mib())
+    print(peaks[1] - peaks[0])

@@ -11,7 +11,6 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -22,9 +21,10 @@ from include.formats.options import FileOptions
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
 from include.ledger.hashing import text_hash
+from tests.forks import ended, forked
+from tests.formats import killed_writer
 from tests.formats.examples import COLUMNS, ROWS, table
-
-PLAIN = FileOptions(compression="none")
+from tests.formats.killed_writer import BIG_COLUMNS, PLAIN, big
 
 
 def test_what_is_known_of_a_file(tmp_path):
@@ -55,15 +55,6 @@ def test_a_compressed_file_knows_its_content_too(tmp_path):
         made = artefact.write(tmp_path / "y", COLUMNS, [table()], FileOptions(compression=compression))
         assert made.uncompressed_sha256 == plain.sha256
         assert made.sha256 == file_sha256(made.path) != plain.sha256
-
-
-def big() -> list[pa.RecordBatch]:
-    rng = np.random.default_rng(1)
-    ids = [f"t{number}" for number in rng.integers(0, 10**15, 50_000)]
-    return [pa.record_batch([pa.array(ids), pa.array(rng.integers(0, 10**9, 50_000))], names=["id", "p"])] * 8
-
-
-BIG_COLUMNS = [Column("id", FieldType.ID), Column("p", FieldType.POINTS)]
 
 
 def test_a_full_disk_is_told_with_path_and_bytes_and_leaves_nothing(tmp_path):
@@ -105,8 +96,7 @@ def test_no_right_to_write_is_told(tmp_path):
 
 def kill_at(folder: Path, point: str) -> int:
     """Write in a process that kills itself at the point: before its n-th call on the folder, or mid write."""
-    command = [sys.executable, "-m", "tests.formats.killed_writer", folder, point]
-    return subprocess.run(command, check=False).returncode
+    return ended(forked(lambda: killed_writer.write(folder, point)))
 
 
 @pytest.mark.slow
@@ -130,16 +120,17 @@ def test_a_kill_leaves_the_name_absent_or_the_file_whole(tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_rows(tmp_path):
-    peaks = []
-    for count in (10, 100):
-        code = (
-            "import resource, sys; from pathlib import Path; from include.formats import artefact\n"
-            "from include.formats.options import FileOptions\n"
-            "from tests.formats.test_artefact import BIG_COLUMNS, big\n"
-            f"batches = (big()[:1] * {count})\n"
-            "artefact.write(Path(sys.argv[1]), BIG_COLUMNS, batches, FileOptions())\n"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-        )
-        command = [sys.executable, "-c", code, tmp_path / "x.csv.gz"]
-        peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    assert peaks[1] - peaks[0] < 40_000  # kB: 0.5 and 5 million rows
+    code = (
+        "import sys; from pathlib import Path; from include.formats import artefact\n"
+        "from include.formats.options import FileOptions\n"
+        "from tests.formats.killed_writer import BIG_COLUMNS, big\n"
+        "from tests.formats.peak import peak_mib\n"
+        "for count in (10, 70):\n"
+        "    batches = (big()[:1] * count)\n"
+        "    artefact.write(Path(sys.argv[1]), BIG_COLUMNS, batches, FileOptions())\n"
+        "    print(peak_mib())"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "x.csv.gz"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    peaks = [int(peak) for peak in done.split()]
+    assert peaks[1] - peaks[0] < 40  # MiB: 0.5 and 3.5 million rows

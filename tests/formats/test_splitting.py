@@ -205,8 +205,6 @@ def test_a_split_is_by_one_thing(keys):
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["rows", "bytes", "field"])
 def test_memory_does_not_grow_with_the_rows(how):
-    peaks = []
-    for count in (400_000, 2_000_000):
-        command = [sys.executable, "-m", "tests.formats.peak", "csv", str(count), how]
-        peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    assert peaks[1] - peaks[0] < 40, f"MiB: {peaks}"
+    command = [sys.executable, "-m", "tests.formats.peak", "csv", "300000", "1800000", how]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 60, "MiB"  # the rows are over 80 more

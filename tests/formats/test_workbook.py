@@ -41,11 +41,10 @@ def test_a_sheet_holds_as_many_rows_as_the_programs_allow():
     count = 1_048_575 + 2
     batch = pa.record_batch([pa.array(range(count))], names=["n"])
     content = b"".join(kind.encode(columns, [batch], kind.Options()))
-    assert '<row r="1048576"><c r="A1048576" s="5"><v>1048574</v></c></row>\n</sheetData>' in sheet_xml(
-        content
-    )
-    assert "<v>1048576</v></c></row>\n</sheetData>" in sheet_xml(content, 2)
-    assert sum(1 for _ in kind.read(io.BytesIO(content), columns, kind.Options())) == count
+    first, second = sheet_xml(content), sheet_xml(content, 2)
+    assert '<row r="1048576"><c r="A1048576" s="5"><v>1048574</v></c></row>\n</sheetData>' in first
+    assert "<v>1048576</v></c></row>\n</sheetData>" in second
+    assert first.count("<row ") + second.count("<row ") == count + 2  # with their headers
 
 
 def test_a_workbook_of_several_contents(tmp_path):

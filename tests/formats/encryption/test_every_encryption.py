@@ -177,8 +177,8 @@ def test_memory_does_not_grow_with_the_file(keyring, kind):
         mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return max(mine, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
-    small = peak(32)
-    assert peak(256) < small + 16 * 1024  # KiB, for 224 MiB more
+    small = peak(16)
+    assert peak(96) < small + 16 * 1024  # KiB, for 80 MiB more
 
 
 @pytest.mark.parametrize(
