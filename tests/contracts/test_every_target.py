@@ -6,12 +6,14 @@ their names (`Capabilities.keeps_names`) is asked of a `keeper`, everything else
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +28,8 @@ from include.targets.protocol import Capabilities, Outcome, Parcel, ParcelFile, 
 from tests.servers import corners, openssh, receiver, sheets, smtp
 from tests.targets.sheets_delivery import described
 
-CONTENT = b"id,points\n" + b"t1,12.50\n" * 40_000
+_NUMBERS = count(1)
+CONTENT = b"id,points\n" + b"t1,12.50\n" * 12_000
 
 
 @dataclass(frozen=True)
@@ -74,21 +77,31 @@ def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return _folder(tmp_path / "there", f"file://{tmp_path}/there")
 
 
-@contextmanager
-def _sftp(_: Path, __: pytest.MonkeyPatch) -> Iterator[Place]:
+@cache
+def _sshd() -> openssh.Sshd | openssh.NotInstalled:
+    """One server for all tests here, which end it with their process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
     try:
-        with openssh.sshd() as server:
-            there = _folder(server.folder / "in", "in")
-            options = sftp.Options(connection=openssh.NAME, folder="in", create_folder=True)
-            secrets = Secrets(Path(), {openssh.NAME: server.connection()})
-
-            def plant(name: str, content: bytes) -> None:
-                there.plant(name, content)
-                server.open_up(server.folder / "in")
-
-            yield replace(there, module=sftp, options=options, secrets=secrets, plant=plant)
+        return stack.enter_context(openssh.sshd())
     except openssh.NotInstalled as missing:
-        pytest.skip(f"not installed: {missing}")
+        return missing
+
+
+def _sftp(_: Path, __: pytest.MonkeyPatch) -> Place:
+    server = _sshd()
+    if isinstance(server, openssh.NotInstalled):
+        pytest.skip(f"not installed: {server}")
+    name = f"in{next(_NUMBERS)}"
+    there = _folder(server.folder / name, name)
+    options = sftp.Options(connection=openssh.NAME, folder=name, create_folder=True)
+    secrets = Secrets(Path(), {openssh.NAME: server.connection()})
+
+    def plant(name: str, content: bytes) -> None:
+        there.plant(name, content)
+        server.open_up(server.folder / options.folder)
+
+    return replace(there, module=sftp, options=options, secrets=secrets, plant=plant)
 
 
 @contextmanager
