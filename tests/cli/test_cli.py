@@ -367,6 +367,9 @@ def test_a_full_disk_leaves_nothing_half_written(home: Path) -> None:
     assert "Traceback" not in full.stderr
     assert files(home / "delivered") == []
     assert files(home / "scratch") == []
+    # It could not even give back its lease, which is over in a minute.
+    with sa.create_engine(f"sqlite:///{home / 'state.sqlite'}").begin() as connection:
+        assert connection.execute(sa.text("UPDATE loyalty_leases SET expires_at = 0")).rowcount
     again = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert len(files(home / "delivered")) == 2
