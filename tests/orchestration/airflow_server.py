@@ -141,7 +141,7 @@ def started(home: Path):
         "LOYALTY_INBOXES": str(home / "inboxes.yaml"),
         "LOYALTY_IMPORT_APPROVERS": "paul",
         # Longer than a test takes to answer a question.
-        "LOYALTY_IMPORT_LOOK_SECONDS": "45",
+        "LOYALTY_IMPORT_LOOK_SECONDS": "25",
         "LOYALTY_EXPORTS": str(exports),
         "LOYALTY_SETTLE_SECONDS": "1",
         # Runs begin when a test starts them: no run of a schedule comes between, or into a list that a test reads.
