@@ -127,9 +127,9 @@ def backfill_dialog(page: Page, dag_id: str, first: str, last: str) -> Locator:
     return form
 
 
-def shot(page: Page, folder: Path, name: str) -> Path:
-    """Write a picture of what is to be seen; return its path."""
-    page.wait_for_timeout(1500)  # let the last animation end
+def shot(page: Page, folder: Path, name: str, *, wait_ms: float = 0) -> Path:
+    """Write a picture of what is to be seen, its animations ended; wait_ms: for what scripts move."""
+    page.wait_for_timeout(wait_ms)
     path = folder / f"{name}.png"
-    page.screenshot(path=path)
+    page.screenshot(path=path, animations="disabled")
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from include.settings import ROOT, Settings
 from tests.browser import mail, pages
 from tests.orchestration.airflow_server import started
 
+shot = functools.partial(pages.shot, wait_ms=1500)
+
 
 def main(folder: Path) -> None:
     """Write mail, dag-list, grid, grid-failed, trigger-form, backfill-dialog, download-link and our pages, as .png."""
@@ -39,23 +42,23 @@ def main(folder: Path) -> None:
         time.sleep(5)  # the banner of the backfill goes when the scheduler has seen its end
         with pages.logged_in(server.running) as page:
             pages.dag_list(page)
-            pages.shot(page, folder, "dag-list")
+            shot(page, folder, "dag-list")
             pages.dag(page, "weekly-history")
-            pages.shot(page, folder, "grid")
+            shot(page, folder, "grid")
             pages.dag(page, "three-targets")
-            pages.shot(page, folder, "grid-failed")
+            shot(page, folder, "grid-failed")
             pages.trigger_form(page, "weekly-history", "What to report")
-            pages.shot(page, folder, "trigger-form")
+            shot(page, folder, "trigger-form")
             dialog = pages.backfill_dialog(page, "weekly-history", "2026/03/01", "2026/04/01")
             dialog.get_by_text("runs will be triggered").wait_for()
-            pages.shot(page, folder, "backfill-dialog")
+            shot(page, folder, "backfill-dialog")
             known = {"LOYALTY_HOME": home, "LOYALTY_PUBLIC_URL": server.running.url}
             context = Context.from_settings(Settings.from_environment(known))
             run = context.state.runs.list(definition_id="weekly-history")[0]
             page.goto(with_code(context, run.run_key, run.files[0]["name"], "jane.doe@shop.example"))
             page.get_by_role("button", name="Mail me a code").click()
             page.get_by_role("status").wait_for()
-            pages.shot(page, folder, "download-link")
+            shot(page, folder, "download-link")
 
 
 def our_pages(folder: Path) -> None:
@@ -72,19 +75,19 @@ def our_pages(folder: Path) -> None:
             answers(url)
             page.goto(f"{url}/loyalty-login?user=admin&next=/plugin/loyalty")
             page.frame_locator("iframe").get_by_role("link", name="Daily balances").wait_for()
-            pages.shot(page, folder, "exports")
+            shot(page, folder, "exports")
             page.goto(f"{url}/loyalty/exports/new/balance")
             page.locator("[name='name']").fill("Balances for the shops")
             page.get_by_role("button", name="Show the first 10 rows").click()
             page.locator("#preview-rows table").wait_for(timeout=120_000)
             page.locator("#preview-rows").scroll_into_view_if_needed()
-            pages.shot(page, folder, "new-export")
+            shot(page, folder, "new-export")
             page.goto(f"{url}/loyalty/exports/daily-balances")
-            pages.shot(page, folder, "export")
+            shot(page, folder, "export")
             page.goto(f"{url}/loyalty/dashboards?frame=last_3_months")
-            pages.shot(page, folder, "dashboards")
+            shot(page, folder, "dashboards")
             page.goto(f"{url}/loyalty/imports/{waiting_import(Path(home) / 'pages')}")
-            pages.shot(page, folder, "import")
+            shot(page, folder, "import")
         finally:
             browser.close()
             server.terminate()
