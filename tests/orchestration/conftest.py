@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import pytest
 import tests.airflow_environment  # noqa: F401 - before any module of Airflow
 from include.settings import ROOT, Settings
 from tests.orchestration.airflow_server import airflow_server
+from tests.stages import in_this_process
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -27,6 +28,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("LOYALTY_EXPORTS", str(tmp_path / "exports"))
     monkeypatch.setenv("LOYALTY_HOME", str(tmp_path))
     return Settings.from_environment()
+
+
+@pytest.fixture
+def inline() -> Iterator[None]:
+    """Run stages in this process, where many runs are made."""
+    with in_this_process():
+        yield
 
 
 @pytest.fixture(scope="session")

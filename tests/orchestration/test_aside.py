@@ -16,7 +16,7 @@ from include.sample.plan import Plan
 from include.settings import Settings
 from include.state.audit import Action
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("inline")]
 DEFINITION = """
 id: aside
 name: Aside

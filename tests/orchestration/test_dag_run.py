@@ -53,6 +53,7 @@ def test_a_run_at_an_occurrence_ends_well_and_both_targets_have_the_same_files(s
     assert verify(tmp_path / "one" / "balances_2026-06-20.csv.manifest.json") == []
 
 
+@pytest.mark.usefixtures("inline")
 @pytest.mark.parametrize(("rows", "shares"), [("500", 3), ("100000", 0)])
 def test_a_large_snapshot_is_rendered_in_shares_and_a_small_one_by_one_task(
     rows, shares, stored_dag, tmp_path, monkeypatch, airflow_database

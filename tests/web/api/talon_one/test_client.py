@@ -10,7 +10,7 @@ import pytest
 from tests.web.api.talon_one.conftest import Vendor
 from tests.web.api.talon_one.ledger import ODD, UUID
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.usefixtures("inline")]
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 SPRING = {
     "range_start": datetime(2026, 1, 1, tzinfo=UTC),

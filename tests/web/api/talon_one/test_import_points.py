@@ -21,7 +21,7 @@ from tests.web.api.asking import Asking
 from tests.web.api.talon_one.conftest import Vendor
 from tests.web.api.talon_one.ledger import LEDGER
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.usefixtures("inline")]
 PATH = "/talon-one/v1/loyalty_programs/7/import_points"
 FEW = 5
 

@@ -16,7 +16,7 @@ from include.state.keys import Scope
 from tests.web.api.asking import Asking
 from tests.web.api.talon_one.conftest import Vendor
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.usefixtures("inline")]
 V1 = "/talon-one/v1/loyalty_programs"
 PROFILE = f"{V1}/7/profile/ann"
 
