@@ -1,4 +1,4 @@
-"""Airflow with CeleryExecutor on loopback: Redis, PostgreSQL, an S3 server as the store, and two workers.
+"""Airflow with CeleryExecutor on loopback: Redis, PostgreSQL, an S3 server as the store, and workers.
 
 What docker-compose.yaml tells Celery and the scheduler holds here too, but for how soon a silent task is given up. A
 worker runs one task at a time and has scratch of its own; they share databases, store and the folder of the targets.
@@ -31,6 +31,7 @@ from tests.workers.naming import VARIABLE
 EXPORTS = ("weekly-history", "daily-balances")
 PLAN = Plan(customers=400, transactions=20_000)
 SHARE_ROWS = 7_000  # so a run that books has three shares
+STARTED, LATER = ("one", "two"), ("three",)  # workers; a test starts the later one when it needs it
 # A worker that is busy gives a sign of life every 5 s (`workers.min_heartbeat_interval`).
 SILENT_SECONDS = 30
 
@@ -43,7 +44,7 @@ class Worker:
     environment: Mapping[str, str]
     log: Path
     scratch: Path
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: subprocess.Popen[bytes] | None = field(init=False, default=None)
 
     def start(self) -> None:
         """Return at once: it takes tasks when it is ready."""
@@ -61,16 +62,18 @@ class Worker:
 
     def kill(self) -> None:
         """End it and all that it has started at once, as a machine that loses its power does."""
+        assert self.process is not None
         main = psutil.Process(self.process.pid)
         for how in (signal.SIGSTOP, signal.SIGKILL):  # what stands still starts nothing more
             for each in [main, *main.children(recursive=True)]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     each.send_signal(how)
         self.process.wait()
+        self.process = None
 
     def end(self) -> None:
-        """Let it end in order, and its children with it."""
-        services._end([self.process])
+        """Let it end in order, and its children with it; nothing where it was never started."""
+        services._end([self.process] if self.process else [])
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(home: Path) -> Iterator[Cluster]:
-    """Start all of it in `home`, which is a short path; yield when both workers answer."""
+    """Start all of it in `home`, which is a short path, with two workers; yield when Airflow knows its DAGs."""
     with contextlib.ExitStack() as stack:
         server = sa.make_url(stack.enter_context(postgres_server(home / "postgres")))
         urls = {name: _database(server, name) for name in ("airflow", "state", "ledger")}
@@ -139,10 +142,11 @@ def cluster(home: Path) -> Iterator[Cluster]:
                 start_seconds=400,
             )
         )
-        workers = {name: _worker(running, home, name) for name in ("one", "two")}
+        workers = {name: _worker(running, home, name) for name in (*STARTED, *LATER)}
         for worker in workers.values():
-            worker.start()
             stack.callback(worker.end)
+        for name in STARTED:
+            workers[name].start()
         running.client.wait_for_dags(set(EXPORTS))
         yield Cluster(running, home, workers, ledger)
 

@@ -48,6 +48,12 @@ def celery() -> Iterator[Cluster]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the command line keeps its state and its store, a snapshot for all occurrences among them."""
+    return tmp_path_factory.mktemp("beside")
+
+
 def _found(program: str) -> bool:
     return bool(find(program)) or (Path(sys.executable).parent / program).exists()
 
@@ -91,6 +97,9 @@ def ended(celery: Cluster, dag_id: str, run_id: str) -> dict[str, dict]:
             f"*{dag_id}/*{run_id}/task_id={name.split('[')[0]}/**/attempt=1.log"
         ):
             print(log, log.read_text("utf-8"), sep="\n")
+    if again(tasks):  # a task that Airflow itself gave up says nothing of it
+        scheduler = (celery.running.home / "logs" / "services" / "scheduler.log").read_text("utf-8")
+        print(*(line for line in scheduler.splitlines() if run_id in line and "reported" in line), sep="\n")
     assert state == "success", {name: task["state"] for name, task in tasks.items()}
     return tasks
 
@@ -100,9 +109,12 @@ def again(tasks: dict[str, dict]) -> dict[str, int]:
     return {name: task["try_number"] for name, task in tasks.items() if task["try_number"] > 1}
 
 
-def test_a_backfill_runs_on_both_workers_and_gives_the_command_lines_bytes(celery, tmp_path):
+def test_a_backfill_runs_on_both_workers_and_gives_the_command_lines_bytes(celery, home):
     client = celery.running.client
     client.backfill(HISTORY, FIRST, LAST, max_active_runs=2)
+    expected = {}
+    for occurrence in (FIRST, LAST):
+        expected |= by_command_line(celery, HISTORY, occurrence, home)
     runs = []
     while len(runs) < 2 or any(run["state"] not in FINAL for run in runs):
         time.sleep(0.5)
@@ -111,9 +123,6 @@ def test_a_backfill_runs_on_both_workers_and_gives_the_command_lines_bytes(celer
     assert [shares_of(each) for each in tasks] == [["share[0]", "share[1]", "share[2]"]] * 2
     assert {each[name]["hostname"] for each in tasks for name in shares_of(each)} == {"one", "two"}
     assert [again(each) for each in tasks] == [{}, {}]
-    expected = {}
-    for occurrence in (FIRST, LAST):
-        expected |= by_command_line(celery, HISTORY, occurrence, tmp_path)
     assert len(expected) == 2
     assert files_of(celery.home / "delivered" / "history") == expected
 
@@ -123,26 +132,31 @@ def shares_of(tasks: dict[str, dict]) -> list[str]:
     return sorted(name for name in tasks if name.startswith("share"))
 
 
-@pytest.mark.parametrize(("stage", "occurrence"), [("share", EARLIER), ("render", BEFORE)])
-def test_a_worker_that_is_killed_at_work_costs_this_task_only(celery, tmp_path, stage, occurrence):
+def test_workers_that_are_killed_at_work_cost_these_tasks_only(celery, home):
+    """Two of three, one at a share and one that renders. It comes last, for they stay dead."""
     client = celery.running.client
-    run_id = client.trigger(HISTORY, occurrence)
-    other_id = client.trigger(BALANCES, occurrence)
-    dead = killed_at(celery, stage, HISTORY, run_id)
-    began = datetime.now(UTC)
-    other = next(worker for worker in celery.workers.values() if worker is not dead)
-    tasks = ended(celery, HISTORY, run_id)
-    [(lost, attempts)] = again(tasks).items()
-    assert (lost.split("[")[0], attempts) == (stage, 2)
-    assert tasks[lost]["hostname"] == other.name
+    celery.workers["three"].start()
+    other_id = client.trigger(BALANCES, EARLIER)
+    runs = {}
+    for stage, occurrence in (("share", EARLIER), ("render", BEFORE)):
+        run_id = client.trigger(HISTORY, occurrence)
+        runs[stage] = (run_id, killed_at(celery, stage, HISTORY, run_id), datetime.now(UTC))
+    assert len({dead.name for _, dead, _ in runs.values()}) == 2
+    expected = by_command_line(celery, HISTORY, EARLIER, home) | by_command_line(
+        celery, HISTORY, BEFORE, home
+    )
+    assert len(expected) == 2
+    for stage, (run_id, dead, killed) in runs.items():
+        tasks = ended(celery, HISTORY, run_id)
+        [(lost, attempts)] = again(tasks).items()
+        assert (lost.split("[")[0], attempts) == (stage, 2)
+        assert tasks[lost]["hostname"] != dead.name
+        waited = datetime.fromisoformat(tasks[lost]["start_date"]) - killed
+        print(f"{lost} was taken up after {waited.total_seconds():.0f} s")
+        assert waited.total_seconds() > SILENT_SECONDS / 2  # it was noticed by its silence
     assert again(ended(celery, BALANCES, other_id)) == {}
-    waited = datetime.fromisoformat(tasks[lost]["start_date"]) - began
-    print(f"{lost} was taken up after {waited.total_seconds():.0f} s")
-    assert waited.total_seconds() > SILENT_SECONDS / 2  # it was noticed by its silence
-    expected = by_command_line(celery, HISTORY, occurrence, tmp_path)
     delivered = files_of(celery.home / "delivered" / "history")
     assert {name: delivered[name] for name in expected} == expected
-    dead.start()
 
 
 def killed_at(celery: Cluster, stage: str, dag_id: str, run_id: str) -> Worker:
