@@ -50,6 +50,8 @@ def spark_settings(pyspark: None, tmp_path_factory: pytest.TempPathFactory) -> P
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
+        # A JVM of seconds: no compiler or collector that only pays after minutes, no counters on disk.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData",
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.sql.shuffle.partitions": "2",
