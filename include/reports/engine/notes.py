@@ -40,8 +40,9 @@ class Notes:
         problem = one.booked.problem
         if problem.any():
             counts = np.bincount(problem[problem > 0])
+            bits = np.arange(len(counts))
             for flag in RowProblem:
-                seen = sum(int(n) for bits, n in enumerate(counts) if bits & flag)
+                seen = int(counts[bits & flag.value > 0].sum())
                 if seen:
                     self.problems[str(flag.name).lower()] += seen
 
