@@ -75,7 +75,7 @@ def rendered(of: LocalSnapshot, scratch: Path, asked: list[tuple[Any, Asked]], *
 
 
 @given(st.integers(0, 2**32))
-@examples(120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_checkpoint_gives_what_a_full_replay_gives(seed: int) -> None:
     random = Random(seed)
     with tempfile.TemporaryDirectory() as name:
