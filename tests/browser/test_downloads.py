@@ -59,7 +59,13 @@ class Delivered:
 
 
 @pytest.fixture(scope="module")
-def delivered(airflow_server) -> Delivered:
+def mailed_run(airflow_server) -> str:
+    """A run that mails links, begun before the other one, beside which it waits."""
+    return airflow_server.running.client.trigger("mailed-balances", as_of="2026-04-01T00:00:00Z")
+
+
+@pytest.fixture(scope="module")
+def delivered(airflow_server, mailed_run) -> Delivered:
     client = airflow_server.running.client
     run_id = client.trigger("weekly-history", datetime(2026, 5, 11, 7, tzinfo=UTC))
     state = client.wait_for_run("weekly-history", run_id, 600)
@@ -137,13 +143,12 @@ def test_a_recipient_without_a_login_gets_the_file(delivered, chromium, look, tm
         assert wide == 0
 
 
-def test_a_mail_that_airflow_sends_leads_each_recipient_to_the_file(airflow_server, chromium):
+def test_a_mail_that_airflow_sends_leads_each_recipient_to_the_file(airflow_server, mailed_run, chromium):
     client, mail = airflow_server.running.client, airflow_server.mail
-    run_id = client.trigger("mailed-balances", as_of="2026-04-01T00:00:00Z")
-    assert client.wait_for_run("mailed-balances", run_id, 600) == "success"
+    assert client.wait_for_run("mailed-balances", mailed_run, 600) == "success"
     home = {"LOYALTY_HOME": str(airflow_server.home)}
     context = Context.from_settings(Settings.from_environment(home))
-    key = client.xcom("mailed-balances", run_id, "pin", "run_key")
+    key = client.xcom("mailed-balances", mailed_run, "pin", "run_key")
     entry = context.state.runs.get(key).files[0]
     addresses = {}
     for recipient in ("ann@shop.example", "bob@shop.example"):
