@@ -16,16 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import sqlalchemy as sa
 import yaml
 
 from include import sample
+from include.errors import Transient
 from include.orchestration import services
 from include.orchestration.services import Running
 from include.sample.plan import Plan
 from include.settings import ROOT
-from tests.servers.buckets import s3
+from include.snapshots.bucket import Bucket
+from tests.servers.buckets import Served, s3
 from tests.servers.running import postgres_server, redis_server
+from tests.servers.waiting import until
 from tests.workers.naming import VARIABLE
 
 EXPORTS = ("weekly-history", "daily-balances")
@@ -142,6 +146,7 @@ def cluster(home: Path) -> Iterator[Cluster]:
                 start_seconds=400,
             )
         )
+        _write_first(served)
         workers = {name: _worker(running, home, name) for name in (*STARTED, *LATER)}
         for worker in workers.values():
             stack.callback(worker.end)
@@ -149,6 +154,21 @@ def cluster(home: Path) -> Iterator[Cluster]:
             workers[name].start()
         running.client.wait_for_dags(set(EXPORTS))
         yield Cluster(running, home, workers, ledger)
+
+
+def _write_first(served: Served) -> None:
+    """Put a file into the bucket: SeaweedFS makes its volumes then, which a client gives up waiting for if it is busy."""
+
+    def written() -> bool:
+        with contextlib.suppress(Transient):
+            Bucket(f"{served.url}/beside").put_new("first", b"1", move=False)
+            return True
+        return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in served.environment.items():
+            patch.setenv(name, value)
+        until(written, "the first file in the store")
 
 
 def _database(server: sa.URL, name: str) -> str:
