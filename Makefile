@@ -9,8 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 BIN := .venv/bin
-# One worker more than two processors need: the one with the tests that share the running Airflow mostly waits for it.
-ALL := -n 3 --dist loadfile --hypothesis-profile=thorough
+# Two workers more than two processors need: those with the running Airflow and with other servers mostly wait for them.
+ALL := -n 4 --dist loadfile --hypothesis-profile=thorough
 FAST := -m "not slow and not servers" -n 2
 
 .PHONY: help setup demo up test fast lint format requirements bench screenshots clean

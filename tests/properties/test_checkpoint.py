@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def rendered(of: LocalSnapshot, scratch: Path, asked: list[tuple[Any, Asked]], *
     return found, notes.of([asked[0][1].cut])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32))
 @examples(60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_checkpoint_gives_what_a_full_replay_gives(seed: int) -> None:

@@ -61,6 +61,7 @@ def in_one(plan: Plan, folder: Path) -> pa.Table:
     return pa.Table.from_batches(found).combine_chunks() if found else pa.table({})
 
 
+@pytest.mark.slow
 @examples(30, suppress_health_check=list(HealthCheck))
 @given(
     report=st.sampled_from(sorted(OF_ACCOUNTS)),

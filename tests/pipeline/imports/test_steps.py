@@ -221,6 +221,7 @@ def test_files_of_an_import(desk: Desk) -> None:
     assert b"".join(imports.original(desk.context, own)).decode() == FILE
 
 
+@pytest.mark.slow
 def test_a_large_file_is_worked_on_in_a_process_of_its_own(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
