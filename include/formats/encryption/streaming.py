@@ -44,7 +44,8 @@ def through(work: str, known: object, chunks: Iterable[bytes]) -> Iterator[bytes
         assert process.stdin is not None
         assert process.stdout is not None
         made: SimpleQueue[bytes] = SimpleQueue()
-        Thread(target=_collect, args=(process.stdout, made), daemon=True).start()
+        collector = Thread(target=_collect, args=(process.stdout, made), daemon=True)
+        collector.start()
         try:
             try:
                 message = pickle.dumps(known)
@@ -60,6 +61,7 @@ def through(work: str, known: object, chunks: Iterable[bytes]) -> Iterator[bytes
                 yield piece
         except BaseException:
             process.kill()
+            collector.join()  # it reads what is closed next
             raise
         if process.wait() != 0:
             raise Permanent(_ending(work, process))

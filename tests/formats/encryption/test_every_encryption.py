@@ -10,6 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -144,14 +145,17 @@ def test_a_kill_leaves_nothing_in_clear(keyring, tmp_path, kind):
     assert IN_CLEAR.encode() not in left.read_bytes()
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_that_fail_leave_no_file_and_no_process(keyring, tmp_path, kind):
+def test_rows_that_fail_leave_no_file_and_no_thread(keyring, tmp_path, kind):
     def broken() -> Iterator[pa.RecordBatch]:
         yield pa.record_batch([pa.array(["a"])], names=["customer_id"])
         raise ValueError("the rows stop here")
 
+    before = set(threading.enumerate())
     with pytest.raises(ValueError, match="the rows stop here"):
         artefact.write(tmp_path / "x", COLUMNS, broken(), file_of(kind), keyring.secrets)
+    assert set(threading.enumerate()) <= before
     assert list(tmp_path.iterdir()) == []
 
 
