@@ -75,12 +75,9 @@ class SqlReading:
         behind_at = self._clock() if channels else 0
         for statement in self._dialect.begin(self._connection, self._seconds):
             self._connection.exec_driver_sql(statement)
-        self.read_at = self._clock()
-        self._oldest = self._oldest_open()
         self.is_replica = bool(channels)
-        if channels:
-            self.read_at = replicas.mysql_read_point(channels, behind_at) or 0
-            self._oldest = None
+        self.read_at = (replicas.mysql_read_point(channels, behind_at) or 0) if channels else self._clock()
+        self._oldest = None if channels else self._oldest_open()
 
     def _channels(self) -> list[Any]:
         """Return what a server of MySQL or MariaDB says of the primaries that it follows."""
