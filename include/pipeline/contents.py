@@ -110,6 +110,22 @@ def prepare(definition: ExportDefinition, run: RunRecord, scratch: Path, secrets
     return prepared
 
 
+def asked_of(definition: ExportDefinition, part: Part, run: RunRecord) -> tuple[ReportModule, Asked]:
+    """Return a part's model, and what the run asks of it."""
+    model, options = model_of(part)
+    # In a pack, what is about one instant is about the end of the pack's period.
+    start, end = (run.start, run.end) if model.PERIOD != "none" else (None, None)
+    asked = Asked(
+        start=_micros(start),
+        end=_micros(end),
+        as_of=microseconds(run.as_of),
+        known_at=microseconds(run.known_at),
+        options=options,
+        timezone=definition.timezone,
+    )
+    return model, asked
+
+
 def run_name(definition: ExportDefinition, run: RunRecord, extension: str) -> str:
     """Return the name of the run's archive, or of its manifest where it makes several files."""
     template = _of_revision(whole_template(definition.name_template), extension, run)
@@ -119,22 +135,12 @@ def run_name(definition: ExportDefinition, run: RunRecord, extension: str) -> st
 def _prepared(
     definition: ExportDefinition, part: Part, run: RunRecord, folder: Path, secrets: Secrets
 ) -> Prepared:
-    model, options = model_of(part)
+    model, asked = asked_of(definition, part, run)
     layout = layout_of(part)
-    # In a pack, what is about one instant is about the end of the pack's period.
-    start, end = (run.start, run.end) if model.PERIOD != "none" else (None, None)
     shape = Shape(
-        part, model.columns(options), at=run.as_of, start=run.start, zone=definition.timezone, scratch=folder,
+        part, model.columns(asked.options), at=run.as_of, start=run.start, zone=definition.timezone, scratch=folder,
         layout=layout,
     )  # fmt: skip
-    asked = Asked(
-        start=_micros(start),
-        end=_micros(end),
-        as_of=microseconds(run.as_of),
-        known_at=microseconds(run.known_at),
-        options=options,
-        timezone=definition.timezone,
-    )
     tally = Tally(part.id, part.model, asked)
     asked = replace(asked, wanted=shape.wanted | tally.reads, keep=part.filters)
     return Prepared(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from include.pipeline.context import Context, Progress
 from include.pipeline.local_files import local_snapshot
 from include.pipeline.process import carried
 from include.pipeline.share_stage import joined
+from include.pipeline.shared_reports import SharedReports, reports_of
 from include.pipeline.signature import signed
 from include.pipeline.snapshot_stage import read_by
 from include.pipeline.work import Work
@@ -41,8 +43,9 @@ from include.state.identity import code_version
 from include.state.runs import RunRecord
 
 Made = list[dict[str, Any]]
-# Times the bytes of the snapshot's files that are read; seen: 4.6 for partitions, 3.2 for the files of five reports.
-_TIMES_A_PASS, _TIMES_A_RUN = 8, 3
+# Times the bytes of the snapshot's files that are read; seen: 4.6 for partitions, 3.2 for the files of five reports,
+# 5.2 for the rows of one report that wait.
+_TIMES_A_PASS, _TIMES_A_RUN, _TIMES_A_REPORT = 8, 3, 6
 
 
 def make(
@@ -103,13 +106,19 @@ def _made(
 
 
 def _scratch_needed(context: Context, runs: Sequence[RunRecord]) -> int:
-    """Return the bytes of scratch that a pass may come to hold: partitions, a large account, and every run's files."""
+    """Return the bytes of scratch that a pass may come to hold: partitions, a large account, rows that wait, files."""
     read = registry.load(context.store, context.state, runs[0].snapshot_id or "")
-    relations = read_by(ExportDefinition.model_validate(run.definition) for run in runs)
+    definitions = [ExportDefinition.model_validate(run.definition) for run in runs]
     held = sum(
-        file.bytes for name in relations if name in read.relations for file in read.relations[name].files
+        file.bytes
+        for name in read_by(definitions)
+        if name in read.relations
+        for file in read.relations[name].files
     )
-    return (_TIMES_A_PASS + _TIMES_A_RUN * len(runs)) * held
+    times = _TIMES_A_PASS + _TIMES_A_RUN * min(len(runs), context.settings.shares)
+    if len(runs) > 1:
+        times += _TIMES_A_REPORT * len(set().union(*map(reports_of, runs, definitions)))
+    return times * held
 
 
 @dataclass(frozen=True)
@@ -152,34 +161,70 @@ def _pass(
             works.append(Work.begun(run, secrets, scratch / f"run-{index}"))
     if not works:
         return
+    jobs, shared = works[0].jobs(), None
+    if len(works) > 1:
+        shared = SharedReports(works, scratch)
+        jobs = shared.jobs()
     prepared = [part for work in works for part in work.prepared]
     snapshot = local_snapshot(context, read, prepared, scratch.parent / "snapshot")
-    notes, jobs = Notes(), [job for work in works for job in work.jobs(works)]
+    notes = Notes()
     kept = (
         checkpoints.plan(context, read, prepared, snapshot, scratch.parent / "snapshot")
         if not shares
         else None
     )
     jobs += [kept.job()] if kept else []
+    processes = count_for(row_count(snapshot.files.get("transactions", ())), context.settings.shares)
     try:
         if shares:
             joined(context, jobs, snapshot, scratch, shares, progress=progress, notes=notes)
         else:
-            processes = count_for(row_count(snapshot.files.get("transactions", ())), context.settings.shares)
             base = kept.base if kept else None
             render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes, shares=processes, base=base)
     except Exception as error:
-        failed = [work for work in works if work.has_failed_by(error) or len(works) == 1]
-        if not failed:
-            raise
-        results.found.update({work.run.run_key: work.failure or error for work in failed})
-        return
+        if shared is None:
+            results.found[works[0].run.run_key] = error
+            return
+        if not shared.are_left_out:
+            results.found.update(failed := shared.failed(error))
+            if not failed:
+                raise
+            return
     if kept:
         checkpoints.keep(context, read, kept, snapshot, scratch)
-    for work in sorted(works, key=lambda each: (each.run.as_of, each.run.revision)):
+    if shared is None:
+        [work] = works
+        work.left_out = notes.left_out
         with results.of(work.run):
-            results.keep(work.run, _finished(context, work, read, work.notes(notes), secrets))
-        shutil.rmtree(work.scratch)
+            results.keep(work.run, _finished(context, work, read, notes, secrets))
+        return
+    done = 0
+    with ThreadPoolExecutor(processes) as pool:
+        for some in _at_once(works, processes):
+            written = [pool.submit(shared.write, work) for work in some]
+            for work, each in zip(some, written, strict=True):
+                with results.of(work.run):
+                    each.result()
+                    seen = shared.notes(work, notes)
+                    results.keep(work.run, _finished(context, work, read, seen, secrets))
+                shutil.rmtree(work.scratch)
+                done += 1
+                progress("write", done, len(works))
+
+
+def _at_once(works: Sequence[Work], most: int) -> Iterator[list[Work]]:
+    """Yield the runs whose files are written at once, in the order of periods. Who sorts rows has the memory alone."""
+    some: list[Work] = []
+    for work in sorted(works, key=lambda each: (each.run.as_of, each.run.revision)):
+        if some and (_is_sorted(work) or _is_sorted(some[0]) or len(some) == most):
+            yield some
+            some = []
+        some.append(work)
+    yield some
+
+
+def _is_sorted(work: Work) -> bool:
+    return any(part.order is not None or part.aggregation is not None for part in work.definition.parts)
 
 
 def _finished(context: Context, work: Work, read: SnapshotManifest, notes: Notes, secrets: Secrets) -> Made:

@@ -18,14 +18,13 @@ from datetime import UTC, datetime, timedelta
 from pydantic import ValidationError
 
 from include.connections import Secrets
-from include.definitions.content import Part
 from include.definitions.model import ExportDefinition
 from include.errors import LoyaltyError, NotYet
 from include.pipeline.artefacts import SHOWN_CHARACTERS
-from include.pipeline.checks import model_of
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.pace import time_left
 from include.pipeline.privacy import secrets_of
+from include.pipeline.shared_reports import reports_of
 from include.pipeline.snapshot import rebound
 from include.state.runs import RunRecord, RunStatus
 
@@ -35,9 +34,11 @@ _ASK_AGAIN = timedelta(seconds=5)
 _ASK_AGAIN_LATEST = timedelta(seconds=60)
 
 
-# MiB that others may take in a pass beside its first run, as measured (docs/scale.md): each file takes so much, and so
-# much a column; who sorts or groups rows; and instants at which accounts are booked for one run alone.
-_ROOM, _FILE, _COLUMN, _SORTED, _INSTANTS = 110, 4, 0.75, 110, 10
+# MiB that others may take in a pass beside its first run, as measured (docs/scale.md): by what a report keeps until its
+# end and lets wait in scratch, and by an instant at which accounts are booked. Who only writes another file takes none.
+_ROOM, _REPORT, _INSTANT = 110, 8, 10
+# Whose files are written one after another, before the first run goes on.
+_MOST_RUNS = 100
 
 
 @dataclass(frozen=True)
@@ -53,37 +54,27 @@ class Room:
 
     def __init__(self, first: RunRecord, definition: ExportDefinition) -> None:
         self._left = float(_ROOM)
+        self._runs = 1
+        self._reports = set(reports_of(first, definition))
         self._instants = {_instants(first)}
         self._definitions = {first.definition_id}
-        if _is_sorted(definition):
-            self._left -= _SORTED
 
     def has(self, run: RunRecord, definition: ExportDefinition) -> bool:
         """Say whether there is room for a run. What is compared with its last delivery goes one after another."""
         again = definition.looks_back and run.definition_id in self._definitions
-        return not again and self._needs(run, definition) <= self._left
+        return not again and self._runs < _MOST_RUNS and self._needs(run, definition) <= self._left
 
     def keep(self, run: RunRecord, definition: ExportDefinition) -> None:
         """Keep room for a run."""
         self._left -= self._needs(run, definition)
+        self._runs += 1
+        self._reports |= reports_of(run, definition)
         self._instants.add(_instants(run))
         self._definitions.add(run.definition_id)
 
     def _needs(self, run: RunRecord, definition: ExportDefinition) -> float:
-        files = sum(_FILE + _COLUMN * _columns(part) for part in definition.parts)
-        more = _SORTED if _is_sorted(definition) else 0
-        return files + more + (0 if _instants(run) in self._instants else _INSTANTS)
-
-
-def _columns(part: Part) -> int:
-    if part.fields is not None:
-        return len(part.fields)
-    model, options = model_of(part)
-    return len(model.columns(options))
-
-
-def _is_sorted(definition: ExportDefinition) -> bool:
-    return any(part.order is not None or part.aggregation is not None for part in definition.parts)
+        more = 0 if _instants(run) in self._instants else _INSTANT
+        return more + _REPORT * len(reports_of(run, definition) - self._reports)
 
 
 def _instants(run: RunRecord) -> tuple[datetime | None, ...]:

@@ -4,7 +4,8 @@
 
 One PostgreSQL server on loopback. Both ways have an installation of their own (SQLite state, store in a folder), which
 takes its snapshot before anything is measured; stages run in processes of their own, as in a task of Airflow. Every file
-and manifest must be the same, read from both stores, before a ratio is printed.
+and manifest must be the same, read from both stores, before a ratio is printed. `--alone 10` renders only the first ten
+alone, one of each kind, and takes the others for as costly as those.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,15 +46,17 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-def definitions(count: int) -> list[ExportDefinition]:
-    """Return so many exports, of each kind in turn."""
+def definitions(
+    count: int, folder: Path = Path("/nowhere"), time_of_day: str = "06:00"
+) -> list[ExportDefinition]:
+    """Return so many exports, of each kind in turn, due daily at that time and delivered to that folder."""
     from include.definitions.load import from_document
 
     found = []
     for number in range(count):
-        about = {"id": f"export-{number}", "name": f"Export {number}", "timezone": "UTC"}
-        about |= {"schedule": {"kind": "daily", "time": "06:00"}, "file": {"compression": "gzip"}}
-        about |= {"targets": [{"kind": "folder", "options": {"folder": "/nowhere"}}]}
+        about = {"id": f"export-{number}", "name": f"Export {number}", "timezone": "UTC", "enabled": True}
+        about |= {"schedule": {"kind": "daily", "time": time_of_day}, "file": {"compression": "gzip"}}
+        about |= {"targets": [{"kind": "folder", "options": {"folder": str(folder)}}]}
         found.append(from_document(about | KINDS[number % len(KINDS)], where="benchmark"))
     return found
 
@@ -137,24 +141,31 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--definitions", type=int, default=20)
+    parser.add_argument("--alone", type=int, help="how many of them are rendered alone; left out, all")
+    parser.add_argument("--url", help="a sample ledger of --rows transactions that stands already")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="loyalty-together-") as name:
         root = Path(name)
-        with ledger(root / "pg", chosen.rows, 0.0) as url:
-            found = {way: stage(way, url, root / way, chosen.definitions) for way in ("alone", "together")}
+        standing = nullcontext(chosen.url) if chosen.url else ledger(root / "pg", chosen.rows, 0.0)
+        counts = {"alone": chosen.alone or chosen.definitions, "together": chosen.definitions}
+        with standing as url:
+            found = {way: stage(way, url, root / way, count) for way, count in counts.items()}
             alone, together = (files(url, root / way) for way in found)
-        if alone != together or len(alone) < 2 * chosen.definitions:
-            raise SystemExit(f"the files differ: {sorted(set(alone.items()) ^ set(together.items()))}")
+        differing = [name for name, sha256 in alone.items() if together.get(name) != sha256]
+        if differing or len(alone) < 2 * counts["alone"] or len(together) < 2 * counts["together"]:
+            raise SystemExit(f"the files differ: {differing}")
         print(
-            f"{chosen.rows:,} transactions, {chosen.definitions} definitions; {len(alone)} files are the same"
+            f"{chosen.rows:,} transactions; {len(alone)} files of {counts['alone']} definitions are the same"
         )
-        print(f"{'':<10}{'passes':>7}{'seconds':>9}{'cpu':>8}{'MiB':>6}")
+        print(f"{'':<10}{'runs':>5}{'passes':>7}{'seconds':>9}{'cpu':>8}{'MiB':>6}")
         for way, each in found.items():
             print(
-                f"{way:<10}{each['passes']:>7}{each['seconds']:>9.1f}{each['cpu']:>8.1f}{each['peak_mib']:>6.0f}"
+                f"{way:<10}{counts[way]:>5}{each['passes']:>7}{each['seconds']:>9.1f}{each['cpu']:>8.1f}"
+                f"{each['peak_mib']:>6.0f}"
             )
+        times = counts["together"] / counts["alone"]
         for what in ("seconds", "cpu"):
-            print(f"alone / together, {what}: {found['alone'][what] / found['together'][what]:.2f}")
+            print(f"alone / together, {what}: {found['alone'][what] * times / found['together'][what]:.2f}")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from include.definitions.model import ExportDefinition
 from include.errors import BadInput, LedgerViolation, NotYet, Permanent, Problem
 from include.pipeline import Context, render_stage, together
 from include.pipeline.erasure import erase
-from include.pipeline.work import OwnError
-from include.reports import lots
+from include.pipeline.shared_reports import ReportFailed
+from include.reports import balance, lots
 from include.settings import Settings
 from include.state.audit import Action
 from include.state.runs import RunRecord, RunStatus
@@ -84,7 +84,7 @@ def alone(settings: Settings, *definitions: ExportDefinition, at: datetime = AT)
 def whom(context: Context, keys: list[str]) -> list[str]:
     """With whom each run says it was made, whatever stage was the last that it told of."""
     told = [context.state.runs.get(key).stage.partition(" ") for key in keys]
-    return [rest if first in {"render", "partition", "book"} else first for first, _, rest in told]
+    return [rest if first in {"render", "partition", "book", "write"} else first for first, _, rest in told]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
@@ -107,7 +107,7 @@ def test_whoever_renders_first_makes_the_files_of_all_with_the_bytes_that_each_h
     files = pipeline.render(at_work, keys[1], lambda stage, *_: seen.append(stage), with_others=True)
     assert [made(at_work, key) for key in keys] == alone(settings_for(ledger_url, "alone"), *definitions)
     assert files == made(at_work, keys[1])
-    assert set(seen) == {"render", "partition", "book"}
+    assert set(seen) == {"render", "partition", "book", "write"}
     # The others find theirs: nobody makes another pass.
     assert [pipeline.render(at_work, key, pytest.fail, with_others=True) for key in keys] == [
         made(at_work, key) for key in keys
@@ -126,6 +126,32 @@ def test_whoever_renders_first_makes_the_files_of_all_with_the_bytes_that_each_h
     for key in keys:
         pipeline.deliver(at_work, key, 0)
         assert pipeline.settle(at_work, key)["status"] == "done"
+
+
+def test_what_many_ask_is_reported_once(
+    context: Context, define: Define, ledger_url: str, settings_for: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Other columns, rows, orders and files of one report; a part that one may leave out is another report."""
+    file = {"compression": "none"}
+    definitions = [
+        define(id="all"),
+        define(id="narrow", fields=["holder_id", "active"], file=file),
+        define(id="rich", filters=[{"field": "active", "more_than": 100}], file=file | {"format": "jsonl"}),
+        define(id="sorted", order=["-active", "holder_id"], limit=50, file=file),
+        define(id="sums", aggregation=[{"field": "program_id", "function": "group"}, {"field": "active", "function": "sum"}]),
+        define(id="sheet", fields=["holder_id", "pending"], file={"format": "xlsx"}),
+        define(id="cut", file=file | {"split": {"field": "program_id"}}),
+        define(id="spared", model=None, file={}, exports=[{"id": "b", "model": "balance", "if_missing": "leave_out"}]),
+    ]  # fmt: skip
+    expected = alone(settings_for(ledger_url, "alone"), *definitions)
+    genuine, asked = balance.report, []
+    monkeypatch.setattr(balance, "report", lambda *given: asked.append(given[0]) or genuine(*given))
+    keys = due(context, *definitions)
+    pipeline.render(context, keys[3], with_others=True)
+    assert [made(context, key) for key in keys] == expected
+    assert len(asked) == 2
+    assert asked[0].wants("points_balance")
+    assert asked[0].keep is None
 
 
 def test_the_command_line_takes_nobody_along(context: Context, define: Define) -> None:
@@ -288,7 +314,7 @@ def test_a_pass_that_breaks_leaves_each_run_to_itself(
     context: Context, define: Define, monkeypatch: pytest.MonkeyPatch, error: Exception, others: str
 ) -> None:
     """The first is made alone at once. Where memory ran out, nobody takes the others along again."""
-    keys = due(context, define(id="a"), define(id="b"), define(id="c"))
+    keys = due(context, define(id="a"), define(id="b", model="lots"), define(id="c", **MARCH))
     genuine = render_stage.render_jobs
 
     def breaks(jobs: Any, *arguments: Any, **options: Any) -> Any:
@@ -321,8 +347,8 @@ def test_a_report_that_fails_in_the_middle_is_left_out_of_the_next_pass(
 
 def test_whose_error_it_is_is_known_in_another_process() -> None:
     """Partitions may be reported there."""
-    error = pickle.loads(pickle.dumps(OwnError("a run", BadInput([Problem("here", "1", "2", "code")]))))
-    assert (error.run_key, str(error.error)) == ("a run", "here: '1': 2")
+    error = pickle.loads(pickle.dumps(ReportFailed(3, BadInput([Problem("here", "1", "2", "code")]))))
+    assert (error.number, str(error.error)) == (3, "here: '1': 2")
 
 
 def test_who_is_erased_before_the_pass_is_in_no_file_of_it(small: Context, define: Define) -> None:
@@ -361,15 +387,30 @@ def test_who_is_erased_during_the_pass_is_in_no_file_of_it(
 
 
 def test_a_pass_has_so_much_room(define: Define) -> None:
-    def taken(**keys: Any) -> int:
-        definition = define(**keys)
-        runs = [run_of(definition, number) for number in range(100)]
-        room = together.Room(runs[0], definition)
-        return sum(room.has(run, definition) and not room.keep(run, definition) for run in runs[1:])
+    """By what is asked: who asks the same takes none, and so does who wants other rows or columns of it."""
 
-    assert 5 <= taken() < taken(fields=["holder_id", "active"]) < 30
-    assert taken(order=["holder_id"]) == 0
-    assert taken(model=None, file={}, exports=[{"id": f"b{n}", "model": "balance"} for n in range(9)]) == 0
+    def taken(*keys: dict[str, Any], count: int = 200) -> int:
+        definitions = [define(**keys[number % len(keys)]) for number in range(count)]
+        runs = [run_of(each, number) for number, each in enumerate(definitions)]
+        room = together.Room(runs[0], definitions[0])
+        pairs = zip(runs[1:], definitions[1:], strict=True)
+        return sum(room.has(run, each) and not room.keep(run, each) for run, each in pairs)
+
+    assert taken({}) == taken({}, {"fields": ["holder_id"], "order": ["holder_id"]}) == 99
+    unlike = [{"model": "projection", "options": {"days": days}} for days in range(1, 32)]
+    assert 8 <= taken(*unlike, count=31) < 20
+    parts = [
+        {
+            "id": f"p{days}",
+            "model": "projection",
+            "options": {"days": days},
+            "file": {"name": f"{days}-{{date}}"},
+        }
+        for days in range(1, 20)
+    ]
+    assert (
+        taken({}, {"model": None, "file": {}, "exports": parts}) == 99
+    )  # each second one: the pack is too large
 
 
 def run_of(definition: ExportDefinition, number: int) -> RunRecord:

@@ -375,6 +375,13 @@ def read(paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
             yield from pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
 
 
+def waiting(paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of files of rows, which stay for others."""
+    for path in paths:
+        with pa.memory_map(str(path)) as source:
+            yield from pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
+
+
 def _lean(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the batch without dictionaries that are much larger than what uses them."""
     arrays = [
