@@ -13,7 +13,7 @@ from include.errors import BadInput, Problem
 
 def spark(
     report: Annotated[
-        str, typer.Argument(help="A report whose rows are each of one account: balance, history...")
+        str, typer.Argument(help="A report of booked accounts: balance, history, liability...")
     ],
     as_of: Annotated[str, typer.Option(help="Report the ledger as it was at this instant.")],
     out: Annotated[str, typer.Option(help="A new folder, or a URL that Spark can write to.")],

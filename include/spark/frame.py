@@ -9,7 +9,9 @@ import pyarrow as pa
 from include.ledger.catalog import RELATIONS, arrow_schema
 from include.reports.engine.blocking import NAMED_ROWS, Blocking
 from include.spark import tasks
+from include.spark.booked import TRANSACTIONS
 from include.spark.failures import raised
+from include.spark.joining import check, joined
 from include.spark.plan import Plan
 from include.spark.types import ddl, report_ddl
 
@@ -20,15 +22,24 @@ if TYPE_CHECKING:
 def rows(spark: SparkSession, plan: Plan) -> DataFrame:
     """Return the report's rows, in its order: partition by partition, as Spark writes and collects them.
 
-    First the ledger is looked through for rows that stop a run: they raise LedgerViolation, which names them. The rest
-    happens when the DataFrame is used; its errors are Spark's then, and `failures.raised` makes ours of them.
+    First the ledger is looked through for rows that stop a run: they raise LedgerViolation, which names them. Where
+    rows are each of one account, the rest happens when the DataFrame is used; its errors are Spark's then, and
+    `failures.raised` makes ours of them. Other reports are joined here, on the driver, which then holds their rows.
     """
     with raised():
+        if not plan.is_of_accounts:
+            check(plan)
         _stop_on_problems(spark, plan)
-    schema = arrow_schema(RELATIONS[tasks.TRANSACTIONS], plan.columns)
+    schema = arrow_schema(RELATIONS[TRANSACTIONS], plan.columns)
     spread = _of_files(spark, plan, tasks.spread(plan), schema.append(pa.field(tasks.RANGE, pa.int32())))
     ranges = spread.repartitionById(plan.tasks, spread[tasks.RANGE])
-    return ranges.mapInArrow(tasks.report(plan), report_ddl(plan.module.columns(plan.asked.options)))
+    kind = report_ddl(plan.module.columns(plan.asked.options))
+    if plan.is_of_accounts:
+        return ranges.mapInArrow(tasks.report(plan), kind)
+    with raised():
+        parts = ranges.mapInArrow(tasks.part(plan), ddl(tasks.PARTS)).toLocalIterator()
+        found = joined(plan, ((row[tasks.RANGE], bytes(row["piece"])) for row in parts))
+    return spark.createDataFrame(found, schema=kind)
 
 
 def _stop_on_problems(spark: SparkSession, plan: Plan) -> None:
@@ -45,5 +56,5 @@ def _stop_on_problems(spark: SparkSession, plan: Plan) -> None:
 
 def _of_files(spark: SparkSession, plan: Plan, task: tasks.Task, schema: pa.Schema) -> DataFrame:
     """Return what a task gives for each file of transactions: a Spark task for each."""
-    count = len(plan.manifest.relations[tasks.TRANSACTIONS].files)
+    count = len(plan.manifest.relations[TRANSACTIONS].files)
     return spark.range(0, count, 1, max(1, count)).mapInArrow(task, ddl(schema))

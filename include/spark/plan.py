@@ -61,6 +61,11 @@ class Plan:
         return models.load(self.report, where="report")
 
     @property
+    def is_of_accounts(self) -> bool:
+        """Return whether ranges of accounts are reported each by itself; else the driver joins them."""
+        return models.of_accounts(self.module, self.asked.options)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Return the columns of transactions that the report reads."""
         return self.module.needs(self.asked.options)["transactions"]
@@ -69,16 +74,13 @@ class Plan:
 def plan(context: Context, question: Question, *, tasks: int | None = None) -> Plan:
     """Return the plan; raises BadInput with all that is wrong with the question, Missing without its snapshot.
 
-    tasks: by default one for every 2 million transactions. Only reports whose rows are each of one account can be
-    spread (`ReportModule`); any other is BadInput that lists those.
+    tasks: by default one for every 2 million transactions.
     """
     module = models.load(question.report, where="report")
     options = options_of(module, dict(question.options or {}), "options")
-    if not models.of_accounts(module, options):
-        right = (
-            "must be a report whose rows are each of one account; the others are made by `loyalty export run`"
-        )
-        raise BadInput([Problem("report", question.report, f"{right}: {_spreadable()}", "not_of_accounts")])
+    if "transactions" not in module.needs(options):
+        right = "must be a report of booked accounts; this one is made by `loyalty export run`"
+        raise BadInput([Problem("report", question.report, right, "not_booked")])
     manifest = _snapshot(context, question, module, options)
     known_at = question.known_at or manifest.read_at - context.settings.settle_delay
     if problems := _problems(question, module, manifest, known_at, context.settings.settle_delay):
@@ -147,13 +149,3 @@ def _problems(
     except ValueError as error:
         problems.append(Problem("timezone", question.timezone, str(error), "unknown_time_zone"))
     return problems
-
-
-def _spreadable() -> str:
-    found = []
-    for name in models.names():
-        module = models.load(name, where="report")
-        if hasattr(module, "of_accounts"):
-            whole = models.of_accounts(module, module.Options())
-            found.append(name if whole else f"{name} with grain account")
-    return ", ".join(found)

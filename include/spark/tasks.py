@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,12 +26,14 @@ from include.reports.engine import files
 from include.reports.engine.blocking import Blocking
 from include.reports.engine.files import Spool
 from include.reports.engine.joins import hash_range
-from include.reports.engine.partitions import in_cut
-from include.reports.engine.render import Job, render
-from include.reports.model import LocalSnapshot
+from include.reports.engine.packed import pack
+from include.reports.engine.partitions import Stretch, in_cut
+from include.reports.engine.render import Job, render, render_stretch
+from include.reports.model import LocalSnapshot, ReportModule
 from include.scratch import working_folder
 from include.snapshots.local import local
 from include.snapshots.store import Store
+from include.spark.booked import TRANSACTIONS, BookedModule
 from include.spark.failures import told
 from include.spark.plan import Plan, code
 from include.spark.types import spark_batch
@@ -37,9 +42,11 @@ from include.state.tables import instant
 Batches = Iterator[pa.RecordBatch]
 Task = Callable[[Batches], Batches]
 RANGE = "account_range"
-TRANSACTIONS = "transactions"
 PROBLEMS = pa.schema([("rule", pa.string()), ("count", pa.int64()), ("ids", pa.list_(pa.string()))])
 IDS = pa.schema([("transaction_id", pa.string())])
+# A file of what was seen of a range, in pieces that follow each other.
+PARTS = pa.schema([(RANGE, pa.int32()), ("piece", pa.binary())])
+_PIECE_BYTES = 16 << 20
 _BATCH_ROWS = 65_536
 _ACCOUNT = ("program_id", "subledger_id", "card_id", "customer_id")
 
@@ -92,7 +99,7 @@ def report(plan: Plan) -> Task:
         with working_folder(plan.scratch, "spark") as folder:
             taken = folder / f"{TRANSACTIONS}.parquet"
             _write(plan, rows, taken)
-            others = _others(plan)
+            others = shared(plan)
             snapshot = LocalSnapshot({**others.files, TRANSACTIONS: [taken]}, others.columns)
             made = Spool(folder / "rows.arrow")
 
@@ -106,6 +113,31 @@ def report(plan: Plan) -> Task:
             columns = module.columns(asked.options)
             for batch in made.batches():
                 yield spark_batch(columns, batch)
+
+    return task
+
+
+def part(plan: Plan) -> Task:
+    """Return what sees a range of accounts, given all of its rows, in any order, for who joins all ranges: PARTS."""
+
+    @told
+    def task(rows: Batches) -> Batches:
+        first = next((batch for batch in rows if len(batch)), None)
+        if first is None:
+            return
+        number = first.column(RANGE)[0].as_py()
+        with working_folder(plan.scratch, "spark") as folder:
+            taken, packed = folder / f"{TRANSACTIONS}.parquet", folder / "part.zip"
+            _write(plan, chain([first], rows), taken)
+            others = shared(plan)
+            snapshot = LocalSnapshot({**others.files, TRANSACTIONS: [taken]}, others.columns)
+            jobs = [Job(cast("ReportModule", BookedModule(plan.module)), plan.asked, list)]
+            render_stretch(jobs, snapshot, folder, Stretch(number, plan.tasks), partial(pack, path=packed))
+            with packed.open("rb") as file:
+                while piece := file.read(_PIECE_BYTES):
+                    yield pa.RecordBatch.from_arrays(
+                        [pa.array([number], pa.int32()), pa.array([piece])], schema=PARTS
+                    )
 
     return task
 
@@ -138,8 +170,8 @@ _folders = ExitStack()
 _shared: dict[tuple[str, str, frozenset[str]], LocalSnapshot] = {}
 
 
-def _others(plan: Plan) -> LocalSnapshot:
-    """Bring the other relations to this machine, once for all tasks of this process that ask for the same."""
+def shared(plan: Plan) -> LocalSnapshot:
+    """Bring the other relations to this machine, once for all in this process who ask for the same."""
     needs = frozenset(plan.module.needs(plan.asked.options)) - {TRANSACTIONS}
     key = (plan.store_url, plan.manifest.id, needs)
     if key not in _shared:

@@ -13,6 +13,7 @@ from include.ledger.columns import Column
 _POINTS = pa.decimal128(18, 2)
 _DDL = {
     pa.string(): "string",
+    pa.binary(): "binary",
     pa.int32(): "int",
     pa.int64(): "bigint",
     pa.bool_(): "boolean",
@@ -25,6 +26,11 @@ _DDL = {
 def report_ddl(columns: Sequence[Column]) -> str:
     """Return the schema of a report's rows, in Spark's words."""
     return ", ".join(f"`{column.name}` {_ddl(_type(column))}" for column in columns)
+
+
+def report_schema(columns: Sequence[Column]) -> pa.Schema:
+    """Return the same as Arrow has it."""
+    return pa.schema([(column.name, _type(column)) for column in columns])
 
 
 def ddl(schema: pa.Schema) -> str:

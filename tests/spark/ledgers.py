@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ from include.snapshots.manifest import SnapshotFile, SnapshotManifest, SnapshotR
 from include.spark.plan import Plan, code
 from tests.ledger.random_ledger import random_ledger
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 READ_AT = datetime(2026, 7, 1, tzinfo=UTC)
 FILES = 3
 
@@ -53,13 +55,31 @@ def random_rows(seed: int, accounts: int) -> list[dict[str, Any]]:
 def others(accounts: int) -> dict[str, list[dict[str, Any]]]:
     return {
         "programs": [{"program_id": f"p{i}", "name": f"Program {i}", "currency": "EUR"} for i in range(2)],
-        "customers": [{"customer_id": f"c{i}", "name": f"Name {i}"} for i in range(0, accounts, 2)],
+        "program_rates": [
+            {
+                "program_id": f"p{i}",
+                "valid_from": EPOCH,
+                "cost_per_point": Decimal("0.01"),
+                "standalone_price_per_point": Decimal("0.02"),
+                "expected_redemption_rate": Decimal("0.8"),
+            }
+            for i in range(2)
+        ],
+        "customers": [
+            {"customer_id": f"c{i}", "name": f"Name {i}", "registered_at": EPOCH}
+            for i in range(0, accounts, 2)
+        ],
         "cards": [
             {"card_id": f"card{i}", "customer_id": f"c{i}" if i % 3 else None} for i in range(accounts)
         ],
         "tier_changes": [],
         "tiers": [],
         "vouchers": [],
+        "rewards": [],
+        "redemptions": [
+            {"redemption_id": f"r{i}", "customer_id": f"c{i}", "redeemed_at": EPOCH, "program_id": "p0"}
+            for i in range(accounts)
+        ],
     }
 
 

@@ -19,6 +19,7 @@ from include.reports import models
 from include.reports.engine.render import Job, render
 from include.spark import tasks
 from include.spark.failures import TaskFailed, raised, told
+from include.spark.joining import check, joined
 from include.spark.plan import Plan
 from include.spark.types import spark_batch
 from tests.examples import examples
@@ -32,6 +33,26 @@ OF_ACCOUNTS = {
     "projection": {"grain": "account", "days": 3},
     "points_expiration": {},
 }
+# The others that are made of booked accounts: ranges are joined.
+JOINED = {
+    "ageing": {},
+    "balance": {"grain": "customer"},
+    "customers": {},
+    "expiry_by_month": {},
+    "journal": {},
+    "liability": {},
+    "liability_by_month": {},
+    "points_accounting": {},
+    "points_total": {},
+    "projection": {"grain": "customer", "days": 3},
+    "redemption": {},
+    "redemption_by_cohort": {},
+    "rewards_by_day": {},
+    "rollforward_by_day": {},
+    "voucher_transactions": {},
+    "vouchers": {},
+}
+DAY = 86_400_000_000
 
 
 def in_ranges(plan: Plan, random: Random) -> pa.Table:
@@ -40,10 +61,17 @@ def in_ranges(plan: Plan, random: Random) -> pa.Table:
     places = pa.record_batch({"id": pa.array(range(count))})
     rows = pa.Table.from_batches(tasks.spread(plan)(iter([places])))
     found = []
-    for number in range(plan.tasks):
+    task = tasks.report(plan) if plan.is_of_accounts else tasks.part(plan)
+    for number in (
+        random.sample(range(plan.tasks), plan.tasks) if not plan.is_of_accounts else range(plan.tasks)
+    ):
         mine = rows.filter(pa.compute.equal(rows[tasks.RANGE], number))
         mixed = mine.take(pa.array(random.sample(range(len(mine)), len(mine)), pa.int64()))
-        found += tasks.report(plan)(iter(mixed.to_batches(max_chunksize=7)))
+        found += task(iter(mixed.to_batches(max_chunksize=7)))
+    if not plan.is_of_accounts:
+        return joined(
+            plan, ((row[tasks.RANGE], row["piece"]) for batch in found for row in batch.to_pylist())
+        )
     return pa.Table.from_batches(found).combine_chunks() if found else pa.table({})
 
 
@@ -82,12 +110,46 @@ def test_ranges_make_the_whole(report, seed, ranges, as_of, start):
         assert not list(plan.scratch.glob("spark-????????")), "scratch is left clean"
 
 
-def test_all_models_that_say_so_are_tried():
-    """Guards the list above: a model that declares `of_accounts` is compared with the whole."""
+def test_all_models_are_tried(small):
+    """Guards the lists above: a model is of accounts, joined, or refused."""
     declared = {name for name in models.names() if hasattr(models.load(name, where="test"), "of_accounts")}
     assert declared == set(OF_ACCOUNTS)
+    folder, _, manifest = small
+    for name in set(models.names()) - declared - set(JOINED):
+        module = models.load(name, where="test")
+        if "transactions" not in module.needs(module.Options()):
+            continue  # refused by `plan`
+        with pytest.raises(BadInput, match=f"'{name}': must be a report of booked accounts"):
+            check(planned(folder, manifest, name, 60, tasks=2, start=0 if module.PERIOD != "none" else None))
     by_customer = models.load("balance", where="test")
     assert not models.of_accounts(by_customer, by_customer.Options(grain="customer"))
+
+
+@pytest.mark.slow
+@examples(30, suppress_health_check=list(HealthCheck))
+@given(
+    report=st.sampled_from(sorted(JOINED)),
+    seed=st.integers(0, 2**32),
+    ranges=st.integers(1, 5),
+    as_of=st.integers(1, 60),
+    start=st.integers(0, 50),
+)
+def test_what_is_seen_of_ranges_makes_the_whole(report, seed, ranges, as_of, start):
+    """Sums, and rows of customers whose accounts lie in several ranges."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "store"
+        folder.mkdir()
+        (folder.parent / "scratch").mkdir()
+        manifest = stored(folder, {"transactions": random_rows(seed, 8), **others(8)})
+        has_period = models.load(report, where="test").PERIOD != "none"
+        plan = planned(
+            folder, manifest, report, as_of, tasks=ranges, start=min(start, as_of - 1) if has_period else None,
+            **JOINED[report],
+        )  # fmt: skip
+        check(plan)
+        found = in_ranges(plan, Random(seed))
+        wanted = in_one(plan, folder)
+        assert found.cast(wanted.schema).combine_chunks().equals(wanted) if len(wanted) else len(found) == 0
 
 
 @pytest.fixture
