@@ -63,8 +63,11 @@ class Context:
         """Return the store of snapshots and artefacts."""
         return Store(self.settings.store_url)
 
-    def recorded(self, run_key: str, progress: Progress) -> Progress:
-        """Return `progress` that also writes the run's stage and rows into the state, every now and then."""
+    def recorded(self, run_key: str, progress: Progress, *, unless_made: bool = False) -> Progress:
+        """Return `progress` that also writes the run's stage and rows into the state, every now and then.
+
+        unless_made: not once the run has its files, for whoever makes them beside others.
+        """
         last = -RECORDED_SECONDS
 
         def report(stage: str, rows_done: int, rows_total: int | None) -> None:
@@ -75,7 +78,7 @@ class Context:
                 with contextlib.suppress(
                     Transient
                 ):  # a busy state database must not cost a run that goes well
-                    self.state.runs.progress(run_key, stage, rows_done, rows_total)
+                    self.state.runs.progress(run_key, stage, rows_done, rows_total, unless_made=unless_made)
 
         return report
 

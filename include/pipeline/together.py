@@ -106,7 +106,8 @@ def recorded(context: Context, members: Sequence[Member], progress: Progress) ->
     """Return `progress` that is written into the record of every run, with whom it is made."""
     first, *others = (member.run for member in members)
     told = [(context.recorded(first.run_key, silent), f" with {len(others)} other runs")]
-    told += [(context.recorded(each.run_key, silent), f" with run {shown(first)}") for each in others]
+    whom = f" with run {shown(first)}"
+    told += [(context.recorded(each.run_key, silent, unless_made=True), whom) for each in others]
 
     def report(stage: str, rows_done: int, rows_total: int | None) -> None:
         progress(stage, rows_done, rows_total)

@@ -165,15 +165,26 @@ class Runs:
             last_run.moved(connection, record)
         return record
 
-    def progress(self, run_key: str, stage: str, rows_done: int, rows_total: int | None = None) -> None:
-        """Say how far the run is; `rows_total` is None while nobody knows."""
+    def progress(
+        self,
+        run_key: str,
+        stage: str,
+        rows_done: int,
+        rows_total: int | None = None,
+        *,
+        unless_made: bool = False,
+    ) -> None:
+        """Say how far the run is; `rows_total` is None while nobody knows. unless_made: not once it has its files."""
         began = case((RUNS.c.stage == stage, func.coalesce(RUNS.c.stage_at, Now())), else_=Now())
         values = {"stage": stage, "rows_done": rows_done, "rows_total": rows_total, "stage_at": began}
         working = update(RUNS).where(RUNS.c.run_key == run_key).returning(RUNS.c.definition_id)
+        if unless_made:
+            working = working.where(RUNS.c.artefacts.is_(None))
         with self._database.write() as connection:
             changed = working.values(status=RunStatus.RUNNING.value, updated_at=Now(), **values)
-            row = _known(connection.execute(changed).first(), run_key)
-            last_run.works(connection, row.definition_id, run_key)
+            row = connection.execute(changed).first()
+            if row is not None or not unless_made:
+                last_run.works(connection, _known(row, run_key).definition_id, run_key)
 
     def finish(self, run_key: str, status: RunStatus, summary: dict[str, Any] | None = None) -> RunRecord:
         """Close the run; a later attempt may open it again by reporting progress."""

@@ -247,6 +247,27 @@ def test_who_is_in_a_pass_waits_for_it_and_nobody_else_does(context: Context, de
     assert made(context, second)
 
 
+def test_a_run_that_is_delivered_while_others_are_written_stays_so(
+    at_work: Context, define: Define, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline.context, "RECORDED_SECONDS", 0)
+    keys = due(at_work, define(id="one"), define(id="two", model="lots"), define(id="three", **MARCH))
+    settled: list[str] = []
+
+    def meanwhile(*_: object) -> None:
+        for key in keys[1:]:
+            if made(at_work, key) and key not in settled:
+                settled.append(key)
+                pipeline.deliver(at_work, key, 0)
+                pipeline.settle(at_work, key)
+
+    pipeline.render(at_work, keys[0], meanwhile, with_others=True)
+    assert settled
+    for key in settled:
+        assert at_work.state.runs.get(key).status is RunStatus.DONE
+        assert [each.run_key for each in at_work.state.runs.list(status=RunStatus.DONE)].count(key) == 1
+
+
 def test_runs_that_wait_for_the_snapshot_are_taken_along(context: Context, define: Define) -> None:
     """And so are not those that need what it does not hold."""
     wanted = [define(id="a"), define(id="b"), define(id="rewards", model="rewards")]
