@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,7 +23,8 @@ from include.formats.manifest import ManifestFile, file_entry
 from include.formats.options import FileOptions, file_options
 from include.formats.splitting import split
 from include.ledger.columns import Column
-from include.pipeline.checks import layout_of, model_of, split_of
+from include.pipeline.asking import asked_of
+from include.pipeline.checks import layout_of, split_of
 from include.reports.agreement import Tally
 from include.reports.engine.files import Spool
 from include.reports.engine.render import Job
@@ -32,7 +32,6 @@ from include.reports.model import Asked, ReportModule
 from include.shaping.privacy import Protector
 from include.shaping.shape import Shape
 from include.state.runs import RunRecord
-from include.state.tables import microseconds
 
 
 @dataclass(frozen=True)
@@ -110,22 +109,6 @@ def prepare(definition: ExportDefinition, run: RunRecord, scratch: Path, secrets
     return prepared
 
 
-def asked_of(definition: ExportDefinition, part: Part, run: RunRecord) -> tuple[ReportModule, Asked]:
-    """Return a part's model, and what the run asks of it."""
-    model, options = model_of(part)
-    # In a pack, what is about one instant is about the end of the pack's period.
-    start, end = (run.start, run.end) if model.PERIOD != "none" else (None, None)
-    asked = Asked(
-        start=_micros(start),
-        end=_micros(end),
-        as_of=microseconds(run.as_of),
-        known_at=microseconds(run.known_at),
-        options=options,
-        timezone=definition.timezone,
-    )
-    return model, asked
-
-
 def run_name(definition: ExportDefinition, run: RunRecord, extension: str) -> str:
     """Return the name of the run's archive, or of its manifest where it makes several files."""
     template = _of_revision(whole_template(definition.name_template), extension, run)
@@ -193,7 +176,3 @@ def _values(definition: ExportDefinition, export: str, run: RunRecord) -> dict[s
 
 def _of_revision(template: str, extension: str, run: RunRecord) -> str:
     return restated_template(template, extension) if run.revision else template
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else microseconds(moment)

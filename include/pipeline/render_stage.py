@@ -19,12 +19,13 @@ from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Bundle, Manifest, Origin, manifest_of, write_manifest
 from include.pipeline import changes, checkpoints
 from include.pipeline.artefacts import FOLDER, entries, manifest_key, store_key
+from include.pipeline.asking import reports_of
 from include.pipeline.contents import Written, run_name
 from include.pipeline.context import Context, Progress
 from include.pipeline.local_files import local_snapshot
 from include.pipeline.process import carried
 from include.pipeline.share_stage import joined
-from include.pipeline.shared_reports import SharedReports, reports_of
+from include.pipeline.shared_reports import SharedReports
 from include.pipeline.signature import signed
 from include.pipeline.snapshot_stage import read_by
 from include.pipeline.work import Work

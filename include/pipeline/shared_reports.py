@@ -14,19 +14,15 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from include.definitions.content import Part
-from include.definitions.model import ExportDefinition
 from include.errors import BadInput
-from include.pipeline.contents import Prepared, asked_of
+from include.pipeline.asking import Key, key_of
+from include.pipeline.contents import Prepared
 from include.pipeline.work import Work
 from include.reports.engine.notes import Notes
 from include.reports.engine.render import Job
 from include.reports.engine.replay import BookedPartition
 from include.reports.engine.shares import Written, waiting
 from include.reports.model import MISSING, Asked, Cut, LocalSnapshot, Report, ReportModule
-from include.state.runs import RunRecord
-
-Key = tuple[Any, ...]
 
 
 class ReportFailed(Exception):
@@ -35,18 +31,6 @@ class ReportFailed(Exception):
     def __init__(self, number: int, error: Exception) -> None:
         self.number, self.error = number, error
         super().__init__(number, error)
-
-
-def key_of(part: Part, asked: Asked) -> Key:
-    """Return what is equal for exports that one report serves: all but which columns and rows somebody reads of it."""
-    is_spared = part.if_missing == "leave_out"
-    options = asked.options.model_dump_json()
-    return part.model, options, asked.start, asked.end, asked.as_of, asked.known_at, asked.timezone, is_spared
-
-
-def reports_of(run: RunRecord, definition: ExportDefinition) -> set[Key]:
-    """Return what is reported for a run."""
-    return {key_of(part, asked_of(definition, part, run)[1]) for part in definition.parts}
 
 
 class SharedReports:

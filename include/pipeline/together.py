@@ -21,10 +21,10 @@ from include.connections import Secrets
 from include.definitions.model import ExportDefinition
 from include.errors import LoyaltyError, NotYet
 from include.pipeline.artefacts import SHOWN_CHARACTERS
+from include.pipeline.asking import reports_of
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.pace import time_left
 from include.pipeline.privacy import secrets_of
-from include.pipeline.shared_reports import reports_of
 from include.pipeline.snapshot import rebound
 from include.state.runs import RunRecord, RunStatus
 
