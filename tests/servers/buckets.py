@@ -13,11 +13,12 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from include.errors import Transient
 from include.settings import ROOT
 from include.targets.object_stores.aws_signing import Keys, signed
 from include.targets.object_stores.client import Ask, Client
@@ -67,6 +68,12 @@ def s3_process(folder: Path) -> Iterator[tuple[Served, Process]]:
         {"name": "reader", "credentials": [S3_READER], "actions": [f"Read:{BUCKET}", f"List:{BUCKET}"]},
     ]
     (folder / "s3.json").write_text(json.dumps({"identities": identities}))
+    with ExitStack() as stack:
+        yield _weed(stack, weed, folder)
+
+
+def _weed(stack: ExitStack, weed: str, folder: Path, tries: int = 3) -> tuple[Served, Process]:
+    """Start it. Of its eight ports another process may take one before it does: then it ends, and gets others."""
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     command = [
         weed,
@@ -89,9 +96,15 @@ def s3_process(folder: Path) -> Iterator[tuple[Served, Process]]:
         "AWS_ACCESS_KEY_ID": S3_KEYS["accessKey"],
         "AWS_SECRET_ACCESS_KEY": S3_KEYS["secretKey"],
     }
-    with _process(command, folder, ports["s3"], signal.SIGKILL) as process:  # it takes its time over SIGTERM
+    try:
+        # It takes its time over SIGTERM.
+        process = stack.enter_context(_process(command, folder, ports["s3"], signal.SIGKILL))
         _make_bucket(environment["AWS_ENDPOINT_URL"])
-        yield Served(f"s3://{BUCKET}", environment, {"AWS_SECRET_ACCESS_KEY": "wr0ng"}), process
+    except (RuntimeError, Transient):
+        if tries == 1 or "address already in use" not in (folder / "server.log").read_text(errors="replace"):
+            raise
+        return _weed(stack, weed, folder, tries - 1)
+    return Served(f"s3://{BUCKET}", environment, {"AWS_SECRET_ACCESS_KEY": "wr0ng"}), process
 
 
 @contextmanager
