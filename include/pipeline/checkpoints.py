@@ -74,7 +74,7 @@ def plan(
     folder: Path,
 ) -> Plan | None:
     """Return what to do about checkpoints in a pass; None where nothing. folder: has the snapshot's local files."""
-    able = [each for each in prepared if each.part.if_missing != "leave_out" and _since(each) is not None]
+    able = [each for each in prepared if _since(each) is not None]
     if not context.settings.checkpoint_every or not able or "transactions" not in read.relations:
         return None
     asked = able[0].asked

@@ -28,7 +28,7 @@ from include.pipeline.share_stage import joined
 from include.pipeline.shared_reports import SharedReports
 from include.pipeline.signature import signed
 from include.pipeline.snapshot_stage import read_by
-from include.pipeline.work import Work
+from include.pipeline.work import OwnReports, Work
 from include.pipeline.workbook import workbook
 from include.reports.agreement import disagreements
 from include.reports.engine.files import row_count
@@ -162,13 +162,10 @@ def _pass(
             works.append(Work.begun(run, secrets, scratch / f"run-{index}"))
     if not works:
         return
-    jobs, shared = works[0].jobs(), None
-    if len(works) > 1:
-        shared = SharedReports(works, scratch)
-        jobs = shared.jobs()
+    reports = SharedReports(works, scratch) if len(works) > 1 else OwnReports(works[0])
     prepared = [part for work in works for part in work.prepared]
     snapshot = local_snapshot(context, read, prepared, scratch.parent / "snapshot")
-    notes = Notes()
+    notes, jobs = Notes(), reports.jobs()
     kept = (
         checkpoints.plan(context, read, prepared, snapshot, scratch.parent / "snapshot")
         if not shares
@@ -183,34 +180,24 @@ def _pass(
             base = kept.base if kept else None
             render_jobs(jobs, snapshot, scratch, progress=progress, notes=notes, shares=processes, base=base)
     except Exception as error:
-        if shared is None:
-            results.found[works[0].run.run_key] = error
-            return
-        if not shared.are_left_out:
-            results.found.update(failed := shared.failed(error))
-            if not failed:
-                raise
-            return
+        failed = reports.failed(error)
+        if not failed:
+            raise
+        results.found.update(failed)
+        return
     if kept:
         checkpoints.keep(context, read, kept, snapshot, scratch)
-    if shared is None:
-        [work] = works
-        work.left_out = notes.left_out
-        with results.of(work.run):
-            results.keep(work.run, _finished(context, work, read, notes, secrets))
-        return
     done = 0
     with ThreadPoolExecutor(processes) as pool:
         for some in _at_once(works, processes):
-            written = [pool.submit(shared.write, work) for work in some]
-            for work, each in zip(some, written, strict=True):
+            written = [pool.submit(reports.written, work, notes) for work in some]
+            for work, seen in zip(some, written, strict=True):
                 with results.of(work.run):
-                    each.result()
-                    seen = shared.notes(work, notes)
-                    results.keep(work.run, _finished(context, work, read, seen, secrets))
+                    results.keep(work.run, _finished(context, work, read, seen.result(), secrets))
                 shutil.rmtree(work.scratch)
                 done += 1
-                progress("write", done, len(works))
+                if len(works) > 1:
+                    progress("write", done, len(works))
 
 
 def _at_once(works: Sequence[Work], most: int) -> Iterator[list[Work]]:

@@ -21,7 +21,7 @@ from include.pipeline.work import Work
 from include.reports.engine.notes import Notes
 from include.reports.engine.render import Job
 from include.reports.engine.replay import BookedPartition
-from include.reports.engine.shares import Written, waiting
+from include.reports.engine.shares import Written, read
 from include.reports.model import MISSING, Asked, Cut, LocalSnapshot, Report, ReportModule
 
 
@@ -54,22 +54,22 @@ class SharedReports:
 
     def failed(self, error: Exception) -> dict[str, Exception]:
         """Return the errors of the runs that an error of the pass is about, by run key; those of nobody: none."""
+        missing = {work.run.run_key: self._of(work.prepared[-1]).missing for work in self._works}
+        if all(each.missing for each in self._reports.values()):
+            return {key: lacks for key, lacks in missing.items() if lacks is not None}
         if not isinstance(error, ReportFailed):
             return {}
-        about = [
-            work
+        return {
+            work.run.run_key: error.error
             for work in self._works
             if any(self._of(each).number == error.number for each in work.prepared)
-        ]
-        return {work.run.run_key: error.error for work in about}
+        }
 
-    @property
-    def are_left_out(self) -> bool:
-        """Say whether the ledger lacks something for each of them, and all may be left out."""
-        return all(each.missing for each in self._reports.values())
+    def written(self, work: Work, seen: Notes) -> Notes:
+        """Write the files of a run; return what the pass saw of its own rows: the same with whomever it is made.
 
-    def write(self, work: Work) -> None:
-        """Write the files of a run. Raises BadInput where the ledger lacks something for all of its exports."""
+        Raises BadInput where the ledger lacks something for all of its exports.
+        """
         lacking = {each.part.id: self._of(each).missing for each in work.prepared}
         found = {name: error for name, error in lacking.items() if error is not None}
         if len(found) == len(work.prepared):
@@ -78,9 +78,6 @@ class SharedReports:
             name: tuple(f"{problem.value}" for problem in error.problems) for name, error in found.items()
         }
         work.write(lambda prepared: self._of(prepared).rows())
-
-    def notes(self, work: Work, seen: Notes) -> Notes:
-        """Return what the pass saw of a run's own rows: the same with whomever it is made."""
         cuts = [cut for each in work.prepared for cut in self._of(each).cuts]
         return replace(seen.of(cuts), left_out=dict(work.left_out))
 
@@ -127,7 +124,7 @@ class _Shared:
 
     def rows(self) -> Iterator[pa.RecordBatch]:
         """Yield its rows; as often as anybody asks."""
-        return waiting(self._written.close())
+        return read(self._written.close(), keep=True)
 
     def _keep(self, batches: Iterator[pa.RecordBatch]) -> None:
         for batch in batches:

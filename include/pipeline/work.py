@@ -1,4 +1,4 @@
-"""A run whose files are made: its exports, and what was written of each so far."""
+"""A run whose files are made: its exports, what was written of each so far, and its reports where it is made alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from include.connections import Secrets
 from include.definitions.model import ExportDefinition
 from include.pipeline.contents import Prepared, Written, prepare
+from include.reports.engine.notes import Notes
 from include.reports.engine.render import Job
 from include.state.runs import RunRecord
 
@@ -34,7 +35,7 @@ class Work:
         return cls(run, definition, scratch, prepare(definition, run, scratch, secrets))
 
     def jobs(self) -> list[Job[None]]:
-        """Return jobs that write its files while rows come: what it is made by when it is made alone."""
+        """Return jobs that write its files while rows come."""
         return [self._job(each) for each in self.prepared]
 
     def write(self, rows: Callable[[Prepared], Iterator[pa.RecordBatch]]) -> None:
@@ -57,3 +58,23 @@ class Work:
             self._written[prepared.part.id] = job.sink(batches)
 
         return Job(job.report, job.asked, sink, job.spared)
+
+
+class OwnReports:
+    """The reports of a run that is made alone: its files are written while rows come (else `SharedReports`)."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def jobs(self) -> list[Job[None]]:
+        """Return its jobs."""
+        return self._work.jobs()
+
+    def failed(self, error: Exception) -> dict[str, Exception]:
+        """Return the error by the run's key: whatever it is, it is the run's."""
+        return {self._work.run.run_key: error}
+
+    def written(self, work: Work, seen: Notes) -> Notes:
+        """Return what was seen; the files are written."""
+        work.left_out = seen.left_out
+        return seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,16 @@ def small(tmp_path: Path, settings_for: Callable[..., Settings]) -> Context:
     url = f"sqlite:///{tmp_path / 'small.sqlite'}"
     fill(url)
     return Context(settings_for(url), key_of_erased)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def at_work(
+    request: pytest.FixtureRequest, ledger_url: str, settings_for: Callable[..., Settings]
+) -> Context:
+    """A context whose state is in each kind of database."""
+    from tests.pipeline.passes import resolve  # which imports what imports this file
+
+    settings = settings_for(ledger_url)
+    if request.param == "postgresql":
+        settings = replace(settings, state_url=request.getfixturevalue("postgres_ledger"))
+    return Context(settings, resolve)

@@ -367,18 +367,12 @@ def take(report: Report, more: Given) -> None:
         each.take(what)
 
 
-def read(paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of files of rows, each removed as soon as it is open."""
+def read(paths: Iterable[Path], *, keep: bool = False) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of files of rows, each removed as soon as it is open. keep: not, since others read them too."""
     for path in paths:
         with pa.memory_map(str(path)) as source:
-            path.unlink()
-            yield from pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
-
-
-def waiting(paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of files of rows, which stay for others."""
-    for path in paths:
-        with pa.memory_map(str(path)) as source:
+            if not keep:
+                path.unlink()
             yield from pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
 
 
