@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,29 @@ def test_what_the_disk_does_not_have_is_told_and_what_others_wrote_counts_once(t
 
 
 @pytest.mark.slow
+def test_work_begins_while_others_remove_folders_of_theirs(tmp_path):
+    """Guards against an error where a folder goes between being seen and being looked into."""
+    scratch, over = tmp_path / "scratch", threading.Event()
+
+    def at_work(folder):
+        while not over.is_set():
+            for number in range(30):
+                (folder / f"run-{number}" / "export").mkdir(parents=True)
+            for number in range(30):
+                shutil.rmtree(folder / f"run-{number}")
+
+    with working_folder(scratch, "pass", needs=1000) as folder:
+        other = threading.Thread(target=at_work, args=[folder])
+        other.start()
+        try:
+            for _ in range(200):
+                with working_folder(scratch, "render", needs=1000):
+                    pass
+        finally:
+            over.set()
+            other.join()
+
+
 def test_what_a_killed_process_was_promised_is_free_again(tmp_path):
     command = [
         sys.executable,

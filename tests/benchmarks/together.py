@@ -5,7 +5,8 @@
 One PostgreSQL server on loopback. Both ways have an installation of their own (SQLite state, store in a folder), which
 takes its snapshot before anything is measured; stages run in processes of their own, as in a task of Airflow. Every file
 and manifest must be the same, read from both stores, before a ratio is printed. `--alone 10` renders only the first ten
-alone, one of each kind, and takes the others for as costly as those.
+alone, one of each kind, and takes the others for as costly as those. `--unlike` asks no two things alike: what reports
+take of memory, of which `pipeline.together.Room` has so much.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,10 +46,29 @@ KINDS: list[dict[str, Any]] = [
     {"model": "ageing"},
     {"model": "earned_redeemed", **MONTH},
 ]
+# No two are made from one report.
+UNLIKE: list[dict[str, Any]] = [
+    {"model": "history", "options": {"profile": "all"}, **MONTH},
+    {"model": "balance"},
+    {"model": "balance", "options": {"grain": "customer"}},
+    {"model": "history", **MONTH},
+    {"model": "allocations", **MONTH},
+    {"model": "lots"},
+    {"model": "lots", "options": {"open_only": True}},
+    {"model": "projection", "options": {"days": 31}},
+    {"model": "projection", "options": {"days": 31, "grain": "account"}},
+    {"model": "liability", **MONTH},
+    {"model": "points_accounting", **MONTH},
+    {"model": "redemption_by_cohort"},
+    {"model": "customers"},
+]
 
 
 def definitions(
-    count: int, folder: Path = Path("/nowhere"), time_of_day: str = "06:00"
+    count: int,
+    folder: Path = Path("/nowhere"),
+    time_of_day: str = "06:00",
+    kinds: Sequence[dict[str, Any]] = KINDS,
 ) -> list[ExportDefinition]:
     """Return so many exports, of each kind in turn, due daily at that time and delivered to that folder."""
     from include.definitions.load import from_document
@@ -57,7 +78,7 @@ def definitions(
         about = {"id": f"export-{number}", "name": f"Export {number}", "timezone": "UTC", "enabled": True}
         about |= {"schedule": {"kind": "daily", "time": time_of_day}, "file": {"compression": "gzip"}}
         about |= {"targets": [{"kind": "folder", "options": {"folder": str(folder)}}]}
-        found.append(from_document(about | KINDS[number % len(KINDS)], where="benchmark"))
+        found.append(from_document(about | kinds[number % len(kinds)], where="benchmark"))
     return found
 
 
@@ -74,7 +95,7 @@ def installation(url: str, home: Path) -> Context:
     return Context(Settings.from_environment(environment | {"LOYALTY_SETTLE_SECONDS": "0"}))
 
 
-def prepare(url: str, home: Path, count: int) -> None:
+def prepare(url: str, home: Path, asked: Sequence[ExportDefinition]) -> None:
     """Pin the runs and take their snapshot."""
     import yaml
 
@@ -82,10 +103,10 @@ def prepare(url: str, home: Path, count: int) -> None:
 
     context = installation(url, home)
     (home / "exports").mkdir(parents=True)
-    for definition in definitions(count):
+    for definition in asked:
         (home / "exports" / f"{definition.id}.yaml").write_text(yaml.safe_dump(definition.document()))
     known = datetime(2026, 7, 1, tzinfo=UTC)
-    keys = [pipeline.pin(context, each, occurrence=AT, known_at=known).run_key for each in definitions(count)]
+    keys = [pipeline.pin(context, each, occurrence=AT, known_at=known).run_key for each in asked]
     if len({pipeline.snapshot(context, key) for key in keys}) != 1:
         raise SystemExit("the runs do not share a snapshot")
 
@@ -132,8 +153,9 @@ def stage(*arguments: object) -> dict[str, Any]:
 def main() -> None:
     """Parse arguments and run."""
     if len(sys.argv) > 1 and sys.argv[1] == "--stage":
-        way, url, home, count = sys.argv[2:]
-        prepare(url, Path(home), int(count))
+        way, url, home, count, kinds = sys.argv[2:]
+        chosen_kinds = UNLIKE if kinds == "unlike" else KINDS
+        prepare(url, Path(home), definitions(int(count), kinds=chosen_kinds))
         print(json.dumps(render(url, Path(home), with_others=way == "together")))
         return
     parser = argparse.ArgumentParser(
@@ -142,14 +164,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--definitions", type=int, default=20)
     parser.add_argument("--alone", type=int, help="how many of them are rendered alone; left out, all")
+    parser.add_argument("--unlike", action="store_true", help="one of each of thirteen, none like another")
     parser.add_argument("--url", help="a sample ledger of --rows transactions that stands already")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="loyalty-together-") as name:
         root = Path(name)
         standing = nullcontext(chosen.url) if chosen.url else ledger(root / "pg", chosen.rows, 0.0)
-        counts = {"alone": chosen.alone or chosen.definitions, "together": chosen.definitions}
+        every = len(UNLIKE) if chosen.unlike else chosen.definitions
+        counts = {"alone": chosen.alone or every, "together": every}
+        kinds = "unlike" if chosen.unlike else "in turn"
         with standing as url:
-            found = {way: stage(way, url, root / way, count) for way, count in counts.items()}
+            found = {way: stage(way, url, root / way, count, kinds) for way, count in counts.items()}
             alone, together = (files(url, root / way) for way in found)
         differing = [name for name, sha256 in alone.items() if together.get(name) != sha256]
         if differing or len(alone) < 2 * counts["alone"] or len(together) < 2 * counts["together"]:
@@ -163,6 +188,8 @@ def main() -> None:
                 f"{way:<10}{counts[way]:>5}{each['passes']:>7}{each['seconds']:>9.1f}{each['cpu']:>8.1f}"
                 f"{each['peak_mib']:>6.0f}"
             )
+        if chosen.unlike and counts["alone"] < every:
+            return
         times = counts["together"] / counts["alone"]
         for what in ("seconds", "cpu"):
             print(f"alone / together, {what}: {found['alone'][what] * times / found['together'][what]:.2f}")

@@ -9,8 +9,10 @@ work on the machine changes them little; docs/scale.md multiplies them.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -49,11 +51,10 @@ class Peak:
 def bytes_below(folder: Path) -> int:
     """Return the bytes of all files below a folder, those that are just going aside."""
     found = 0
-    for path in folder.rglob("*"):
-        try:
-            found += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:
-            continue
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                found += (Path(path) / name).stat().st_size
     return found
 
 
