@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from include.pipeline import Context, settle
 from include.pipeline.deliver import deliver
 from include.state import RunRecord
 from include.state.deliveries import DeliveryState
+from include.state.tables import DELIVERIES
 from tests.benchmarks.killing import ours, waves
 from tests.benchmarks.killing.nursery import Nursery
 from tests.benchmarks.killing.places import Place, opened
@@ -32,6 +32,7 @@ from tests.benchmarks.killing.points import Points
 from tests.benchmarks.killing.waves import Field, Sent
 from tests.forks import ended, forked
 from tests.servers import receiver
+from tests.state.expiry import expire
 from tests.targets.kills import KILLS
 
 pytestmark = [pytest.mark.slow, pytest.mark.servers]
@@ -99,7 +100,7 @@ def test_an_attempt_that_wakes_up_past_its_lease_changes_nothing(name):
             zombie, hear = begun(home, place, sent, point)
             os.waitpid(zombie, os.WUNTRACED)
             assert attempt(home, place, sent).startswith("not yet")  # the lease still holds
-            time.sleep(ours.LEASE.total_seconds())
+            expire(field._context.state, DELIVERIES)
             second = attempt(home, place, sent)
             os.kill(zombie, signal.SIGCONT)
             said_of(zombie, hear)
@@ -255,9 +256,3 @@ def test_the_count_of_kills_sees_what_is_wrong(monkeypatch):
         field.wave()
         count = field.count
         assert min(count.partial, count.doubled, count.lost, count.left) > 0
-
-
-def test_a_lease_is_two_minutes_unless_a_context_says_otherwise(tmp_path):
-    settings = ours.settings(tmp_path)
-    assert settings.delivery_lease == ours.LEASE
-    assert type(settings).from_environment({}).delivery_lease == timedelta(minutes=2)

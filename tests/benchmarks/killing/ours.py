@@ -39,8 +39,6 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (NeedsPerson, "conflict"),
     (Transient, "later"),
 )
-# An attempt here takes a part of a second, and gives a sign of life three times as often.
-LEASE = timedelta(seconds=2)
 
 
 def settings(home: Path, state_url: str | None = None) -> Settings:
@@ -54,7 +52,6 @@ def settings(home: Path, state_url: str | None = None) -> Settings:
         exports=home / "exports",
         keys=home / "keys",
         settle_delay=timedelta(0),
-        delivery_lease=LEASE,
         public_url="http://127.0.0.1:8080",
     )
 

@@ -23,10 +23,12 @@ from include.ledger.columns import Column
 from include.pipeline import Context
 from include.pipeline.artefacts import entries
 from include.pipeline.resolving import resolve
-from include.state.deliveries import SETTLED, DeliveryState
+from include.state.deliveries import DeliveryState
 from include.state.runs import RunRecord
+from include.state.tables import DELIVERIES
 from tests.benchmarks.killing.nursery import End, Nursery
 from tests.benchmarks.killing.places import Place
+from tests.state.expiry import expire
 
 COLUMNS = [Column("id", FieldType.ID), Column("note", FieldType.TEXT), Column("points", FieldType.POINTS)]
 WAVE = 24
@@ -125,10 +127,8 @@ class Field:
             self._killed(sent, point=self._chance.randrange(self._reach[sent.size][0]))
 
     def _wait(self, sent: Sent) -> None:
-        """Wait until the lease of the killed attempt is over, as a retry's delay does."""
-        for found in self._context.state.deliveries.list(run_key=sent.run_key):
-            if found.state not in SETTLED:
-                time.sleep(max(0.0, (found.expires_at - datetime.now(UTC)).total_seconds()))
+        """Let the lease of the killed attempt be over, as it is after a retry's delay."""
+        expire(self._context.state, DELIVERIES, DELIVERIES.c.run_key == sent.run_key)
 
     def _killed(self, sent: Sent, **how: Any) -> None:
         sent.end = self._attempt(sent, **how)

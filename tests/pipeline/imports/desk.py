@@ -102,7 +102,6 @@ class Desk:
             exports=folder / "exports",
             keys=folder / "keys",
             settle_delay=timedelta(0),
-            delivery_lease=timedelta(seconds=1),
             ledger_write_url=url,
         )
         self.settings = replace(settings, **more)
