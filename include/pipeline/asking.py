@@ -38,9 +38,13 @@ def key_of(part: Part, asked: Asked) -> Key:
     return part.model, options, asked.start, asked.end, asked.as_of, asked.known_at, asked.timezone, is_spared
 
 
-def reports_of(run: RunRecord, definition: ExportDefinition) -> set[Key]:
-    """Return what is reported for a run."""
-    return {key_of(part, asked_of(definition, part, run)[1]) for part in definition.parts}
+def reports_of(run: RunRecord, definition: ExportDefinition) -> dict[Key, frozenset[str]]:
+    """Return what is reported for a run, and which relations each report reads."""
+    found = {}
+    for part in definition.parts:
+        model, asked = asked_of(definition, part, run)
+        found[key_of(part, asked)] = frozenset(model.needs(asked.options))
+    return found
 
 
 def _micros(moment: datetime | None) -> int | None:

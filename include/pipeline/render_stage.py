@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -110,16 +111,17 @@ def _scratch_needed(context: Context, runs: Sequence[RunRecord]) -> int:
     """Return the bytes of scratch that a pass may come to hold: partitions, a large account, rows that wait, files."""
     read = registry.load(context.store, context.state, runs[0].snapshot_id or "")
     definitions = [ExportDefinition.model_validate(run.definition) for run in runs]
-    held = sum(
-        file.bytes
-        for name in read_by(definitions)
-        if name in read.relations
-        for file in read.relations[name].files
-    )
-    times = _TIMES_A_PASS + _TIMES_A_RUN * min(len(runs), context.settings.shares)
+
+    def held(names: Iterable[str]) -> int:
+        relations = [read.relations[name] for name in names if name in read.relations]
+        return sum(file.bytes for relation in relations for file in relation.files)
+
+    at_once = min(len(runs), context.settings.shares)
+    needed = (_TIMES_A_PASS + _TIMES_A_RUN * at_once) * held(read_by(definitions))
     if len(runs) > 1:
-        times += _TIMES_A_REPORT * len(set().union(*map(reports_of, runs, definitions)))
-    return times * held
+        reports = dict(ChainMap(*map(reports_of, runs, definitions)))
+        needed += _TIMES_A_REPORT * sum(map(held, reports.values()))
+    return needed
 
 
 @dataclass(frozen=True)

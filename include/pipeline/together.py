@@ -34,8 +34,8 @@ _ASK_AGAIN = timedelta(seconds=5)
 _ASK_AGAIN_LATEST = timedelta(seconds=60)
 
 
-# MiB that others may take in a pass beside its first run, as measured (docs/scale.md): by what a report keeps until its
-# end and lets wait in scratch, and by an instant at which accounts are booked. Who only writes another file takes none.
+# MiB that others may take in a pass beside its first run, and what is kept of it for each report and each instant at
+# which accounts are booked: more than was ever seen (docs/scale.md). Who only writes another file takes none.
 _ROOM, _REPORT, _INSTANT = 110, 8, 10
 # Whose files are written one after another, before the first run goes on.
 _MOST_RUNS = 100
@@ -68,13 +68,13 @@ class Room:
         """Keep room for a run."""
         self._left -= self._needs(run, definition)
         self._runs += 1
-        self._reports |= reports_of(run, definition)
+        self._reports |= reports_of(run, definition).keys()
         self._instants.add(_instants(run))
         self._definitions.add(run.definition_id)
 
     def _needs(self, run: RunRecord, definition: ExportDefinition) -> float:
         more = 0 if _instants(run) in self._instants else _INSTANT
-        return more + _REPORT * len(reports_of(run, definition) - self._reports)
+        return more + _REPORT * len(reports_of(run, definition).keys() - self._reports)
 
 
 def _instants(run: RunRecord) -> tuple[datetime | None, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from include import pipeline
 from include.definitions.model import ExportDefinition
 from include.errors import NotYet
-from include.pipeline import Context, together
+from include.pipeline import Context, render_stage, together
 from include.reports import balance
 from include.settings import Settings
 from include.state.audit import Action
@@ -189,6 +190,18 @@ def test_a_pass_has_so_much_room(define: Define) -> None:
     assert (
         taken({}, {"model": None, "file": {}, "exports": parts}) == 99
     )  # each second one: the pack is too large
+
+
+def test_scratch_is_promised_by_what_is_asked_and_not_by_how_many_ask(
+    context: Context, define: Define
+) -> None:
+    alike = [define(id=name, fields=["holder_id", name]) for name in ("active", "pending", "spent")]
+    keys = due(context, *alike, define(id="lots", model="lots"))
+    one, two, three, other = (context.state.runs.get(key) for key in keys)
+    single = replace(context, settings=replace(context.settings, shares=1))  # one file at a time
+    passes = [one], [one, two], [one, two, three], [one, other]
+    needed = [render_stage._scratch_needed(single, runs) for runs in passes]
+    assert needed[0] < needed[1] == needed[2] < needed[3]
 
 
 def run_of(definition: ExportDefinition, number: int) -> RunRecord:
