@@ -114,7 +114,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             if answer.how == "cut":
                 return
             if answer.how == "hang":
-                time.sleep(8)
+                time.sleep(60)
                 return
             self.send_response(answer.status)
             for name, value in answer.headers.items():

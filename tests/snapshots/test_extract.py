@@ -21,8 +21,10 @@ from include.ledger.hashing import text_hash
 from include.snapshots import canonical, extract, parquet, registry
 from include.snapshots.source import public_url
 from include.state import StaleFence
+from include.state.tables import LEASES
 from tests.forks import ended, forked, kill_at
 from tests.snapshots.ledgers import DELAY, NEEDS, START, Desk, ledger, transactions
+from tests.state.expiry import expire
 from tests.state.racing import race
 
 
@@ -140,7 +142,7 @@ def test_a_snapshot_waits_for_writers_that_began_before_t(postgres_ledger, tmp_p
     engine = ledger(postgres_ledger)
     desk = Desk(tmp_path, postgres_ledger)
     table = canonical.METADATA.tables["transactions"]
-    delay = timedelta(seconds=2)
+    delay = timedelta(seconds=5)  # and for so long it waits for writers
     with engine.connect() as writer:
         writer.execute(table.insert(), transactions(1000, 1))
         time.sleep(0.2)
@@ -189,7 +191,6 @@ def crash_at(folder, url, number, module, name):
 
     def take():
         kill_at(module, name, number)
-        extract.LEASE = timedelta(seconds=1.5)
         Desk(folder, url).take()
 
     return ended(forked(take))
@@ -211,7 +212,7 @@ def test_a_crash_leaves_no_half_snapshot_and_the_next_attempt_makes_it(desk, num
     assert crash_at(desk.folder, desk.url, number, module, name) == -signal.SIGKILL
     manifests = [key for key in desk.stored() if key.endswith("manifest.json")]
     assert len(manifests) == (1 if name == "register" else 0)
-    time.sleep(1.6)
+    expire(desk.state, LEASES)
     manifest = desk.take()
     assert manifest.generation == 1
     assert manifest.totals.rows == 1000

@@ -1,6 +1,5 @@
 """One holder at a time, by the database's clock; whoever was overtaken cannot write (docs/reliability.md)."""
 
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from include import state
 from include.state import StaleFence
 from include.state.tables import LEASES
+from tests.servers.waiting import until
 from tests.state.expiry import expire
 from tests.state.racing import race
 
@@ -58,10 +58,7 @@ def test_kept_renews_in_the_background_and_gives_back_at_the_end(remembered):
     ttl = timedelta(seconds=9)
     mine = remembered.leases.acquire("snapshot", "one", ttl)
     with remembered.leases.kept(mine, ttl) as beat:
-        until = time.monotonic() + 60
-        while remembered.leases.holder("snapshot").expires_at == mine.expires_at:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        until(lambda: remembered.leases.holder("snapshot").expires_at != mine.expires_at, "a renewal")
         beat.confirm()
         assert remembered.leases.acquire("snapshot", "two", ttl) is None
     assert remembered.leases.acquire("snapshot", "two", ttl).fence == 2
@@ -75,9 +72,8 @@ def test_a_heartbeat_tells_the_worker_that_it_was_overtaken(remembered):
         remembered.leases.acquire("snapshot", "two", LONG)
         with pytest.raises(StaleFence):
             beat.confirm()
-        time.sleep(0.5)
         with pytest.raises(StaleFence):
-            beat.check()
+            until(beat.check, "what the heartbeat found", seconds=60)
     assert remembered.leases.holder("snapshot").owner == "two"
 
 
