@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Frame, Page
+from playwright.sync_api import Frame, Page, expect
 
 SCRIPT = Path(__file__).parent / "axe-core" / "axe.min.js"
 GRAVE = ("serious", "critical")
@@ -17,11 +17,13 @@ EVERY = ("minor", "moderate", *GRAVE)
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # What is asked for is dimmed until the answer is there, which is as long as the machine wants: nothing to find fault with.
 _RUN = """async (apart) => {
-  const still = document.head.appendChild(document.createElement("style"));
-  still.textContent = ".htmx-request { opacity: 1 !important; transition: none !important }";
+  const still = new CSSStyleSheet();
+  still.replaceSync(".htmx-request { opacity: 1 !important; transition: none !important }");
+  const before = [...document.adoptedStyleSheets];
+  document.adoptedStyleSheets = [...before, still];
   const found = await axe.run({exclude: apart}, {
     runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], resultTypes: ["violations"],
-  }).finally(() => still.remove());
+  }).finally(() => { document.adoptedStyleSheets = before; });
   return found.violations.flatMap(({id, impact, help, nodes}) => nodes.map(
     ({target, html, failureSummary}) => ({id, impact, help, target: target.join(" "), html, why: failureSummary})
   ));
@@ -39,7 +41,7 @@ def findings(
     """Return each finding in a line. apart: selectors of what is not looked at."""
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(_script())
-    page.wait_for_function("!document.querySelector('.htmx-request')")
+    expect(page.locator(".htmx-request")).to_have_count(0)
     found: list[dict[str, Any]] = page.evaluate(_RUN, [[each] for each in apart])
     return [
         f"{each['impact']} {each['id']}: {each['help']}: {each['target']}\n  {each['html'][:300]}\n  {each['why']}"
