@@ -22,10 +22,11 @@ from include.reports import programs, tiers
 from include.reports.engine import files, owners
 from include.reports.engine.figures import POINTS, figures
 from include.reports.engine.files import Spool
-from include.reports.engine.joins import Batches, Side, chosen, left_join, relation
+from include.reports.engine.joins import Batches, Side, left_joins, relation
 from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition
-from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report, arrow_schema
+from include.reports.model import Asked, Cut, LocalSnapshot, Needs, Period, Report
+from include.reports.relation import filled
 
 KIND = "balance"
 TITLE = "Balances"
@@ -51,9 +52,10 @@ _COLUMNS = (
     Column("program_external_id", FieldType.INTEGER),
     Column("card_status", FieldType.ENUM),
 )
+_STATED = ("stated_balance", "stated_difference")
 # What one grain cannot have: a customer has all purses of a program, and only customers and whole cards have a
 # balance that the ledger's owner states.
-_LEFT_OUT = {"customer": {"subledger_id"}, "account": {"stated_balance", "stated_difference"}}
+_LEFT_OUT = {"customer": {"subledger_id"}, "account": set(_STATED)}
 # Between purse and tier while accounts become customers: the tier of the first purse is the customer's.
 _SEPARATOR = "\x1f"
 _OF_PROGRAM = {"program_id": "program_id", "name": "program_name", "external_id": "program_external_id"}
@@ -135,26 +137,30 @@ class _Balance:
         return ()
 
     def finish(self) -> Iterator[pa.RecordBatch]:
-        rows = owners.with_owners(self._figures.batches(), self._snapshot, self._scratch)
-        rows = tiers.with_tiers(rows, self._snapshot, self._asked.as_of, self._scratch)
-        if self._options.grain == "customer":
-            rows = self._stated(map(self._of_holders, self._by_customer(rows)))
-        rows = owners.with_names(rows, self._snapshot, self._scratch)
-        named = relation(self._snapshot, "programs", "program_id", _OF_PROGRAM)
-        rows = left_join(self._with_status(rows), named, self._scratch)
-        kept = rows if self._options.include_zero else map(_without_zero, rows)
-        yield from chosen(kept, arrow_schema(columns(self._options)))
+        rows = self._figures.batches()
+        if self._is_by_customer or self._asked.wants("customer_id", "tier", *owners.NAMES):
+            rows = owners.with_owners(rows, self._snapshot, self._scratch)
+        if self._asked.wants("tier"):
+            rows = tiers.with_tiers(rows, self._snapshot, self._asked.as_of, self._scratch)
+        else:
+            rows = (batch.append_column("tier", pa.nulls(len(batch), pa.string())) for batch in rows)
+        if self._is_by_customer:
+            rows = map(self._of_holders, self._by_customer(rows))
+        rows = left_joins(rows, list(self._sides()), self._scratch)
+        if self._is_by_customer:
+            rows = map(self._stated, rows)
+        for batch in rows if self._options.include_zero else map(_without_zero, rows):
+            yield filled(batch, columns(self._options))
+
+    @property
+    def _is_by_customer(self) -> bool:
+        return self._options.grain == "customer"
 
     def _of_holders(self, rows: Rows) -> Rows:
         """Return the rows whose holders are asked for."""
         if self._options.holders == "all":
             return rows
         return rows.filter(pc.equal(rows.column("holder_kind"), self._options.holders.removesuffix("s")))
-
-    def _with_status(self, rows: Batches) -> Batches:
-        if self._asked.wants("card_status"):
-            return left_join(rows, self._side("cards", "card_id", "status", "card_status"), self._scratch)
-        return (row.append_column("card_status", pa.nulls(len(row), pa.string())) for row in rows)
 
     def _by_customer(self, rows: Batches) -> Batches:
         grouped = owners.by_customer(
@@ -170,20 +176,30 @@ class _Balance:
             place = some.rows.schema.get_field_index("tier")
             yield some.rows.set_column(place, "tier", tier)
 
-    def _stated(self, rows: Batches) -> Batches:
-        """Yield rows with what the ledger's owner states. A customer's figure has no program: only one may be there."""
-        one_program = files.row_count(self._snapshot.files.get("programs", ())) == 1
-        rows = left_join(rows, self._side("cards", "card_id", "stated_balance", "card_stated"), self._scratch)
-        customers = self._side("customers", "customer_id", "stated_balance", "customer_stated")
-        rows = left_join(rows, customers, self._scratch)
-        for batch in rows:
-            of_customer = batch.column("customer_stated") if one_program else pa.nulls(len(batch), pa.int64())
-            stated = pc.coalesce(batch.column("card_stated"), of_customer)
-            difference = pc.subtract(stated, batch.column("points_balance"))
-            yield batch.append_column("stated_balance", stated).append_column("stated_difference", difference)
+    def _sides(self) -> Iterator[Side]:
+        """Yield what is looked up of programs, cards and customers, as far as somebody reads it."""
+        stated = self._is_by_customer and self._asked.wants(*_STATED)
+        if self._asked.wants("program_name", "program_external_id"):
+            yield relation(self._snapshot, "programs", "program_id", _OF_PROGRAM)
+        of_card = {"status": "card_status"} if self._asked.wants("card_status") else {}
+        if stated:
+            of_card["stated_balance"] = "card_stated"
+        if of_card:
+            yield relation(self._snapshot, "cards", "card_id", {"card_id": "card_id", **of_card})
+        if stated:
+            yield owners.names(self._snapshot, stated_balance="customer_stated")
+        elif self._asked.wants(*owners.NAMES):
+            yield owners.names(self._snapshot)
 
-    def _side(self, name: str, key: str, column: str, renamed: str) -> Side:
-        return relation(self._snapshot, name, key, {key: key, column: renamed})
+    def _stated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Add what the ledger's owner states. A customer's figure has no program: only one may be there."""
+        if "card_stated" not in batch.schema.names:
+            return batch
+        one_program = files.row_count(self._snapshot.files.get("programs", ())) == 1
+        of_customer = batch.column("customer_stated") if one_program else pa.nulls(len(batch), pa.int64())
+        stated = pc.coalesce(batch.column("card_stated"), of_customer)
+        difference = pc.subtract(stated, batch.column("points_balance"))
+        return batch.append_column("stated_balance", stated).append_column("stated_difference", difference)
 
 
 def _with_purse(accounts: pa.RecordBatch) -> pa.RecordBatch:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.reports.engine import files
-from include.reports.engine.joins import Batches, Side, left_join
+from include.reports.engine.joins import Batches, Side, left_join, left_joins
 from include.reports.model import LocalSnapshot, Needs
 
 NEEDS: Needs = {
@@ -16,6 +16,7 @@ NEEDS: Needs = {
     "tiers": ("program_id", "tier_id", "name"),
 }
 _READ_ROWS = 32_768
+_OWN, _GENERAL = "own purse", "any purse"
 
 
 def with_tiers(rows: Batches, snapshot: LocalSnapshot, as_of: int, folder: Path) -> Batches:
@@ -23,16 +24,15 @@ def with_tiers(rows: Batches, snapshot: LocalSnapshot, as_of: int, folder: Path)
 
     A purse without a tier of its own has the customer's tier in subledger ''.
     """
-    changes = _changes(snapshot, as_of)
-    own = left_join((_keyed(batch, _own_key(batch)) for batch in rows), changes, folder)
-    general = left_join((_keyed(_renamed(batch), _general_key(batch)) for batch in own), changes, folder)
-    named = left_join(map(_chosen, general), _names(snapshot), folder)
-    for batch in named:
+    changes = [_changes(snapshot, as_of, key) for key in (_OWN, _GENERAL)]
+    found = left_joins(map(_keyed, rows), changes, folder)
+    for batch in left_join(map(_chosen, found), _names(snapshot), folder):
         tier = pc.coalesce(batch.column("tier_name"), batch.column("chosen_tier_id"))
         yield batch.append_column("tier", tier)
 
 
-def _changes(snapshot: LocalSnapshot, as_of: int) -> Side:
+def _changes(snapshot: LocalSnapshot, as_of: int, key: str) -> Side:
+    """Return the changes before an instant, the last of each key first; the key, and what is found, called by `key`."""
     columns, paths = NEEDS["tier_changes"], snapshot.files.get("tier_changes", ())
 
     def read() -> Batches:
@@ -40,12 +40,13 @@ def _changes(snapshot: LocalSnapshot, as_of: int) -> Side:
         for batch in files.batches("tier_changes", paths, columns, batch_rows=_READ_ROWS):
             kept = batch.filter(pc.less(batch.column("changed_at"), before))
             purse = pc.coalesce(kept.column("subledger_id"), "")
-            key = _key(kept.column("program_id"), purse, kept.column("customer_id"))
+            keys = _key(kept.column("program_id"), purse, kept.column("customer_id"))
             latest_first = pc.negate(kept.column("changed_at").cast(pa.int64()))
-            yield pa.RecordBatch.from_arrays([key, latest_first, kept.column("tier_id")], schema=schema)
+            yield pa.RecordBatch.from_arrays([keys, latest_first, kept.column("tier_id")], schema=schema)
 
-    schema = pa.schema([("tier_key", pa.string()), ("latest_first", pa.int64()), ("tier_id", pa.string())])
-    return Side("tier_key", files.row_count(paths), schema, read, "latest_first")
+    first_by = f"{key} first"
+    schema = pa.schema([(key, pa.string()), (first_by, pa.int64()), (f"{key} tier", pa.string())])
+    return Side(key, files.row_count(paths), schema, read, first_by)
 
 
 def _names(snapshot: LocalSnapshot) -> Side:
@@ -60,32 +61,20 @@ def _names(snapshot: LocalSnapshot) -> Side:
     return Side("name_key", files.row_count(paths), schema, read)
 
 
-def _keyed(batch: pa.RecordBatch, key: pa.Array) -> pa.RecordBatch:
-    return batch.append_column("tier_key", key)
-
-
-def _own_key(batch: pa.RecordBatch) -> pa.Array:
-    return _key(*(batch.column(name) for name in ("program_id", "subledger_id", "customer_id")))
-
-
-def _general_key(batch: pa.RecordBatch) -> pa.Array:
-    """Return the key of subledger '', null where the row's own was that."""
-    purse = pc.if_else(pc.equal(batch.column("subledger_id"), ""), None, "")
-    return _key(batch.column("program_id"), purse, batch.column("customer_id"))
-
-
-def _renamed(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the batch with the tier of the own purse, and whether there was any change, set aside."""
-    names = {"tier_id": "own_tier_id", "latest_first": "own_latest_first"}
-    return batch.drop_columns(["tier_key"]).rename_columns(
-        [names.get(name, name) for name in batch.schema.names if name != "tier_key"]
-    )
+def _keyed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the batch with the key of its own purse, and that of purse '', null where its own is that."""
+    program, purse, customer = (batch.column(name) for name in ("program_id", "subledger_id", "customer_id"))
+    no_purse = pc.if_else(pc.equal(purse, ""), None, "")
+    own, general = _key(program, purse, customer), _key(program, no_purse, customer)
+    return batch.append_column(_OWN, own).append_column(_GENERAL, general)
 
 
 def _chosen(batch: pa.RecordBatch) -> pa.RecordBatch:
-    has_own = batch.column("own_latest_first").is_valid()
-    tier = pc.if_else(has_own, batch.column("own_tier_id"), batch.column("tier_id"))
-    batch = batch.drop_columns(["tier_key", "tier_id", "latest_first", "own_tier_id", "own_latest_first"])
+    has_own = batch.column(f"{_OWN} first").is_valid()
+    tier = pc.if_else(has_own, batch.column(f"{_OWN} tier"), batch.column(f"{_GENERAL} tier"))
+    batch = batch.drop_columns(
+        [f"{key}{what}" for key in (_OWN, _GENERAL) for what in ("", " first", " tier")]
+    )
     batch = batch.append_column("chosen_tier_id", tier)
     return batch.append_column("name_key", _key(batch.column("program_id"), tier))
 

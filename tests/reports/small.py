@@ -64,10 +64,11 @@ def asked(
     start: int | None = None,
     known_at: int = FAR,
     timezone: str = "UTC",
+    wanted: frozenset[str] | None = None,
     **options: Any,
 ) -> Asked:
     end = None if start is None else as_of
-    return Asked(start, end, as_of, known_at, module.Options(**options), timezone)
+    return Asked(start, end, as_of, known_at, module.Options(**options), timezone, wanted)
 
 
 def table(

@@ -180,3 +180,20 @@ def test_holders_of_one_kind_can_be_kept(grain, holders, tmp_path):
     # What a holder has does not depend on who else is kept: ann owns card:1 in either case.
     points = {x["holder_id"]: x["points_balance"] for x in found}
     assert points.get("ann", 0) in ((0, 9_000) if grain == "customer" else (0, 7_000))
+
+
+@pytest.mark.parametrize("grain", ["account", "customer"])
+def test_a_column_alone_is_as_among_all(ledger, tmp_path, grain):
+    every = rows(balance, ledger, tmp_path, NOW, grain=grain)
+    for column in every[0]:
+        found = rows(balance, ledger, tmp_path, NOW, grain=grain, wanted=frozenset([column]))
+        assert [row[column] for row in found] == [row[column] for row in every]
+
+
+def test_what_nobody_reads_is_not_looked_up(ledger, tmp_path):
+    for relation in ("customers", "cards", "programs"):
+        ledger.files[relation][0].unlink()
+    found = rows(balance, ledger, tmp_path, NOW, wanted=frozenset(["holder_id", "active"]))
+    assert [(row["holder_id"], row["active"]) for row in found if row["holder_id"] == "ann"] == [
+        ("ann", 7_000)
+    ]

@@ -48,6 +48,34 @@ def test_a_join_is_a_dictionary(left, right, size, tmp_path_factory):
     assert list(folder.iterdir()) == []
 
 
+@examples(40)
+@given(left=ROWS, right=ROWS, other=ROWS, size=st.integers(1, 9))
+def test_several_joins_are_one_after_the_other(left, right, other, size, tmp_path_factory):
+    schema = pa.schema([("key", pa.string()), ("right", pa.int64())])
+    renamed = pa.schema([("second", pa.string()), ("other", pa.int64())])
+    sides = [
+        Side("key", len(right), schema, lambda: iter(batches(right, "right", size)), "right"),
+        Side(
+            "second",
+            len(other),
+            renamed,
+            lambda: (each.rename_columns(renamed.names) for each in batches(other, "other", size)),
+            "other",
+        ),
+    ]
+    folder = tmp_path_factory.mktemp("join")
+
+    def rows():
+        return (each.append_column("second", each.column("key")) for each in batches(left, "left", size))
+
+    first = left_join(rows(), sides[0], folder)
+    expected = [row for batch in left_join(first, sides[1], folder) for row in batch.to_pylist()]
+    for in_memory in (3, 12, 1_000):
+        found = joins.left_joins(rows(), sides, folder, in_memory=in_memory)
+        assert [row for batch in found for row in batch.to_pylist()] == expected
+    assert list(folder.iterdir()) == []
+
+
 def test_a_join_in_ranges_spans_many_slices(tmp_path):
     numbers = np.random.default_rng(1).permutation(50_000)
     left = [(f"k{n}", int(n)) for n in numbers]

@@ -8,9 +8,10 @@ Engine). Texts are compared exactly; a hash only says where to look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -84,11 +85,39 @@ def left_join(rows: Batches, side: Side, folder: Path, *, in_memory: int = ROWS_
 
     `rows` have a column of the key's name. Their order stays, their batches are cut anew.
     """
-    if side.rows <= in_memory:
-        for batch in rows:
-            yield _extended(batch, side.index.of(batch.column(side.key)))
-        return
-    yield from _Ranges(side, folder, -(-side.rows // in_memory), in_memory).join(rows)
+    return left_joins(rows, [side], folder, in_memory=in_memory)
+
+
+def left_joins(
+    rows: Batches, sides: Sequence[Side], folder: Path, *, in_memory: int = ROWS_IN_MEMORY
+) -> Batches:
+    """Yield `rows` as after a `left_join` with each side; they wait once for all that do not fit in memory.
+
+    `rows` have all the keys: no side gives one.
+    """
+    small = [side for side in sides if side.rows <= in_memory]
+    large = [side for side in sides if side.rows > in_memory]
+    for batch in _with_large(rows, large, folder, in_memory) if large else rows:
+        more: dict[str, pa.Array] = {}
+        for side in small:
+            more |= side.index.of(batch.column(side.key))
+        yield _extended(batch, more)
+
+
+def _with_large(rows: Batches, sides: Sequence[Side], folder: Path, in_memory: int) -> Batches:
+    waiting = files.Spool.unnamed(folder)
+    names = (f"{waiting.path.stem}-{number}" for number in count())
+    ranges = [_Ranges(side, folder, name, in_memory) for side, name in zip(sides, names, strict=False)]
+    for batch in rows:
+        for each in ranges:
+            each.ask(batch, waiting.rows)
+        waiting.write(batch)
+    answers = zip(*(each.answers(waiting.rows) for each in ranges), strict=True)
+    for batch, found in zip(rechunked(waiting.batches(), SLICE_ROWS), answers, strict=True):
+        yield _extended(
+            batch, {name: answer.column(name) for answer in found for name in answer.schema.names}
+        )
+    waiting.remove()
 
 
 class Index:
@@ -114,47 +143,43 @@ class Index:
 
 
 class _Ranges:
-    """A join in ranges of the key's hash."""
+    """A side that is looked up in ranges of the key's hash; its files' names begin with `name`."""
 
-    def __init__(self, side: Side, folder: Path, count: int, in_memory: int) -> None:
+    def __init__(self, side: Side, folder: Path, name: str, in_memory: int) -> None:
         self._side = side
         self._folder = folder
-        self._count = count
+        self._name = name
+        self._count = -(-side.rows // in_memory)
         self._block = in_memory // SLICE_ROWS * SLICE_ROWS or SLICE_ROWS
+        self._asking = self._scatter("asking", self._count)
 
-    def join(self, rows: Batches) -> Batches:
-        waiting = files.Spool.unnamed(self._folder)
-        asking = Scatter(self._folder, f"{waiting.path.stem}-asking", self._count)
-        for batch in rows:
-            keys = batch.column(self._side.key)
-            place = pa.array(np.arange(len(batch)) + waiting.rows)
-            waiting.write(batch)
-            asked = pa.RecordBatch.from_arrays([keys, place], [self._side.key, _PLACE])
-            if keys.null_count:
-                asked = asked.filter(keys.is_valid())
-            asking.add(asked, self._range(asked.column(0)))
-        asking.close()
-        answers = self._answers(asking, waiting.rows)
-        left = rechunked(waiting.batches(), SLICE_ROWS)
-        for batch, answer in zip(left, answers, strict=True):
-            yield _extended(batch, dict(zip(answer.schema.names, answer.columns, strict=True)))
-        waiting.remove()
+    def ask(self, rows: pa.RecordBatch, before: int) -> None:
+        """Take the keys of more rows, of which there were so many before."""
+        keys = rows.column(self._side.key)
+        place = pa.array(np.arange(len(rows)) + before)
+        asked = pa.RecordBatch.from_arrays([keys, place], [self._side.key, _PLACE])
+        if keys.null_count:
+            asked = asked.filter(keys.is_valid())
+        self._asking.add(asked, self._range(asked.column(0)))
 
-    def _answers(self, asking: Scatter, total: int) -> Batches:
+    def answers(self, total: int) -> Batches:
         """Yield the other columns in the order of the rows, a slice at a time."""
-        name = asking.prefix.removesuffix("-asking")
-        ordered = Scatter(self._folder, f"{name}-ordered", -(-total // self._block))
-        if any(piece.rows for piece in asking.pieces()):
-            known = Scatter(self._folder, f"{name}-known", self._count)
+        self._asking.close()
+        ordered = self._scatter("ordered", -(-total // self._block))
+        if any(piece.rows for piece in self._asking.pieces()):
+            known = self._scatter("known", self._count)
             for batch in self._side.read():
                 known.add(batch, self._range(batch.column(self._side.key)))
             known.close()
-            for questions, relation_rows in zip(asking.pieces(), known.pieces(), strict=True):
+            for questions, relation_rows in zip(self._asking.pieces(), known.pieces(), strict=True):
                 self._answer(questions, relation_rows, ordered)
         ordered.close()
         for index, piece in enumerate(ordered.pieces()):
             first = index * self._block
             yield from self._in_order(piece, first, min(self._block, total - first))
+
+    def _scatter(self, what: str, parts: int) -> Scatter:
+        return Scatter(self._folder, f"{self._name}-{what}", parts)
 
     def _answer(self, questions: Piece, relation_rows: Piece, ordered: Scatter) -> None:
         index = Index(_table(relation_rows.batches(), self._side.schema), self._side.key, self._side.first_by)

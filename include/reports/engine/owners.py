@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from include.ledger.hashing import account_hashes
-from include.reports.engine.joins import Batches, hash_range, left_join, relation
+from include.reports.engine.joins import Batches, Side, hash_range, left_join, relation
 from include.reports.engine.splitting import Scatter
 from include.reports.model import LocalSnapshot, Needs
 
@@ -24,6 +24,7 @@ NEEDS: Needs = {
     "cards": ("card_id", "customer_id"),
     "customers": ("customer_id", "name", "email", "registered_at"),
 }
+NAMES = ("customer_name", "email", "registered_at")
 _ACCOUNTS_AT_ONCE = 100_000
 _KEY = ("program_id", "customer_id", "card_id")
 _ROW = "row"
@@ -58,8 +59,13 @@ def _is_owned(cards: pa.RecordBatch) -> pa.Array:
 
 def with_names(rows: Batches, snapshot: LocalSnapshot, folder: Path) -> Batches:
     """Yield rows with customer_name, email and registered_at of their `customer_id`."""
-    renamed = {name: name for name in NEEDS["customers"]} | {"name": "customer_name"}
-    yield from left_join(rows, relation(snapshot, "customers", "customer_id", renamed), folder)
+    return left_join(rows, names(snapshot), folder)
+
+
+def names(snapshot: LocalSnapshot, **also: str) -> Side:
+    """Return what rows get of their `customer_id`: `NAMES`, and `also` other columns of customers, called so."""
+    renamed = dict(zip(NEEDS["customers"], ("customer_id", *NAMES), strict=True))
+    return relation(snapshot, "customers", "customer_id", renamed | also)
 
 
 def by_customer(
