@@ -87,7 +87,7 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark every test that asks for a server; one of Airflow's application is slow, which takes seconds to start."""
+    """Mark every test that asks for a server, and every one that asks for what is slow to make."""
     _mark(items)
     if hasattr(config, "workerinput"):
         _longest_first(items)
@@ -105,12 +105,17 @@ def _longest_first(items: list[pytest.Item]) -> None:
     )
 
 
+# What stands for a whole installation with its ledger, for all reports of one, or for gpg's agent: a tenth of a second
+# and more for each test, which together are minutes.
+WHOLE = {"api_server", "context", "desk", "sample", "built", "keyring", "inline"}
+
+
 def _mark(items: list[pytest.Item]) -> None:
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         if {"postgres_url", "mariadb_url"} & asked:
             item.add_marker(pytest.mark.servers)
-        if "api_server" in asked:
+        if WHOLE & asked:
             item.add_marker(pytest.mark.slow)
 
 

@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from include.settings import ROOT
 
 
+@pytest.mark.slow
 def test_the_plugin_brings_no_page_into_a_process_that_serves_none():
     program = """
 import importlib.util, json, sys, time

@@ -283,6 +283,7 @@ def test_what_a_ledger_does_not_say_of_products_is_a_column_and_neither_a_filter
     assert kept == {"field": "price", "less_than": "10.00"}
 
 
+@pytest.mark.slow
 def test_objects_and_fields_are_those_that_the_vendors_client_knows():
     """Its newest one refuses all others before it asks."""
     for kind in DEFAULTS:
