@@ -53,6 +53,14 @@ class Side:
         """The rows, all in memory, for whoever looks them up: read once, and held as long as the side is."""
         return Index(_table(self.read(), self.schema), self.key, self.first_by)
 
+    def of(self, keys: pa.Array) -> dict[str, pa.Array]:
+        """Return the other columns for `keys`, as `Index.of`; nothing is read where nobody asks."""
+        if keys.null_count == len(keys):
+            return {
+                field.name: pa.nulls(len(keys), field.type) for field in self.schema if field.name != self.key
+            }
+        return self.index.of(keys)
+
 
 def relation(
     snapshot: LocalSnapshot,
@@ -100,7 +108,7 @@ def left_joins(
     for batch in _with_large(rows, large, folder, in_memory) if large else rows:
         more: dict[str, pa.Array] = {}
         for side in small:
-            more |= side.index.of(batch.column(side.key))
+            more |= side.of(batch.column(side.key))
         yield _extended(batch, more)
 
 

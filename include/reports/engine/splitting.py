@@ -116,7 +116,6 @@ class Scatter:
     """
 
     def __init__(self, folder: Path, prefix: str, count: int) -> None:
-        self.prefix = prefix
         self._paths = [folder / f"{prefix}-{index:05}.arrow" for index in range(count)]
         self._rows = [0] * count
         self._messages: list[list[Message]] = [[] for _ in range(count)]
