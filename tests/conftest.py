@@ -107,7 +107,7 @@ def _longest_first(items: list[pytest.Item]) -> None:
 
 # What stands for a whole installation with its ledger, for all reports of one, or for gpg's agent: a tenth of a second
 # and more for each test, which together are minutes.
-WHOLE = {"api_server", "context", "desk", "sample", "built", "keyring", "inline"}
+WHOLE = {"api_server", "context", "desk", "sample", "built", "keyring", "inline", "club"}
 
 
 def _mark(items: list[pytest.Item]) -> None:

@@ -11,7 +11,6 @@ from include.ledger.columns import Column
 from include.reports import balance
 from tests.imports.opened import opened, refused
 from tests.layouts.tiny import CLUB, Desk, table
-from tests.stages import in_this_process
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "layouts"
 
@@ -126,8 +125,7 @@ def test_our_balance_report_in_every_form_of_table(form, options):
 @pytest.mark.slow
 def test_an_export_of_the_pipeline_imports_as_it_is(tmp_path):
     """A reset to what the report says: Ann 75, Bob 0, K1 0 (40 are pending), K2 8."""
-    with in_this_process():
-        (text,) = Desk(tmp_path, CLUB).export({"balance": {"model": "balance"}}, start=None)["balance"]
+    (text,) = Desk(tmp_path, CLUB).export({"balance": {"model": "balance"}}, start=None)["balance"]
     seen = opened(text, "reset")
     assert seen.problems == []
     stated = {row["holder_id"]: row["points_balance"] for row in table(text)}

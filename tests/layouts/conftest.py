@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from include.layouts.layout import layouts
 from tests.layouts.tiny import CLUB, IFRS, Desk, at, of_layout
-from tests.stages import in_this_process
 
 # The days on which something happens, and the last one; a day more would say the same again.
 DAYS = [
@@ -20,13 +17,7 @@ OTHERS = tuple(name for name in layouts() if not name.startswith("accounting."))
 
 
 @pytest.fixture(scope="session")
-def inline() -> Iterator[None]:
-    with in_this_process():
-        yield
-
-
-@pytest.fixture(scope="session")
-def club(tmp_path_factory: pytest.TempPathFactory, inline: None) -> Desk:
+def club(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     return Desk(tmp_path_factory.mktemp("club"), CLUB)
 
 

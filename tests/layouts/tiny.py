@@ -28,6 +28,7 @@ from include.layouts.layout import layouts
 from include.pipeline import Context
 from include.settings import Settings
 from include.snapshots import canonical
+from tests.stages import in_this_process
 
 D = Decimal
 BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
@@ -205,8 +206,9 @@ class Desk:
         )
         asked = {"start": start, "end": end} if start else {"as_of": end}
         run = pipeline.pin(self.context, definition, **asked)
-        pipeline.snapshot(self.context, run.run_key)
-        files = pipeline.render(self.context, run.run_key)[:-1]
+        with in_this_process():
+            pipeline.snapshot(self.context, run.run_key)
+            files = pipeline.render(self.context, run.run_key)[:-1]
         texts: dict[str, list[str]] = {name: [] for name in contents}
         for name, identity in ids.items():
             for each in files:
