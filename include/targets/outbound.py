@@ -12,8 +12,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING
@@ -121,16 +121,17 @@ def _asked(
     headers: Mapping[str, str],
     told: Callable[[int], None],
 ) -> Reply:
-    def pieces() -> Iterator[bytes]:
+    def pieces() -> Generator[bytes, None, None]:
         sent = 0
         for piece in message.body.pieces():
             yield piece
             sent += len(piece)
             told(sent)
 
-    with suppress(BrokenPipeError, ConnectionResetError):  # a server may answer before it has read everything
+    # A server may answer before it has read all; what is left of the body has a thread, which ends here.
+    with closing(pieces()) as sending, suppress(BrokenPipeError, ConnectionResetError):
         connection.request(
-            message.method, endpoint.path, pieces(), headers, preload_content=False, decode_content=False
+            message.method, endpoint.path, sending, headers, preload_content=False, decode_content=False
         )
     answer = connection.getresponse()
     body = b""

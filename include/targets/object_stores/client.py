@@ -6,7 +6,8 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -48,7 +49,7 @@ class FileBody:
     told: Callable[[int], None]
     stamp: Stamp | None = None
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Generator[bytes, None, None]:
         """Yield the pieces; Transient when the file is not what it was."""
         done, piece = 0, b""
         with reading(self.path, self.sha256, self.stamp) as (file, read):
@@ -158,10 +159,14 @@ class Client:
 
     def _asked(self, ask: Ask) -> Any:
         more: dict[str, Any] = {"headers": dict(ask.headers), "redirect": False}
-        if ask.size:
-            more["headers"]["Content-Length"] = str(ask.size)
-            more["body"] = ask.body.pieces() if isinstance(ask.body, FileBody) else BytesIO(ask.body)
-        return self._pool.request(ask.method, ask.url, **more)
+        if not ask.size:
+            return self._pool.request(ask.method, ask.url, **more)
+        more["headers"]["Content-Length"] = str(ask.size)
+        if not isinstance(ask.body, FileBody):
+            return self._pool.request(ask.method, ask.url, body=BytesIO(ask.body), **more)
+        # What a broken request left of its body has a thread: it ends here, and not when garbage is collected.
+        with closing(ask.body.pieces()) as pieces:
+            return self._pool.request(ask.method, ask.url, body=pieces, **more)
 
 
 def code_in(text: str) -> str:
