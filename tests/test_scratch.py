@@ -127,6 +127,7 @@ def test_work_begins_while_others_remove_folders_of_theirs(tmp_path):
             other.join()
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_was_promised_is_free_again(tmp_path):
     command = [
         sys.executable,

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -114,8 +113,8 @@ def left_joins(
 
 def _with_large(rows: Batches, sides: Sequence[Side], folder: Path, in_memory: int) -> Batches:
     waiting = files.Spool.unnamed(folder)
-    names = (f"{waiting.path.stem}-{number}" for number in count())
-    ranges = [_Ranges(side, folder, name, in_memory) for side, name in zip(sides, names, strict=False)]
+    name = waiting.path.stem
+    ranges = [_Ranges(side, folder, f"{name}-{number}", in_memory) for number, side in enumerate(sides)]
     for batch in rows:
         for each in ranges:
             each.ask(batch, waiting.rows)
