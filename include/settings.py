@@ -54,8 +54,6 @@ class Settings:
     keep_files: timedelta = timedelta(days=400)
     answer_age: timedelta = timedelta(minutes=15)
     """How old a snapshot may be that an API answers from."""
-    delivery_lease: timedelta = timedelta(minutes=2)
-    """How long a delivery belongs to an attempt that gives no sign of life."""
     audit_anchors: tuple[str, ...] = ()
     shares: int = 4
     """In how many processes at most a large snapshot is rendered, as processors and memory allow; 1: in one."""

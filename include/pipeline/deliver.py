@@ -28,7 +28,7 @@ from include.pipeline.scrubbing import scrubbed
 from include.scratch import working_folder
 from include.state.deliveries import Claim, DeliveryState
 from include.state.identity import delivery_key
-from include.state.leases import Heartbeat, StaleFence
+from include.state.leases import ATTEMPT, Heartbeat, StaleFence
 from include.state.runs import RunRecord
 from include.targets.protocol import About, Parcel, ParcelFile, Receipt
 from include.targets.unchanged import stamp
@@ -53,13 +53,13 @@ def deliver(
         )
     key = delivery_key(run_key, target.label, sending)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    deliveries, lease = context.state.deliveries, context.settings.delivery_lease
-    claim = deliveries.claim(key, owner, lease, run_key=run_key, target=target.label, sending=sending)
+    deliveries = context.state.deliveries
+    claim = deliveries.claim(key, owner, ATTEMPT, run_key=run_key, target=target.label, sending=sending)
     if claim.state is DeliveryState.CONFIRMED:
         return claim.receipt or {}
     if not claim.taken:
         raise NeedsPerson(f"{target.label}: {claim.message}")
-    with _recorded(context, claim), Heartbeat(lambda: deliveries.renew(claim), lease / 3) as beat:
+    with _recorded(context, claim), Heartbeat(lambda: deliveries.renew(claim), ATTEMPT / 3) as beat:
         with packed(context, run, key) as parcel:
             deliveries.ready(claim, **_figures(run.files))
             continued = _continued(context, claim, parcel, sending)

@@ -20,6 +20,9 @@ from include.errors import LoyaltyError, Transient
 from include.state.database import Database
 from include.state.tables import LEASES, MICROSECOND, Now
 
+ATTEMPT = timedelta(minutes=2)
+"""How long a delivery or an import belongs to an attempt that gives no sign of life."""
+
 
 class StaleFence(Transient):
     """Another attempt has taken over; this one must stop. Asking again shows what the other one did."""

@@ -30,6 +30,7 @@ from include.scratch import working_folder
 from include.state.imports import ImportRecord, ImportState, unknown
 from include.state.imports import import_id as id_of
 from include.state.keys import Scope
+from include.state.leases import ATTEMPT
 
 _ASK_AGAIN = timedelta(seconds=5)
 _NAME_CHARACTERS = 200
@@ -391,9 +392,9 @@ def _lease_of(import_id: str) -> str:
 def _mine(context: Context, import_id: str) -> Iterator[Callable[[], None]]:
     """Hold the import for this attempt; give what confirms that it still does."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    leases, lasts = context.state.leases, context.settings.delivery_lease
-    lease = leases.acquire(_lease_of(import_id), owner, lasts)
+    leases = context.state.leases
+    lease = leases.acquire(_lease_of(import_id), owner, ATTEMPT)
     if lease is None:
         raise NotYet(f"somebody works on {import_id} already", datetime.now(UTC) + _ASK_AGAIN)
-    with leases.kept(lease, lasts) as beat:
+    with leases.kept(lease, ATTEMPT) as beat:
         yield beat.confirm

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -172,9 +172,7 @@ def test_a_rehearsal_changes_nothing(desk: Desk) -> None:
 
 def test_an_import_that_somebody_works_on_is_left_alone(desk: Desk) -> None:
     record = desk.rehearse(FILE)
-    lease = desk.context.state.leases.acquire(
-        f"import:{record.import_id}", "somebody", desk.settings.delivery_lease * 60
-    )
+    lease = desk.context.state.leases.acquire(f"import:{record.import_id}", "somebody", timedelta(hours=2))
     assert lease is not None
     with pytest.raises(NotYet):
         imports.post(desk.context, record.import_id, by="olga")
