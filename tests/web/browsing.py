@@ -63,13 +63,22 @@ def opened(
 
     monkeypatch.setenv("LOYALTY_PUBLIC_URL", address)
     complaints: list[str] = []
+    ended: list[str] = []
+    to_login: list[str] = []
     contexts = []
 
     def told(message: Any) -> None:
-        # Not what Airflow's own pages miss, and not what our page says: a form was refused, the login has ended.
-        said = any(f"status of {status}" in message.text for status in (401, 422))
-        if message.type == "error" and "/loyalty/" in message.location["url"] and not said:
-            complaints.append(message.text)
+        # Not what Airflow's own pages miss, and not that a form was refused, which the page says.
+        if (
+            message.type == "error"
+            and "/loyalty/" in message.location["url"]
+            and "status of 422" not in message.text
+        ):
+            (ended if "status of 401" in message.text else complaints).append(message.text)
+
+    def went(frame: Any) -> None:
+        if "/auth/login?next=" in frame.url:
+            to_login.append(frame.url)
 
     def make(user: str = "admin", role: str = "ADMIN", **options: Any) -> Page:
         standing()
@@ -80,6 +89,7 @@ def opened(
         page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
         page.on("console", told)
+        page.on("framenavigated", went)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
 
@@ -87,4 +97,6 @@ def opened(
         yield make
     for context in contexts:
         context.close()
+    # A page whose login has ended leads to the login: what its parts were refused meanwhile is no complaint.
+    complaints += [] if to_login else ended
     assert not complaints, complaints
