@@ -20,25 +20,28 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 _WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 _MONTH_US = 30 * 86_400_000_000
 
 
-def write_ledger(folder: Path, rows: int) -> None:
-    """Write the sample ledger as the files of a snapshot."""
-    import pyarrow.parquet as pq
-
+def write_ledger(folder: Path, scratch: Path, rows: int) -> None:
+    """Write the sample ledger as a snapshot's files are written, in a folder for each relation."""
     from include.sample import Plan, generate
+    from include.snapshots.parquet import RelationFiles
+    from include.snapshots.store import Store
 
-    writers: dict[str, pq.ParquetWriter] = {}
+    store, written = Store(f"file://{folder}"), dict[str, RelationFiles]()
     for relation, batch in generate(Plan(customers=rows // 25, transactions=rows)):
-        if relation not in writers:
-            writers[relation] = pq.ParquetWriter(folder / f"{relation}.parquet", batch.schema)
-        writers[relation].write_batch(batch)
-    for writer in writers.values():
-        writer.close()
+        if relation not in written:
+            written[relation] = RelationFiles(
+                relation, batch.schema.names, store=store, folder=relation, scratch=scratch
+            )
+        written[relation].write(batch)
+    for files in written.values():
+        files.close()
 
 
 def jobs_of(folder: Path, profile: str) -> list[Any]:
@@ -76,7 +79,7 @@ def do(way: str, ledger: Path, folder: Path, profile: str, number: int, count: i
     from include.reports.engine.render import join, render, render_stretch
     from include.reports.model import LocalSnapshot
 
-    files = {path.stem: [path] for path in sorted(ledger.glob("*.parquet"))}
+    files = {path.name: sorted(path.glob("*.parquet")) for path in ledger.iterdir()}
     names = {name: tuple(pq.read_schema(paths[0]).names) for name, paths in files.items()}
     snapshot, jobs = LocalSnapshot(files, names), jobs_of(folder, profile)
     if way == "render":
@@ -124,19 +127,22 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--count", type=int, default=2)
+    parser.add_argument("--times", type=int, default=1, help="rounds of stretches; the median is the ratio")
     parser.add_argument("--profile", choices=["default", "all"], default="default")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="loyalty-bench-") as name:
         ledger, folder = Path(name) / "ledger", Path(name) / "work"
         ledger.mkdir()
         folder.mkdir()
-        write_ledger(ledger, chosen.rows)
+        write_ledger(ledger, folder, chosen.rows)
         at, many = (ledger, folder, chosen.profile), chosen.count
         stage("render", *at, 0, 1)  # compiles what is compiled
         one = stage("render", *at, 0, 1)
         several = stage("render", *at, 0, many)
-        whole = stage("stretch", *at, 0, 1)
-        apart = [stage("stretch", *at, number, many) for number in range(many)]
+        rounds = []
+        for _ in range(chosen.times):
+            whole = stage("stretch", *at, 0, 1)
+            rounds.append((whole, [stage("stretch", *at, number, many) for number in range(many)]))
         joined = stage("join", *at, 0, many)
     if not one["made"] == several["made"] == joined["made"]:
         raise SystemExit("the files differ")
@@ -145,13 +151,17 @@ def main() -> None:
     )
     shown("one process", one)
     shown(f"{many} processes", several)
-    shown("all as one stretch", whole)
-    for number, each in enumerate(apart):
-        shown(f"stretch {number + 1} of {many}", each)
+    for whole, apart in rounds:
+        shown("all as one stretch", whole)
+        for number, each in enumerate(apart):
+            shown(f"stretch {number + 1} of {many}", each)
     shown("joining them", joined)
     for unit in ("seconds", "cpu"):
-        ratio = whole[unit] / max(each[unit] for each in apart)
-        print(f"  {many} workers beside one, on stretches, by {unit}: {ratio:.2f} times")
+        ratios = [whole[unit] / max(each[unit] for each in apart) for whole, apart in rounds]
+        each_round = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(
+            f"  {many} workers beside one, on stretches, by {unit}: {median(ratios):.2f} times ({each_round})"
+        )
 
 
 if __name__ == "__main__":
