@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,7 @@ from include.reports import allocations, balance, history
 from include.reports.engine.notes import Notes
 from include.reports.engine.partitions import partition
 from include.reports.engine.replay import load
+from include.reports.engine.splitting import files_for
 from include.reports.model import Cut
 from tests.ledger.ledger_text import day
 from tests.reports.small import FAR, of_text, rows, snapshot, taken
@@ -141,6 +143,29 @@ def test_columns_with_more_values_than_thought_travel_as_text(batch_rows, tmp_pa
     found = rows(history, of, tmp_path, day("02-01"), profile="all")
     expected = {(x["transaction_id"], x["program_id"], x["subledger_id"] or "", x["reason"]) for x in ledger}
     assert {(x["transaction_id"], x["program_id"], x["subledger_id"], x["reason"]) for x in found} == expected
+
+
+@pytest.mark.parametrize(
+    ("rows_count", "may_be_open", "files"),
+    [
+        (0, 2048, 1),
+        (45_000, 2048, 1),
+        (45_001, 2048, 2),
+        (20_000_000, 2048, 445),  # 20,000,000 / 45,000 = 444.4: none is split again
+        (50_000_000, 2048, 1024),  # 48,829 rows each
+        (69_000_000, 2048, 1024),  # 67,383 rows each
+        (70_000_000, 2048, 256),  # too full for a partition each
+        (10_000_000, 1024, 223),
+        (20_000_000, 1024, 256),  # the system lets few be open
+    ],
+)
+def test_a_file_holds_a_partition_where_so_many_may_be_open(rows_count, may_be_open, files):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (may_be_open, hard))
+    try:
+        assert files_for(rows_count) == files
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_account_over_the_limit_is_cut_by_time_and_others_are_not(tmp_path):

@@ -9,6 +9,7 @@ Not here: what rows mean (`replay`), and what stops a run (`blocking`).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from include.ledger.rows import NEVER, TransactionType
 from include.reports.engine import files
 from include.reports.engine.blocking import UNKNOWN_TYPE, Blocking, IdCheck, duplicates, twice
 from include.reports.engine.joins import hash_range
-from include.reports.engine.splitting import HeldPiece, Piece, Scatter, split
+from include.reports.engine.splitting import ROW_LIMIT, HeldPiece, Piece, Scatter, files_for, split
 from include.reports.model import Cut
 
 # The last three stand as time since created_at, wrapping at 64 bits: mostly zero, or one lifetime, and so small.
@@ -46,9 +47,6 @@ _FEW_VALUED = (
 _ACCOUNT = ("program_id", "subledger_id", "card_id", "customer_id")
 _MOST_VALUES = 30_000
 _BATCH_ROWS = 65_536
-ROWS_PER_PARTITION = 45_000
-MOST_PARTITIONS = 256
-ROW_LIMIT = 75_000
 _HEAD_BITS = 20
 _REST_BITS = np.uint64(64 - _HEAD_BITS)
 
@@ -183,7 +181,7 @@ def held(transactions: pa.RecordBatch, cuts: Sequence[Cut], columns: Sequence[st
     blocking.note_ids("transaction_id twice", twice(kept.column("transaction_id")))
     blocking.stop()
     rows = pa.Table.from_batches([work.narrow(kept, types)])
-    return Partition((HeldPiece(Path(), len(rows), (), rows),))
+    return Partition((HeldPiece(Path(), len(rows), array("I"), rows),))
 
 
 def in_cut(transactions: pa.RecordBatch, cut: Cut, blocking: Blocking | None = None) -> pa.RecordBatch:
@@ -219,8 +217,7 @@ class _Work:
         self.rows_all = files.row_count(transactions)
         self.stretch = stretch
         self.only = only
-        expected = -(-self.rows_all // stretch.count)
-        self.count = partitions or min(MOST_PARTITIONS, -(-expected // ROWS_PER_PARTITION)) or 1
+        self.count = partitions or files_for(-(-self.rows_all // stretch.count))
         self.progress = progress
 
     def run(self, row_limit: int) -> Partitions:

@@ -29,16 +29,10 @@ from include.reports.engine import figures, files
 from include.reports.engine.booking import booked, reported
 from include.reports.engine.checkpoint import Base
 from include.reports.engine.notes import Notes
-from include.reports.engine.partitions import (
-    ROW_LIMIT,
-    ROWS_PER_PARTITION,
-    WHOLE,
-    Partitions,
-    Stretch,
-    partition,
-)
+from include.reports.engine.partitions import WHOLE, Partitions, Stretch, partition
 from include.reports.engine.room import Room, give_back
 from include.reports.engine.shares import Seen, Shares, Work, Written, given, read, see, take
+from include.reports.engine.splitting import ROW_LIMIT, files_for
 from include.reports.model import MISSING, Asked, Cut, LocalSnapshot, Report, ReportModule, arrow_schema
 
 R = TypeVar("R")
@@ -186,10 +180,8 @@ class _Rendering(Generic[R]):
             return self._sunk(lambda feeds: self._joined(processes, parts.rows_count, feeds))
 
     def begun(self, base: Base, row_limit: int) -> list[R]:
-        count = -(
-            -int(files.row_count(self.snapshot.files["transactions"]) * base.share) // ROWS_PER_PARTITION
-        )
-        parts = self._partitions(max(1, count), row_limit, only=base.changed)
+        count = files_for(int(files.row_count(self.snapshot.files["transactions"]) * base.share))
+        parts = self._partitions(count, row_limit, only=base.changed)
         give_back()
         return self._sunk(lambda feeds: self._from(base, parts, feeds))
 

@@ -7,6 +7,8 @@ further by time: its numbers fit in memory, its text is taken piece by piece.
 from __future__ import annotations
 
 import io
+import resource
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,11 @@ from numpy.typing import NDArray
 from include.errors import Transient
 from include.reports.engine.room import give_back
 
+ROWS_PER_PARTITION = 45_000
+ROW_LIMIT = 75_000
+# So many files at once, of a partition each. Where that is too few, all are split later: few long ones are best then.
+_MOST_FILES, _FILES_TO_SPLIT = 1024, 256
+_FILLED = 0.9  # some files get more rows than others, by hash
 _ACCOUNT = ("program_id", "subledger_id")
 # Text of a few pieces of one account is held at a time: they are smaller than a partition may be.
 _PIECES_OF_LIMIT = 2
@@ -33,20 +40,15 @@ _MESSAGE_ROWS = 8192
 
 
 @dataclass(frozen=True)
-class Message:
-    """A schema, or some rows, as they stand in a file: how many bytes, and their CRC-32."""
-
-    bytes: int
-    crc32: int
-
-
-@dataclass(frozen=True)
 class Piece:
-    """One scratch file of rows: an Arrow IPC stream, of the messages that were written into it."""
+    """One scratch file of rows: an Arrow IPC stream, of the messages that were written into it.
+
+    messages: of the schema and of each batch of rows in turn, how many bytes and their CRC-32.
+    """
 
     path: Path
     rows: int
-    messages: tuple[Message, ...]
+    messages: array[int]
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all rows with `columns`, all when None, each in one chunk.
@@ -83,9 +85,9 @@ class Piece:
             yield pa.ipc.read_record_batch(content, schema)
 
     def _contents(self, source: pa.NativeFile) -> Iterator[pa.Buffer]:
-        for message in self.messages:
-            content = source.read_buffer(message.bytes)
-            if len(content) != message.bytes or isal_zlib.crc32(content) != message.crc32:
+        for size, crc32 in zip(self.messages[::2], self.messages[1::2], strict=True):
+            content = source.read_buffer(size)
+            if len(content) != size or isal_zlib.crc32(content) != crc32:
                 raise Transient(
                     f"{self.path}: the file is not what was written into it: look after the disk. Another attempt "
                     "makes it again, from the snapshot"
@@ -108,6 +110,15 @@ class HeldPiece(Piece):
         return self.held if columns is None else self.held.select(columns)
 
 
+def files_for(rows: int) -> int:
+    """Return into how many files so many rows are written: one a partition, if these are not too many to be open."""
+    may_be_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if may_be_open >= 2 * _MOST_FILES else _FILES_TO_SPLIT
+    if rows > most * ROW_LIMIT * _FILLED:
+        return _FILES_TO_SPLIT
+    return max(1, min(most, -(-rows // ROWS_PER_PARTITION)))
+
+
 class Scatter:
     """Writes rows to one of `count` files, which a number per row chooses; rows keep their order.
 
@@ -118,7 +129,8 @@ class Scatter:
     def __init__(self, folder: Path, prefix: str, count: int) -> None:
         self._paths = [folder / f"{prefix}-{index:05}.arrow" for index in range(count)]
         self._rows = [0] * count
-        self._messages: list[list[Message]] = [[] for _ in range(count)]
+        # Some hundred thousands of a large ledger: as objects they would take more memory than the rows that wait.
+        self._messages: list[array[int]] = [array("I") for _ in range(count)]
         self._files: dict[int, io.FileIO] = {}
         self._held: list[tuple[pa.RecordBatch, NDArray[np.uint16]]] = []
         self._held_bytes = 0
@@ -140,7 +152,7 @@ class Scatter:
     def pieces(self) -> list[Piece]:
         """Return the files, in order, also those without rows (which do not exist)."""
         of_files = zip(self._paths, self._rows, self._messages, strict=True)
-        return [Piece(path, rows, tuple(messages)) for path, rows, messages in of_files]
+        return [Piece(path, rows, messages) for path, rows, messages in of_files]
 
     def _flush(self) -> None:
         if not self._held:
@@ -171,7 +183,7 @@ class Scatter:
 
     def _append(self, index: int, message: pa.Buffer) -> None:
         content = memoryview(message)
-        self._messages[index].append(Message(len(content), isal_zlib.crc32(content)))
+        self._messages[index].extend((len(content), isal_zlib.crc32(content)))
         while content:
             content = content[self._files[index].write(content) :]
 
