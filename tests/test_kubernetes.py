@@ -65,7 +65,7 @@ def test_no_secret_stands_in_it():
 def test_a_pod_has_room_for_a_stage():
     from include.orchestration.pools import SLOT_BYTES
 
-    assert VALUES["workers"]["resources"]["requests"]["memory"] == f"{SLOT_BYTES >> 20}Mi"
+    assert VALUES["workers"]["kubernetes"]["resources"]["requests"]["memory"] == f"{SLOT_BYTES >> 20}Mi"
 
 
 def test_settings_that_compose_shares_are_the_same():
