@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from include.errors import Permanent
+from include.errors import BadInput, Permanent, Problem
 from include.ledger.hashing import text_hashes
 from include.reports.engine.files import Spool
 from include.shaping.engine import OUT_OF_RANGE, Engine
@@ -239,11 +239,11 @@ class Bench:
         try:
             yield
         except OUT_OF_RANGE:
-            raise Permanent(
-                "the points of the file and its accounts add up to more than a ledger holds"
-            ) from None
+            right = "the points of the file and its accounts add up to more than a ledger holds"
+            raise BadInput([Problem("file", "points", right, "too_many_points")]) from None
         except duckdb.OutOfMemoryException as error:
-            raise Permanent("too many rows of the file are of one account: split the file") from error
+            right = "too many rows are of one account: split the file"
+            raise BadInput([Problem("file", "rows", right, "too_many_rows")]) from error
         except (OSError, duckdb.Error) as error:
             if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
                 raise Permanent(f"no space is left in {self.folder}: {error}") from error

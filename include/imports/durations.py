@@ -67,6 +67,8 @@ def _ends(start: pa.Array, counts: pa.Array, unit: str, rounding: str) -> pa.Arr
 def _rule(text: str) -> tuple[str, str]:
     if re.fullmatch(_DURATION, text):
         return "it ends after the year 9999; write unlimited as the expiry", "duration_too_long"
+    if re.fullmatch(r"[0-9]+([smh]|D(_[DU])?|[WMY](_U)?)", text):
+        return "the number has at most six digits", "duration_too_long"
     if re.fullmatch(r"[0-9]+[A-Za-z](_[A-Za-z])?", text):
         right = "units are s m h D W M Y; _D rounds days down, _U rounds D, W, M and Y up"
         return right, "duration_unit"

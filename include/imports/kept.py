@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from include.formats import csv
 from include.imports.effects import RowOutcome, RowStatus
 from include.imports.figures import hundredths
-from include.imports.posting import done_rows, transaction_ids
+from include.imports.plan import done_rows, transaction_ids
 from include.imports.results import RESULT, ResultFile
 from include.ledger.catalog import ARROW_TYPES, FieldType
 from include.ledger.columns import Column

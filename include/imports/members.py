@@ -25,6 +25,7 @@ MESSAGES = {
     "wrong_program": "the row is of another program than the one that was chosen for this import",
     "unknown_card": "no card has this number",
     "card_of_other_program": "this card is of another program",
+    "card_of_nobody": "this card belongs to no customer",
     "unknown_member": "no customer has this id or e-mail address",
     "several_members": "several customers have this e-mail address: give the customer id",
     "no_card": "this customer has no card of the program",
@@ -132,16 +133,18 @@ def _found(
         joins.append("LEFT JOIN cards k ON k.card_id = s.card_id")
         customer = f"CASE WHEN {named} THEN {owner} ELSE {customer} END"
         unknown_card = f"{named} AND k.card_id IS NULL"
-        if "program_id" in cards:
+        if "program_id" in cards and options.program:
             other_program = f"k.program_id <> {literal(options.program)}"
         if status:
             joins.append(f"LEFT JOIN customers o ON o.customer_id = {owner}")
             erased.append("o.status = 'erased'")
+    nobodys = "1 = 0" if options.program else f"{named} AND ({customer}) IS NULL"
     wrong_program = f"s.program NOT IN ({', '.join(map(literal, sorted(programs)))})" if programs else "1 = 0"
     codes = (
         (wrong_program, "wrong_program"),
         (unknown_card, "unknown_card"),
         (other_program, "card_of_other_program"),
+        (nobodys, "card_of_nobody"),
         (several, "several_members"),
         (f"NOT ({named}) AND ({customer}) IS NULL", "unknown_member"),
         (" OR ".join(erased) if status else "1 = 0", "erased_member"),

@@ -1,26 +1,19 @@
-"""Posting: the rows of a rehearsal into the ledger, in one database transaction for the whole file, or nothing.
-
-A row's transaction_id follows from the import's id and the row's number, so what was committed is found again, by
-whoever comes after a crash, and cannot be booked twice.
-"""
+"""Posting: the rows of a rehearsal into the ledger, in one database transaction for the whole file, or nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from include.errors import BadInput, Problem
-from include.imports import balances
+from include.imports import unchanged
 from include.imports.bench import Bench
-from include.imports.effects import RowStatus
-from include.imports.options import Mode, Options
-from include.imports.outcome import of_accounts, touch
+from include.imports.options import Mode
+from include.imports.plan import Plan, again, done_rows, transaction_ids
 from include.imports.sessions import Session, literal
 from include.ledger.people import Name
 from include.reports.engine.files import ahead
@@ -28,8 +21,6 @@ from include.snapshots import canonical
 from include.snapshots.erased import Erased
 from include.state.tables import instant
 
-_BATCH_ROWS = 65_536
-_NUMBER_DIGITS = 8
 _INSTANT = pa.timestamp("us", tz="UTC")
 _NEEDED = ("transaction_id", "program_id", "customer_id", "type", "points", "created_at")
 # Columns that a ledger may lack, and what would be lost then.
@@ -39,25 +30,7 @@ _MEANT = {
     "activates_at": "activates",
     "expires_at": "expires",
 }
-_BALANCES = ["customer", "card", "subledger", "balance_before"]
-_HELD = pa.schema(
-    [
-        *((name, pa.string()) for name in ("spread", "customer", "card", "subledger")),
-        ("balance_before", pa.int64()),
-    ]
-)
 Progress = Callable[[str, int, int | None], None]
-
-
-class Plan(NamedTuple):
-    """What is posted: the rows of a rehearsal, as whose. `mode` is that of the import, `path` its rows."""
-
-    import_id: str
-    options: Options
-    path: Path
-    by: str
-    rows: int
-    erased: Erased | None
 
 
 class Posted(NamedTuple):
@@ -79,9 +52,7 @@ def post(session: Session, plan: Plan, bench: Bench, progress: Progress) -> Post
     before = found(session, plan)
     if before is not None:
         return before
-    if plan.options.mode is Mode.RESET:
-        session.freeze()
-        _compare(session, plan, bench)
+    unchanged.check(session, plan, bench)
     batches = ahead(_transactions(session, _there(session), plan, progress))
     session.ingest("transactions", batches)
     progress("commit", plan.rows, plan.rows)
@@ -101,28 +72,6 @@ def found(session: Session, plan: Plan) -> Posted | None:
     for row in (row for batch in rows for row in batch.to_pylist()):
         return Posted(instant(row["at"]), first, last)
     return None
-
-
-def transaction_ids(import_id: str, lines: pa.Array) -> pa.Array:
-    """Return the ids that rows of an import have in the ledger."""
-    numbers = pc.utf8_lpad(lines.cast(pa.string()), _NUMBER_DIGITS, "0")
-    return pc.binary_join_element_wise(pa.scalar(import_id), numbers, "-")
-
-
-def done_rows(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a rehearsal that are to be booked, in the order of the file; columns: those alone."""
-    wanted = None if columns is None else [*columns, "status"]
-    with pq.ParquetFile(path, pre_buffer=False) as file:
-        for batch in file.iter_batches(_BATCH_ROWS, columns=wanted):
-            kept = batch.filter(pc.equal(batch.column("status"), RowStatus.DONE.value))
-            if len(kept):
-                yield kept
-
-
-def again(why: str) -> BadInput:
-    """Return the error for rows that do not do what the rehearsal said."""
-    right = f"{why} since the rehearsal: rehearse again"
-    return BadInput([Problem("import", "rehearsal", right, "rehearse_again")])
 
 
 def _ends(plan: Plan) -> tuple[str | None, str | None]:
@@ -201,22 +150,6 @@ def refuse_erased(batch: pa.RecordBatch, erased: Erased | None) -> None:
     for kind, name in ((Name.CUSTOMER, "customer"), (Name.CARD, "card")):
         if pc.any(erased.among(kind, batch.column(name))).as_py():
             raise again("a member was erased")
-
-
-def _compare(session: Session, plan: Plan, bench: Bench) -> None:
-    """Raise BadInput when a balance is not what the rehearsal found; nobody can change one until the end."""
-    rows = (_spread(batch) for batch in done_rows(plan.path, _BALANCES))
-    bench.fill("loyalty_plan", _HELD, bench.hashed("spread", plan.rows), rows)
-    touch(bench, "loyalty_plan", plan.rows)
-    balances.book(session, bench, plan.options.program, bench.hashed("holder", plan.rows))
-    sums = of_accounts("loyalty_plan", "p", "count(*)", "")
-    [changed] = bench.sums(f"{sums} WHERE coalesce(b.active, 0) - coalesce(b.debt, 0) <> p.balance_before", 1)
-    if changed:
-        raise again(f"{'one balance has' if changed == 1 else f'{changed} balances have'} changed")
-
-
-def _spread(batch: pa.RecordBatch) -> pa.RecordBatch:
-    return batch.append_column("spread", pc.coalesce(batch.column("card"), batch.column("customer")))
 
 
 def _birthdays(session: Session, plan: Plan, progress: Progress) -> Posted:

@@ -84,10 +84,11 @@ def conclude(
 ) -> tuple[Rehearsal, Path]:
     """Return what posting the rows of `loyalty_found` would do, and the rows as a file of the bench's folder."""
     path = bench.folder / "rows.parquet"
-    counts = _write(outcome.work_out(session, bench, lines, options), bench, path, progress)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return figures.figures(session, bench, options.program, counts, notes, digest), path
+    with readable():
+        counts = _write(outcome.work_out(session, bench, lines, options), bench, path, progress)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return figures.figures(session, bench, options.program, counts, notes, digest), path
 
 
 def _counted(file: ImportFile, progress: Progress) -> Iterator[Batch]:

@@ -127,13 +127,14 @@ class Typed:
             columns["expires_at"] = self._one_end(ends, columns.get("expires_at"), texts, work)
         if "expires_at" in columns:
             over = pc.fill_null(pc.less_equal(columns["expires_at"], begin), False)
-            field = "expires_at" if "expires_at" in texts else "validity"
             over_rule = said(
                 "the points would expire before they begin, or have expired by now", "expired_already"
             )
-            work.check(
-                field, texts[field], [Wrong(np.flatnonzero(over.to_numpy(zero_copy_only=False)), over_rule)]
-            )
+            for field in ("validity", "expires_at"):
+                if field in texts:
+                    here = pc.and_not(over, values.empty(texts[field]))
+                    wrong = [Wrong(np.flatnonzero(here.to_numpy(zero_copy_only=False)), over_rule)]
+                    work.check(field, texts[field], wrong)
         return columns
 
     def _one_end(

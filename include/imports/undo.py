@@ -2,7 +2,7 @@
 
 Points that came in go back as reversals of the very rows that brought them, which take their own lots first, pending
 ones too (docs/ledger.md section 3 rule 5). Points that went out come back as lots with the dates of those that the
-debit used; what it still owes is given back without dates. A birthday becomes what it was.
+debit used, pending where those were; what it still owes is given back without dates. A birthday becomes what it was.
 """
 
 from __future__ import annotations
@@ -14,22 +14,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.imports import balances, members
+from include.imports import lots, members
 from include.imports.bench import Bench
 from include.imports.effects import Rehearsal
 from include.imports.options import Options
-from include.imports.outcome import touch
-from include.imports.posting import done_rows, transaction_ids
+from include.imports.plan import done_rows, transaction_ids
 from include.imports.rehearsal import conclude
 from include.imports.sessions import Session
 from include.imports.staging import FOUND, PROBLEMS, SAID
-from include.reports.engine.files import Spool
 from include.snapshots.erased import Erased
 
 Progress = Callable[[str, int, int | None], None]
 _TEXTS = ("customer", "card", "subledger", "id", "birthday", "written")
 _POSTED_SQL = f"line BIGINT, points BIGINT, {', '.join(f'{name} TEXT' for name in _TEXTS)}"
-_DEBITS = pa.schema([(name, pa.string()) for name in ("spread", "customer", "card", "subledger")])
 _BIRTHDAYS = (
     "SELECT line, customer AS customer_id, customer, card, subledger, birthday, written FROM loyalty_posted"
 )
@@ -80,42 +77,29 @@ def _posted(of: str, rows: Path) -> Iterator[pa.RecordBatch]:
 def _debits(rows: Path) -> Iterator[pa.RecordBatch]:
     """Yield whose points went out."""
     for batch in done_rows(rows, ["customer", "card", "subledger", "points"]):
-        out = batch.filter(pc.less(batch.column("points"), 0))
-        yield out.append_column("spread", pc.coalesce(out.column("card"), out.column("customer")))
+        yield batch.filter(pc.less(batch.column("points"), 0)).select(["customer", "card", "subledger"])
 
 
 def _points(session: Session, bench: Bench, of: str, options: Options, rows: Path) -> str:
     """Return the query of rows that take points back, and make what it reads: `loyalty_used`."""
-    session.execute("CREATE TEMP TABLE loyalty_used (debit_id TEXT, lot_id TEXT, points BIGINT)")
-    if session.one("SELECT count(*) AS n FROM loyalty_posted WHERE points < 0")[0]:
-        posted = pq.read_metadata(rows).num_rows
-        bench.fill("loyalty_debits", _DEBITS, bench.hashed("spread", posted), _debits(rows))
-        touch(bench, "loyalty_debits", posted)
-        spool = Spool(bench.folder / "used.arrow")
-        balances.used(session, bench, options.program, spool)
-        session.ingest("loyalty_used", spool.batches())
-        spool.remove()
-        session.analyze("loyalty_used")
-    expires = (
-        "l.expires_at"
-        if session.dialect == "sqlite"
-        else "(EXTRACT(EPOCH FROM l.expires_at) * 1000000)::bigint"
-    )
-    if "expires_at" not in session.columns("transactions"):
-        expires = "NULL"
+    posted = pq.read_metadata(rows).num_rows
+    lots.used(session, bench, options.program, _debits(rows), posted)
+    activates, expires = lots.dates(session)
     back = "p.customer, p.card, p.subledger, p.id, p.line AS posted"
     gone = "CASE WHEN t.transaction_id IS NULL THEN 'nothing_left' END AS code"
     still = "LEFT JOIN transactions t ON t.transaction_id = p.id"
     return (
-        "SELECT row_number() OVER (ORDER BY posted, expires, points) AS line, "
-        "customer AS customer_id, card AS card_id, customer, card, subledger, "
-        f"CAST(points AS BIGINT) AS points, CAST(expires AS BIGINT) AS expires, 'takes back {of}' AS reason, "
+        "SELECT row_number() OVER (ORDER BY posted, expires, activates, points) AS line, "
+        "customer AS customer_id, card AS card_id, customer, card, subledger, CAST(points AS BIGINT) AS points, "
+        "CAST(activates AS BIGINT) AS activates, CAST(expires AS BIGINT) AS expires, "
+        f"'takes back {of}' AS reason, "
         "id AS related, code FROM ("
-        f"SELECT {back}, -p.points AS points, NULL AS expires, {gone} FROM loyalty_posted p {still} WHERE p.points > 0 "
-        f"UNION ALL SELECT {back}, u.points, {expires}, NULL FROM loyalty_posted p "
+        f"SELECT {back}, -p.points AS points, NULL AS activates, NULL AS expires, {gone} "
+        f"FROM loyalty_posted p {still} WHERE p.points > 0 "
+        f"UNION ALL SELECT {back}, u.points, {activates}, {expires}, NULL FROM loyalty_posted p "
         "JOIN loyalty_used u ON u.debit_id = p.id JOIN transactions l ON l.transaction_id = u.lot_id "
         "WHERE p.points < 0 "
         f"UNION ALL SELECT {back}, -p.points - coalesce((SELECT sum(u.points) FROM loyalty_used u "
-        f"WHERE u.debit_id = p.id), 0), NULL, {gone} FROM loyalty_posted p {still} WHERE p.points < 0) parts "
+        f"WHERE u.debit_id = p.id), 0), NULL, NULL, {gone} FROM loyalty_posted p {still} WHERE p.points < 0) parts "
         "WHERE points <> 0"
     )

@@ -186,7 +186,7 @@ def _unseen(text: str) -> tuple[str, str]:
 _POINTS_RULES: tuple[tuple[str, Callable[[str], str], str], ...] = (
     (r"[0-9]+(\.[0-9]{1,2})?", lambda _: f"points are at most {_MOST}", "points_too_large"),
     (
-        r"[0-9]{1,3}\.[0-9]{3}",
+        r"[1-9][0-9]{0,2}\.[0-9]{3}",
         lambda bare: f"points have at most two decimals; write {bare.replace('.', '')} if it is thousands",
         "points_decimals",
     ),

@@ -12,7 +12,8 @@ from include.errors import Permanent
 from include.imports import kept, posting, rehearsal, undo
 from include.imports.bench import Bench
 from include.imports.effects import Rehearsal
-from include.imports.posting import Plan, Posted
+from include.imports.plan import Plan
+from include.imports.posting import Posted
 from include.imports.reading import open_file
 from include.imports.rehearsal import Unreadable
 from include.imports.sessions import Session, Taken, opened

@@ -80,7 +80,7 @@ def rehearse(context: Context, import_id: str, *, progress: Progress = silent) -
     with _mine(context, import_id):
         call = _step("rehearse", _large(record, of))
         found: stage.Rehearsed = call(context.settings, record, of, erasure_key(context), progress=progress)
-        state = _after(context, record, of, found.figures)
+        state = _after(context, record, found.figures)
         by = record.requested_by
         context.state.imports.rehearsed(import_id, found.figures, found.rows_key, state, by=by)
         return context.state.imports.offered(import_id, [*found.files, _original(record)])
@@ -229,15 +229,12 @@ def original(context: Context, import_id: str) -> Iterator[bytes]:
     return context.store.chunks(stage.received_key(get(context, import_id).import_id))
 
 
-def needs_second_person(
-    context: Context, options: Options, undone: Options | None, rehearsed: Rehearsal
-) -> bool:
+def needs_second_person(context: Context, options: Options, rehearsed: Rehearsal) -> bool:
     """Return whether a second person must agree: for a reset, and for more rows than the installation says.
 
-    undone: the choices of the import that is taken back.
+    options: the choices of the import, or of the one with which a chain of taking back begins.
     """
-    reset = Mode.RESET in {options.mode, undone.mode if undone else options.mode}
-    return reset or rehearsed.rows > context.settings.import_approval_rows
+    return options.mode is Mode.RESET or rehearsed.rows > context.settings.import_approval_rows
 
 
 def why_not_writable(context: Context) -> str | None:
@@ -292,10 +289,13 @@ def _record(
     )
 
 
-def _after(context: Context, record: ImportRecord, of: ImportRecord | None, found: Rehearsal) -> ImportState:
+def _after(context: Context, record: ImportRecord, found: Rehearsal) -> ImportState:
     if found.wrong:
         return ImportState.WRONG
-    second = needs_second_person(context, record.options, of.options if of else None, found)
+    first = record
+    while first.undoes:
+        first = get(context, first.undoes)
+    second = needs_second_person(context, first.options, found)
     return ImportState.WAITING if second and found.done else ImportState.REHEARSED
 
 

@@ -66,6 +66,15 @@ def test_points_of_cards_are_booked_on_cards(desk: Desk) -> None:
     ]
 
 
+def test_birthdays_are_of_those_whose_cards_are_named_whatever_the_program(desk: Desk) -> None:
+    text = "card_id,Birthday(MM/DD)\n"
+    assert desk.run(f"{text}k2,12/24\nk5,05/06\n", "birthday").state == "posted"
+    people = {each["customer_id"]: each.get("birthday") for each in desk.ledger("customers")}
+    assert (people["ann"], people["bob"]) == ("05/06", "12/24")
+    wrong = desk.rehearse(f"{text}k4,12/24\nk9,12/24\n", "birthday", renewed=True)
+    assert desk.why(wrong) == {2: "this card belongs to no customer", 3: "no card has this number"}
+
+
 def test_members_with_one_card_are_found_by_it_where_that_was_chosen(desk: Desk) -> None:
     record = desk.run("customer_id,points\nann,10\n", card=True)
     assert [(each["card_id"], each["customer_id"]) for each in desk.booked(record)] == [("k1", "ann")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -65,6 +66,37 @@ def test_a_file_that_cannot_be_read_says_why(desk: Desk) -> None:
     assert record.state == "wrong"
     assert record.rehearsal is not None
     assert any("HTML" in note for note in record.rehearsal.notes)
+
+
+def test_points_that_no_ledger_holds_are_told_as_the_file_s_fault(desk: Desk) -> None:
+    lines = "".join(f"ann,9999999999999999.99,{line}\n" for line in range(12))
+    record = desk.rehearse(f"customer_id,points,reason\n{lines}")
+    assert record.state == "wrong"
+    assert record.rehearsal is not None
+    assert any("more than a ledger holds" in note for note in record.rehearsal.notes)
+    assert desk.booked(record) == []
+
+
+@pytest.mark.parametrize("mode", ["add", "reset"])
+def test_a_balance_that_is_no_longer_the_expected_one_is_looked_at_again(desk: Desk, mode: str) -> None:
+    # expected 100, rehearsed; 7 come in; posted: the row was meant for 100
+    record = desk.rehearse("customer_id,points,expected_balance\nann,10,100\nbob,5,\n", mode)
+    desk.run("customer_id,points\nann,7\n", name="meanwhile.csv")
+    with pytest.raises(BadInput, match="one balance has changed since the rehearsal"):
+        desk.agree(record)
+    assert desk.booked(record) == []
+    assert imports.get(desk.context, record.import_id).state == "received"
+    again = imports.rehearse(desk.context, record.import_id)
+    assert desk.why(again)[2].startswith("the balance is 107.00 now, and was 100.00")
+
+
+def test_points_that_expired_while_they_waited_are_looked_at_again(desk: Desk) -> None:
+    record = desk.rehearse("customerprofileid,amount,validityDuration\nann,5,1s\nbob,5,1Y\n", "points")
+    assert record.state == "rehearsed"
+    time.sleep(1.2)
+    with pytest.raises(BadInput, match="points of the file have expired since the rehearsal"):
+        desk.agree(record)
+    assert desk.booked(record) == []
 
 
 def test_the_same_file_again_is_recognised(desk: Desk) -> None:

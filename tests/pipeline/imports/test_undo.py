@@ -70,6 +70,43 @@ def test_points_that_were_deducted_come_back_with_the_dates_of_their_lots(
     assert look.balance_before == 80
 
 
+def test_pending_points_that_were_taken_back_are_pending_again(desk: Desk) -> None:
+    # import: 40 that start at the end of days -> undo -> undo of the undo: 40 that start at the end of days
+    text = f"customerprofileid,amount,startdate\nann,40,{FAR.isoformat()}\n"
+    posted = desk.run(text, "points")
+    gone = desk.agree(imports.undo(desk.context, posted.import_id, by="olga"))
+    again = desk.agree(imports.undo(desk.context, gone.import_id, by="olga"))
+    [booked] = desk.booked(again)
+    assert (booked["type"], booked["points"], booked["activates_at"]) == ("adjusted", 40, FAR)
+    look = desk.rehearse("customer_id,points\nann,1\n", name="look.csv").rehearsal
+    assert look is not None
+    assert (look.balance_before, look.pending_before) == (100, 40)
+
+
+def test_lots_that_were_used_otherwise_since_the_rehearsal_are_looked_at_again(desk: Desk) -> None:
+    # before:    100 without an end
+    # import:    -150 uses the 100, 50 are owed -> its undo is rehearsed: 150 without dates
+    # meanwhile: 80 with an end come in, 50 of which repay what is owed
+    # post:      50 of those come back with their end: that is not what was rehearsed
+    posted = desk.run("customer_id,points\nann,-150\n")
+    back = imports.undo(desk.context, posted.import_id, by="olga")
+    text = f"customerprofileid,amount,expirydate\nann,80,{FAR.isoformat()}\n"
+    desk.run(text, "points", name="meanwhile.csv")
+    with pytest.raises(BadInput, match="lots that rows of the import used were changed") as refused:
+        imports.post(desk.context, back.import_id, by="olga")
+    assert [each.code for each in refused.value.problems] == ["rehearse_again"]
+    back = imports.rehearse(desk.context, back.import_id)
+    assert desk.agree(back).state == "posted"
+    assert {(x["points"], x.get("expires_at")) for x in desk.booked(back)} == {(100, None), (50, FAR)}
+
+
+def test_bookings_that_use_no_lot_of_it_do_not_hold_up_an_undo(desk: Desk) -> None:
+    posted = desk.run("customer_id,points\nann,-30\n")
+    back = imports.undo(desk.context, posted.import_id, by="olga")
+    desk.run("customer_id,points\nann,7\nbob,3\n", name="meanwhile.csv")
+    assert desk.agree(back).state == "posted"
+
+
 def test_taking_back_a_reset_needs_a_second_person(desk: Desk) -> None:
     posted = desk.run("customer_id,points\nann,30\n", "reset")
     back = imports.undo(desk.context, posted.import_id, by="olga")
@@ -78,6 +115,12 @@ def test_taking_back_a_reset_needs_a_second_person(desk: Desk) -> None:
         imports.approve(desk.context, back.import_id, by="olga")
     assert desk.agree(back).state == "posted"
     assert desk.rows(back) == [(1, "done", Decimal("70.00"), Decimal(30), Decimal(100), "")]
+
+
+def test_so_does_taking_back_that_taking_back(desk: Desk) -> None:
+    posted = desk.run("customer_id,points\nann,30\n", "reset")
+    back = desk.agree(imports.undo(desk.context, posted.import_id, by="olga"))
+    assert imports.undo(desk.context, back.import_id, by="olga").state == "waiting"
 
 
 def test_birthdays_become_what_they_were(desk: Desk) -> None:
