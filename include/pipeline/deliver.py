@@ -22,7 +22,7 @@ from include.pipeline.artefacts import refuse_gone
 from include.pipeline.checks import options_of, personal_parts
 from include.pipeline.context import Context, Progress, silent
 from include.pipeline.links import ParcelLinks
-from include.pipeline.newer import keep_the_newer
+from include.pipeline.newer import keep_the_newer, keep_what_was_made_up_for
 from include.pipeline.personal import is_personal
 from include.pipeline.scrubbing import scrubbed
 from include.scratch import working_folder
@@ -66,8 +66,12 @@ def deliver(
 
             def begin() -> None:
                 deliveries.sending(claim)
-                if _replaces(target) and not sending and not continued.is_said_absent:
+                if sending or continued.is_said_absent:
+                    return
+                if _replaces(target):
                     keep_the_newer(context, run, target.label, key)
+                if ExportDefinition.model_validate(run.definition).follows_deliveries:
+                    keep_what_was_made_up_for(context, run, target.label, key)
 
             receipt = send(context, target, continued, progress, begin)
         beat.check()

@@ -1,7 +1,11 @@
-"""Where a target replaces files of the same name, an older run never comes over a newer one's.
+"""What an older run may no longer bring, because a newer run of its export has been to the target.
 
+Where a target replaces files of the same name, an older run never comes over a newer one's.
 Two runs have one name when it tells only their period, such as `points_2026-01` of each day of a month, or when an
 edited export makes a period anew. Newer is the run about the later T, and of one T the one that knows more.
+
+A run since the last delivery takes along the periods of runs that failed before it. One of those that is tried again
+afterwards would bring the same rows a second time.
 """
 
 from __future__ import annotations
@@ -33,9 +37,26 @@ def keep_the_newer(context: Context, run: RunRecord, target: str, key: str) -> N
             raise NotYet(held, rival.expires_at)
 
 
+def keep_what_was_made_up_for(context: Context, run: RunRecord, target: str, key: str) -> None:
+    """Raise NeedsPerson when a later run since the last delivery, which covers this one's period, has been there."""
+    for rival in context.state.deliveries.rivals(run, target, later=True):
+        later = rival.run
+        if later.occurrence and later.start and run.end and later.start < run.end:
+            raise NeedsPerson(
+                f"{target}: a later run, {described(later)}, was sent there and covers this period too: its rows would "
+                f"arrive twice. {_choice(key[:SHOWN_CHARACTERS], 'leave it so', 'send it')}"
+            )
+
+
 def _refusal(target: str, name: str, run: RunRecord, newer: RunRecord, key: str) -> str:
     return (
         f"{target}: {name} there is of a newer run ({described(newer)}), and the older one ({described(run)}) does not "
-        f"replace it. To let the newer one stand: loyalty deliveries resolve {key} --arrived. To put the older one in "
-        f"its place all the same: loyalty deliveries resolve {key} --not-arrived, then loyalty deliveries retry {key}"
+        f"replace it. {_choice(key, 'let the newer one stand', 'put the older one in its place')}"
+    )
+
+
+def _choice(key: str, leave: str, send: str) -> str:
+    return (
+        f"To {leave}: loyalty deliveries resolve {key} --arrived. To {send} all the same: "
+        f"loyalty deliveries resolve {key} --not-arrived, then loyalty deliveries retry {key}"
     )

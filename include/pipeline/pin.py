@@ -117,7 +117,7 @@ def _when(
     if end is not None:
         interval: Interval | None = Interval(start and start.astimezone(UTC), end.astimezone(UTC))
     else:
-        last = None if backfill else _last_delivered_end(context, definition, occurrence)
+        last = None if backfill else _delivered_until(context, definition, occurrence)
         interval = interval_for(definition, occurrence, last_delivered_end=last)
         if as_of is not None:
             interval = Interval(interval.start if interval else None, as_of.astimezone(UTC))
@@ -129,28 +129,31 @@ def _when(
     return interval, interval.end
 
 
-def _last_delivered_end(
-    context: Context, definition: ExportDefinition, occurrence: datetime
-) -> datetime | None:
+def _delivered_until(context: Context, definition: ExportDefinition, occurrence: datetime) -> datetime | None:
     """Return the end of the newest period that was delivered before the occurrence, to every target.
 
-    What somebody asked for by its instants, or for some targets only, stands beside the row of periods.
+    While none was, it is where the first of the periods begins that were tried without a gap until now. What somebody
+    asked for by its instants, or for some targets only, stands beside the row of periods.
     """
     if not definition.follows_deliveries:
         return None
-    done = context.state.runs.list(
-        definition_id=definition.id, status=RunStatus.DONE, looks=False, limit=1000
-    )
-    ends = [run.end for run in done if run.end is not None and run.end < occurrence and _is_of_the_row(run)]
-    return max(ends, default=None)
+    runs = context.state.runs.list(definition_id=definition.id, looks=False, limit=1000)
+    row = [run for run in runs if run.occurrence is not None and not run.dry_run]
+    begins = {run.end: run.start for run in row if run.end is not None and run.end < occurrence}
+    done = [
+        run.end for run in row if run.status is RunStatus.DONE and run.end in begins and _reached_all(run)
+    ]
+    until = max((end for end in done or begins if end), default=None)
+    while not done and until in begins:
+        until = begins[until]
+    return until
 
 
-def _is_of_the_row(run: RunRecord) -> bool:
+def _reached_all(run: RunRecord) -> bool:
     everywhere = {Target.model_validate(each).label for each in run.definition.get("targets", ())}
     asked = set((run.summary or {}).get("deliveries", {}))
     # A restatement that found nothing new says nothing of who has the period.
-    reached = everywhere <= asked or (bool(run.skipped) and not run.revision)
-    return run.occurrence is not None and not run.dry_run and reached
+    return everywhere <= asked or (bool(run.skipped) and not run.revision)
 
 
 def _refuse_too_early(

@@ -233,6 +233,30 @@ def test_since_the_last_delivery_continues_where_the_last_one_ended(
 
 
 @pytest.mark.slow
+def test_until_something_was_delivered_the_period_begins_where_the_first_that_failed_did(
+    context: Context, define: Callable[..., ExportDefinition], tmp_path: Path, inline: None
+) -> None:
+    # the folder is missing on two days, and made on the third: the file of the third day holds all three
+    day, folder = timedelta(days=1), tmp_path / "later"
+    target = {"kind": "folder", "options": {"folder": str(folder), "create_folder": False}}
+    definition = define(id="log", model="history", period="since_last_delivery", targets=[target])
+    keys = []
+    for at in (AT, AT + day):
+        keys.append(pipeline.pin(context, definition, occurrence=at).run_key)
+        pipeline.snapshot(context, keys[-1])
+        pipeline.render(context, keys[-1])
+        with pytest.raises((BadInput, Permanent)):
+            pipeline.deliver(context, keys[-1], 0)
+    folder.mkdir()
+    last, summary = whole(context, definition, occurrence=AT + 2 * day)
+    run = context.state.runs.get(last)
+    assert (summary["status"], run.start, run.end) == ("done", AT - day, AT + 2 * day)
+    with pytest.raises(NeedsPerson, match="covers this period too: its rows would arrive twice"):
+        pipeline.deliver(context, keys[0], 0)
+    assert len([each for each in folder.iterdir() if "manifest" not in each.name]) == 1
+
+
+@pytest.mark.slow
 def test_rows_recorded_after_k_are_unknown(
     context: Context, define: Callable[..., ExportDefinition], inline: None
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from include.errors import BadInput
-from include.imports import csv_records, kept, posting, sqlite
+from include.imports import csv_records, kept, plan, sqlite
 from include.imports.bench import Bench, Sizes
 from include.imports.effects import Rehearsal, RowStatus
 from include.pipeline import imports
@@ -34,7 +34,7 @@ def desk(
     sizes = Sizes(hashed_rows=hashed, line_rows=lines, batch_rows=4)
     monkeypatch.setattr(stage, "Bench", functools.partial(Bench, sizes=sizes))
     monkeypatch.setattr(csv_records, "_BLOCK_BYTES", 400)
-    for module, name in ((sqlite, "_AT_ONCE"), (kept, "_BATCH_ROWS"), (posting, "_BATCH_ROWS")):
+    for module, name in ((sqlite, "_AT_ONCE"), (kept, "_BATCH_ROWS"), (plan, "_BATCH_ROWS")):
         monkeypatch.setattr(module, name, 6)
     fill_many(sqlite_ledger, MEMBERS)
     return Desk(sqlite_ledger, tmp_path / "home")
