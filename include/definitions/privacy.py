@@ -63,6 +63,10 @@ ConnectionName = Annotated[
 Protected = Annotated[Protection, BeforeValidator(_action_alone, json_schema_input_type=Action | Protection)]
 
 
+# An account's holder is its customer, where it is not a card.
+_SAME_PEOPLE = ("customer_id", "holder_id")
+
+
 class Privacy(Strict):
     """How personal data is protected in the file."""
 
@@ -135,6 +139,14 @@ def problems(
         if types.get(name) in _NUMBERS and (protection.do in ("hash", "pseudonym") or protection.show):
             right = "is a number: drop it, or mask it whole with do: mask alone"
             found.append(Problem(place, protection.do, right, "not_for_numbers"))
+    here = fields if fields is not None else [column.name for column in minimum(columns, privacy)]
+    bare = [name for name in _SAME_PEOPLE if name in here and name not in privacy.fields]
+    known_by = [name for name in _SAME_PEOPLE if name in privacy.fields]
+    if bare and known_by:
+        right = (
+            f"names the same customers as {known_by[0]}, which is protected: protect it too, or leave it out"
+        )
+        found.append(Problem(f"{where}.fields", bare[0], right, "same_id_in_clear"))
     return found
 
 

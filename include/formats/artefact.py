@@ -26,6 +26,9 @@ from include.ledger.columns import Column
 PART = ".part-"
 _WRITE_BYTES = 1 << 20
 
+# Ids that most rows share: their hash total says little.
+_OF_MANY_ROWS = ("program_id", "subledger_id")
+
 
 @dataclass(frozen=True)
 class Artefact:
@@ -62,7 +65,7 @@ class Totals:
             if column.type in {FieldType.POINTS, FieldType.MONEY}
         }
         ids = [column.name for column in columns if column.type is FieldType.ID]
-        self.id_column = ids[0] if ids else None
+        self.id_column = next((name for name in ids if name not in _OF_MANY_ROWS), ids[0] if ids else None)
         self._hash_total = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -76,7 +79,7 @@ class Totals:
                 # A precision of 38 holds the sum of any batch; the type of the column does not.
                 wide = array.cast(pa.decimal128(38, 4))
                 self._sums[column.name] += pc.sum(wide).as_py() or 0
-            elif column.type is FieldType.ID and not hashed:
+            elif column.name == self.id_column and not hashed:
                 from include.ledger.hashing import (
                     text_hashes,  # with compiled code: most only verify or deliver
                 )

@@ -285,8 +285,9 @@ class _Sheet:
     def _cell(self, value: str) -> _Cell:
         if self._formula:
             return self._place, value, "formula"
-        if self._type == "s":
-            return self._place, self._texts[int(value)], ""
+        if self._type in {"s", "b"}:
+            shown = self._texts if self._type == "s" else ("FALSE", "TRUE")
+            return self._place, shown[int(value)], ""
         if self._type in {"inlineStr", "str"}:
             return self._place, _sound(value), ""
         if self._type == "e":

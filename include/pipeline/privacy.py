@@ -16,6 +16,7 @@ from include.formats.options import FileOptions, file_options
 from include.ledger.columns import Column
 from include.pipeline.context import Context
 from include.snapshots import names
+from include.targets import folder
 
 
 def secrets_of(context: Context, definition: ExportDefinition) -> Secrets:
@@ -119,5 +120,9 @@ def _outside(definition: ExportDefinition) -> list[str]:
     return [
         target.label
         for target in definition.targets
-        if target.kind in known and kinds.load(targets, target.kind, where="targets").OUTSIDE
+        if target.kind in known
+        and (
+            kinds.load(targets, target.kind, where="targets").OUTSIDE
+            or (target.kind == folder.KIND and folder.is_bucket(target.options))
+        )
     ]

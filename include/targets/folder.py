@@ -12,11 +12,11 @@ import os
 import secrets as tokens
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -50,6 +50,12 @@ CAPABILITIES = Capabilities(is_atomic=True, can_replace=True, reads_back=True, l
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY, errno.EINTR, errno.EAGAIN, errno.ENOENT}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def is_bucket(options: Mapping[str, Any]) -> bool:
+    """Return whether the folder is one of a bucket, as its URL says: outside, as the kinds for buckets are."""
+    scheme, slashes, _ = str(options.get("folder", "")).partition("://")
+    return bool(slashes) and scheme != "file"
 
 
 def _place(text: str) -> str:

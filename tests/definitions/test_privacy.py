@@ -100,6 +100,20 @@ def test_what_cannot_be_meant_is_told_at_once():
     ]
 
 
+@pytest.mark.parametrize("named", [None, ["customer_id", "holder_id", "points"]])
+def test_an_id_is_not_protected_while_the_same_one_stands_beside_it(named):
+    columns = [*COLUMNS, Column("holder_id", T.ID)]
+
+    def found(*protected):
+        fields = {name: {"do": "pseudonym"} for name in protected}
+        privacy = Privacy(fields=fields, pseudonym_key="acme")
+        return [(each.where, each.value, each.code) for each in problems(privacy, columns, named, where="p")]
+
+    assert found("customer_id") == [("p.fields", "holder_id", "same_id_in_clear")]
+    assert found("holder_id") == [("p.fields", "customer_id", "same_id_in_clear")]
+    assert found("customer_id", "holder_id") == []
+
+
 @pytest.mark.parametrize(
     ("allow", "owner", "encrypted", "outside", "code"),
     [

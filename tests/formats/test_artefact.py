@@ -41,6 +41,16 @@ def test_what_is_known_of_a_file(tmp_path):
     assert made.id_hash_total == f"{sum(text_hash(row[0].encode()) for row in ROWS) % 2**64:016x}"
 
 
+def test_the_ids_that_are_counted_tell_rows_apart(tmp_path):
+    columns = [
+        Column(name, FieldType.ID) for name in ("program_id", "subledger_id", "holder_id", "customer_id")
+    ]
+    assert [artefact.Totals(columns[first:]).id_column for first in range(4)] == [
+        "holder_id", "holder_id", "holder_id", "customer_id",
+    ]  # fmt: skip
+    assert artefact.Totals(columns[:2]).id_column == "program_id"
+
+
 def test_totals_go_beyond_64_bits(tmp_path):
     columns = [Column("p", FieldType.POINTS)]
     batch = pa.record_batch([pa.array([2**63 - 1, 2**63 - 1, None])], names=["p"])

@@ -143,6 +143,14 @@ def test_a_formula_where_points_should_be():
     assert [row["ok"] for row in seen.rows] == [False, True]  # a formula that nobody reads does no harm
 
 
+def test_what_is_shown_as_true_is_no_point():
+    seen = opened(book(["Email", "Points"], ["a@b.c", True], ["b@b.c", False]))
+    right = "points are digits, with at most two decimals after a point, such as 100 or -12.50"
+    assert seen.problems == [
+        f"p.csv: row {row}, Points: '{text}': {right}" for row, text in ((2, "TRUE"), (3, "FALSE"))
+    ]
+
+
 def test_a_date_that_the_spreadsheet_made_of_a_birthday():
     """3 March, typed as 03/03: in another country's spreadsheet day and month change places, so it is not guessed."""
     right = "is a date that the spreadsheet made; format the column as Text and write it again"

@@ -141,7 +141,7 @@ def protected(watch: Watch, known: dict[str, Connection]) -> dict[str, Any]:
     known["partner"] = Connection(
         "partner", extra={"public_key": str(pysequoia.Tsk.generate("partner@x.org").extract_certificate())}
     )
-    fields = {"customer_id": "pseudonym", "email": "hash"}
+    fields = {"customer_id": "pseudonym", "holder_id": "pseudonym", "email": "hash"}
     sealing = {"recipients": ["connection:partner"], "sign_with": "signing"}
     return {
         "sign": "signing",

@@ -169,6 +169,8 @@ def test_personal_data_does_not_leave_unencrypted(
         return [problem.code for problem in check(define(**keys), "x")]
 
     assert codes(fields=fields) == []
+    bucket = [{"kind": "folder", "options": {"folder": "s3://acme/exports"}}]
+    assert codes(fields=fields, targets=bucket) == ["plain_pii_outside"]
     monkeypatch.setattr(folder, "OUTSIDE", True)
     assert codes() == []
     assert codes(fields=fields) == ["plain_pii_outside"]
@@ -224,7 +226,7 @@ def test_a_secret_is_in_no_file_row_log_or_error(
     context = replace(context, connections=held)
     keys: dict[str, Any] = {
         "privacy": {
-            "fields": {"customer_id": "pseudonym", "email": "hash"}, "salt": "salt", "pseudonym_key": "acme",
+            "fields": {"customer_id": "pseudonym", "holder_id": "pseudonym", "email": "hash"}, "salt": "salt", "pseudonym_key": "acme",
         },
         "file": {"encryption": {"kind": "zip_aes", "options": {"password_from": "zip"}}},
     }  # fmt: skip
