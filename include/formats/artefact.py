@@ -9,32 +9,27 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from include.connections import Secrets
 from include.errors import Permanent
 from include.formats import compression
 from include.formats.options import FileOptions
-from include.ledger.catalog import FieldType
+from include.formats.totals import Totals
 from include.ledger.columns import Column
 
 PART = ".part-"
 _WRITE_BYTES = 1 << 20
-
-# Ids that most rows share: their hash total says little.
-_OF_MANY_ROWS = ("program_id", "subledger_id")
 
 
 @dataclass(frozen=True)
 class Artefact:
     """A file and what is known of its content.
 
-    totals: the sum of each points and money column, exact, as text. id_hash_total: the sum of the 64-bit
+    totals: the sum of each points and money column, exact, as text, by the names that `totals.sum_name` gives.
+    id_hash_total: the sum of the 64-bit
     hashes of the column `id_column`, modulo 2**64, as 16 hexadecimal digits (it sees a lost, doubled or
     changed id, not a change of order); both None where no column holds ids. plain: the file before encryption,
     the file itself where it is not encrypted.
@@ -51,58 +46,6 @@ class Artefact:
     totals: dict[str, str]
     id_column: str | None
     id_hash_total: str | None
-
-
-class Totals:
-    """Row count, sums and the hash total of ids, batch by batch."""
-
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self._columns = tuple(columns)
-        self.rows = 0
-        self._sums = {
-            column.name: Decimal("0.00" if column.type is FieldType.POINTS else "0.0000")
-            for column in columns
-            if column.type in {FieldType.POINTS, FieldType.MONEY}
-        }
-        ids = [column.name for column in columns if column.type is FieldType.ID]
-        self.id_column = next((name for name in ids if name not in _OF_MANY_ROWS), ids[0] if ids else None)
-        self._hash_total = 0
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Count a batch of the columns' physical types."""
-        self.rows += batch.num_rows
-        hashed = False
-        for column, array in zip(self._columns, batch.columns, strict=True):
-            if column.type is FieldType.POINTS:
-                self._sums[column.name] += Decimal(_exact_sum(array)).scaleb(-2)
-            elif column.type is FieldType.MONEY:
-                # A precision of 38 holds the sum of any batch; the type of the column does not.
-                wide = array.cast(pa.decimal128(38, 4))
-                self._sums[column.name] += pc.sum(wide).as_py() or 0
-            elif column.name == self.id_column and not hashed:
-                from include.ledger.hashing import (
-                    text_hashes,  # with compiled code: most only verify or deliver
-                )
-
-                hashed = True
-                hashes = text_hashes(array)
-                self._hash_total += int(np.add.reduce(hashes, dtype=np.uint64))
-
-    def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield the batches, counting them."""
-        for batch in batches:
-            self.add(batch)
-            yield batch
-
-    @property
-    def sums(self) -> dict[str, str]:
-        """The totals by column, as text."""
-        return {name: format(total, "f") for name, total in self._sums.items()}
-
-    @property
-    def id_hash_total(self) -> str | None:
-        """The hash total as text."""
-        return f"{self._hash_total % 2**64:016x}" if self.id_column is not None else None
 
 
 def write(
@@ -165,12 +108,6 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
         if isinstance(error, OSError) and error.errno is not None:
             raise Permanent(_disk_reason(error, path, wrote)) from error
         raise
-
-
-def _exact_sum(array: pa.Array) -> int:
-    """Return the sum of 64-bit integers, also where it needs more than 64 bits."""
-    values = (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
-    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 import pyarrow as pa
 
 from include.errors import BadInput, Problem
-from include.formats import artefact
+from include.formats import artefact, totals
 from include.formats.manifest import Manifest, ManifestFile, read_manifest
 from include.formats.reading import Unpacked, unpack_bundle
 from include.ledger.catalog import ARROW_TYPES, FieldType
@@ -26,7 +26,6 @@ from include.shaping.engine import Engine
 
 CHANGE = Column("change", FieldType.ENUM)
 _ROWS_AT_ONCE = 20_000
-_SUMMED = {FieldType.POINTS, FieldType.MONEY}
 _NAMING = (FieldType.ENUM, FieldType.TEXT, FieldType.DATE, FieldType.INSTANT)
 # How the texts of numbers become what a format takes.
 _CASTS = {
@@ -60,9 +59,14 @@ class Side:
         """Return how many rows they have."""
         return sum(entry.rows for _, entry in self.files)
 
-    def total(self, column: str) -> Decimal:
-        """Return the exact sum of a column."""
-        return sum((Decimal(entry.totals[column]) for _, entry in self.files), Decimal(0))
+    @property
+    def totals(self) -> dict[str, Decimal]:
+        """Return the exact sums by their names."""
+        found: dict[str, Decimal] = {}
+        for _, entry in self.files:
+            for name, total in entry.totals.items():
+                found[name] = found.get(name, Decimal(0)) + Decimal(total)
+        return found
 
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows as texts, numbered in their order."""
@@ -161,14 +165,12 @@ class Difference:
         head = "no row changed" if self.same else (
             f"{self.added:,} added, {self.removed:,} removed, {self.changed:,} changed"
         )  # fmt: skip
-        moved = []
-        for column in self.columns:
-            if column.type in _SUMMED:
-                then, now = self._before.total(column.name), self._after.total(column.name)
-                if then != now:
-                    moved.append(f"{column.name} {then:,f} -> {now:,f}")
+        sums = [
+            f"{name} {then:,f} -> {now:,f}"
+            for name, then, now in totals.moved(self._before.totals, self._after.totals)
+        ]
         rows = f"{self._before.rows:,} -> {self._after.rows:,} rows"
-        return "; ".join([f"{head} ({rows})", *moved])
+        return "; ".join([f"{head} ({rows})", *sums])
 
     @property
     def written(self) -> tuple[Column, ...]:

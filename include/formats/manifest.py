@@ -92,7 +92,9 @@ class ManifestFile(_Part):
     uncompressed_sha256: str = Field(pattern=_HASH)
     columns: tuple[ManifestColumn, ...]
     rows: int = Field(ge=0)
-    totals: dict[str, str] = Field(description="Exact sum of each points and money column.")
+    totals: dict[str, str] = Field(
+        description="Exact sum of each points and money column; of money one for each currency that the file names."
+    )
     id_column: str | None
     id_hash_total: str | None = Field(
         description="Sum of the 64-bit hashes of the ids, modulo 2**64, in hex."

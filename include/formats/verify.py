@@ -19,6 +19,7 @@ from include.errors import BadInput, Problem
 from include.formats.hashes import file_sha256
 from include.formats.manifest import SUFFIX, Bundle, Manifest, ManifestFile, read_manifest
 from include.formats.reading import Unpacked, unpack_bundle
+from include.formats.totals import currency_place, sum_name
 from include.ledger.catalog import FieldType
 from include.ledger.hashing import text_hashes
 
@@ -93,7 +94,9 @@ def _compare_rows(stated: ManifestFile, content: Unpacked, found: _Found) -> Non
         for index, column in enumerate(columns)
         if column.type in {FieldType.POINTS, FieldType.MONEY}
     ]
-    sums = {name: Decimal(0) for _, name in summed}
+    sums: dict[str, dict[str, Decimal]] = {name: {} for _, name in summed}
+    money = {column.name for column in columns if column.type is FieldType.MONEY}
+    place = currency_place(columns)
     names = [column.name for column in columns]
     id_index = names.index(stated.id_column) if stated.id_column in names else None
     ids: list[str] = []
@@ -101,8 +104,9 @@ def _compare_rows(stated: ManifestFile, content: Unpacked, found: _Found) -> Non
     for count, row in enumerate(content.rows(), 1):
         for index, name in summed:
             cell = row[index]
-            if cell is not None:
-                sums[name] += _decimal(cell, count, name)
+            currency = "" if place is None or name not in money else row[place] or ""
+            before = sums[name].get(currency, Decimal(0))
+            sums[name][currency] = before + (0 if cell is None else _decimal(cell, count, name))
         if id_index is not None:
             ids.append(row[id_index] or "")
             if len(ids) == _IDS_AT_ONCE:
@@ -110,10 +114,15 @@ def _compare_rows(stated: ManifestFile, content: Unpacked, found: _Found) -> Non
                 ids = []
     hash_total += _hash_total(ids)
     found.compare("rows", count, stated.rows)
-    totals = {name: stated.totals.get(name) for name in sums}
-    for name, total in sums.items():
-        same = totals[name] is not None and Decimal(totals[name] or 0) == total
-        found.compare(f"totals.{name}", format(total, "f"), format(total, "f") if same else totals[name])
+    for column, by_currency in sums.items():
+        named = {sum_name(column, currency): total for currency, total in by_currency.items()}
+        # A file without rows, and a manifest from before sums went by currency.
+        if not named or not named.keys() <= stated.totals.keys():
+            named = {column: sum(by_currency.values(), Decimal(0))}
+        for name, total in named.items():
+            said = stated.totals.get(name)
+            same = said is not None and Decimal(said) == total
+            found.compare(f"totals.{name}", format(total, "f"), format(total, "f") if same else said)
     if stated.id_column is not None:
         found.compare("id_hash_total", f"{hash_total % 2**64:016x}", stated.id_hash_total)
 

@@ -18,6 +18,7 @@ from include.formats import artefact, hashes, sheet, sheet_reading
 from include.formats.seekable import seekable
 from include.formats.sheet import Sheet
 from include.formats.sheet_cells import moment_of
+from include.formats.totals import Totals
 from include.formats.workbook import workbook
 from include.ledger.catalog import FieldType
 from include.ledger.columns import Column
@@ -44,7 +45,7 @@ def write_workbook(path: Path, sheets: Sequence[Sheet]) -> list[artefact.Artefac
     The path, sizes and hashes are the workbook's; rows and totals are each content's own. Raises as
     `artefact.write` does, and leaves nothing then.
     """
-    totals = [artefact.Totals(one.columns) for one in sheets]
+    totals = [Totals(one.columns) for one in sheets]
     watched = [
         one._replace(batches=total.watch(one.batches)) for one, total in zip(sheets, totals, strict=True)
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from include.definitions.conditions import Alert, Compare, Conditions
 from include.definitions.model import ExportDefinition
 from include.errors import Permanent
-from include.formats import artefact
+from include.formats import artefact, totals
 from include.formats.diff import Difference, Side
 from include.formats.manifest import SUFFIX, Changes, Manifest, ManifestFile, file_entry
 from include.formats.reading import unpack_bundle
@@ -200,33 +200,41 @@ def restated(entries: Sequence[ManifestFile], last: Earlier | None) -> tuple[str
         return ("nothing was delivered of this period before",)
     found = [f"restates {last.manifest.name}, revision {last.run.revision} of the period"]
     for export in dict.fromkeys(entry.export for entry in entries):
-        columns = dict.fromkeys(name for entry in entries if entry.export == export for name in entry.totals)
-        for column in columns:
-            now, then = (_total(some, export, column) for some in (entries, _rows_of(last)))
-            if now is not None and then is not None and now != then:
-                name = f"{export}: {column}" if export else column
-                found.append(f"{name}: {then:,f} became {now:,f}")
+        before, after = (_totals(some, export) for some in (_rows_of(last), entries))
+        for column, then, now in totals.moved(before, after):
+            name = f"{export}: {column}" if export else column
+            found.append(f"{name}: {then:,f} became {now:,f}")
     return tuple(found)
 
 
 def _moved(
     alert: Alert, export: str | None, entries: Sequence[ManifestFile], last: Sequence[ManifestFile]
 ) -> list[str]:
-    now, then = (_total(some, export, alert.column) for some in (entries, last))
-    if now is None or then is None or now == then:
-        return []
-    moved = abs(now - then) * 100
-    if moved <= abs(then) * alert.moved_more_than:
-        return []
-    name = f"{export}: {alert.column}" if export else alert.column
-    percent = f"by {moved / abs(then):,.1f} %" if then else "from nothing"
-    return [f"{name} moved {percent}, from {then:,f} to {now:,f} (alert above {alert.moved_more_than} %)"]
+    before, after = (
+        {
+            name: total
+            for name, total in _totals(some, export).items()
+            if name == alert.column or name.startswith(f"{alert.column} (")
+        }
+        for some in (last, entries)
+    )
+    found = []
+    for column, then, now in totals.moved(before, after) if before and after else ():
+        moved = abs(now - then) * 100
+        if moved <= abs(then) * alert.moved_more_than:
+            continue
+        name = f"{export}: {column}" if export else column
+        percent = f"by {moved / abs(then):,.1f} %" if then else "from nothing"
+        found.append(
+            f"{name} moved {percent}, from {then:,f} to {now:,f} (alert above {alert.moved_more_than} %)"
+        )
+    return found
 
 
-def _total(entries: Sequence[ManifestFile], export: str | None, column: str) -> Decimal | None:
-    totals = [
-        Decimal(entry.totals[column])
-        for entry in entries
-        if entry.export == export and entry.holds == "rows" and column in entry.totals
-    ]
-    return sum(totals, Decimal(0)) if totals else None
+def _totals(entries: Sequence[ManifestFile], export: str | None) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for entry in entries:
+        if entry.export == export and entry.holds == "rows":
+            for name, total in entry.totals.items():
+                found[name] = found.get(name, Decimal(0)) + Decimal(total)
+    return found

@@ -52,6 +52,22 @@ def test_what_moved_further_than_the_limit_is_told(
     assert found == ((f"points moved {percent}, from {then} to {now} (alert above 5 %)",) if percent else ())
 
 
+def test_currencies_are_never_added(define: Define) -> None:
+    def money(**sums: str) -> ManifestFile:
+        totals = {f"points ({currency})": total for currency, total in sums.items()}
+        return file(None).model_copy(update={"totals": totals})
+
+    # 100 EUR and 100 USD -> 90 EUR and 110 USD: the same sum, and both moved
+    found = told(define, [money(EUR="100.00", USD="100.00")], [money(EUR="90.00", USD="110.00")])
+    assert found == (
+        "points (EUR) moved by 10.0 %, from 100.00 to 90.00 (alert above 5 %)",
+        "points (USD) moved by 10.0 %, from 100.00 to 110.00 (alert above 5 %)",
+    )
+    new = told(define, [money(EUR="100.00")], [money(EUR="100.00", USD="3.00")])
+    assert new == ("points (USD) moved from nothing, from 0 to 3.00 (alert above 5 %)",)
+    assert told(define, [file("100.00")], [money(EUR="1.00")]) == ()  # an older manifest knew no currencies
+
+
 def test_nothing_is_told_of_a_first_delivery(define: Define) -> None:
     definition = define(conditions={"alerts": [{"column": "points", "moved_more_than": 5}]})
     assert alerts(definition, [file("1.00")], None) == ()
