@@ -20,7 +20,7 @@ from include.errors import BadInput
 from include.imports import figures, members, outcome, staging
 from include.imports.bench import Bench, Lines
 from include.imports.effects import Rehearsal, RowStatus
-from include.imports.options import Options
+from include.imports.options import Mode, Options
 from include.imports.outcome import MESSAGES, SKIPPED
 from include.imports.reading import ImportFile
 from include.imports.rows import Batch
@@ -74,9 +74,10 @@ def rehearse(
 ) -> tuple[Rehearsal, Path]:
     """Return what posting a file would do, and its rows as a file of the bench; raises what reading the file raises."""
     lines = staging.stage(session, bench, _counted(file, progress), options.subledger)
+    notes = (*file.notes, *_of_which_program(session, options))
     progress("match", 0, bench.rows("loyalty_said"))
     members.match(session, bench, lines, options, erased)
-    return conclude(session, bench, lines, options, tuple(file.notes), progress)
+    return conclude(session, bench, lines, options, notes, progress)
 
 
 def conclude(
@@ -89,6 +90,19 @@ def conclude(
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return figures.figures(session, bench, options.program, counts, notes, digest), path
+
+
+def _of_which_program(session: Session, options: Options) -> Iterator[str]:
+    """Yield a note where balances are set by rows that do not say of which program they are, and there are several."""
+    if options.mode is not Mode.RESET:
+        return
+    [programs] = session.one("SELECT count(*) AS n FROM programs")
+    [said] = session.one("SELECT count(program) AS n FROM loyalty_staged")
+    if programs > 1 and not said:
+        yield (
+            f"no row says its program, and the ledger has {programs}: the balances are taken as those of "
+            f"{options.program} alone, not as sums of several"
+        )
 
 
 def _counted(file: ImportFile, progress: Progress) -> Iterator[Batch]:

@@ -124,6 +124,9 @@ def _when(
     if interval is None:
         return None, as_of_for(definition, occurrence)
     if interval.start is not None and interval.start >= interval.end:
+        if as_of is not None and end is None:
+            right = f"the period begins {interval.start.isoformat()}: for another one give its start and end"
+            raise BadInput([Problem("as_of", as_of.isoformat(), right, "as_of_before_period")])
         right = f"the period must start before it ends, {interval.end.isoformat()}"
         raise BadInput([Problem("start", interval.start.isoformat(), right, "start_after_end")])
     return interval, interval.end

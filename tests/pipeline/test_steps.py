@@ -232,6 +232,16 @@ def test_since_the_last_delivery_continues_where_the_last_one_ended(
     )
 
 
+def test_an_as_of_before_the_period_says_when_that_begins(
+    context: Context, define: Callable[..., ExportDefinition]
+) -> None:
+    definition = define(id="log", model="history", period="previous_month")
+    with pytest.raises(
+        BadInput, match=r"as_of: '2020-01-01T00:00:00.*': the period begins .*: for another one give"
+    ):
+        pipeline.pin(context, definition, as_of=datetime(2020, 1, 1, tzinfo=UTC))
+
+
 @pytest.mark.slow
 def test_until_something_was_delivered_the_period_begins_where_the_first_that_failed_did(
     context: Context, define: Callable[..., ExportDefinition], tmp_path: Path, inline: None

@@ -77,6 +77,17 @@ def test_points_that_no_ledger_holds_are_told_as_the_file_s_fault(desk: Desk) ->
     assert desk.booked(record) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [("customer_id,points\nann,5\n", True), ("customer_id,program,points\nann,club,5\n", False)],
+)
+def test_balances_that_may_be_sums_of_several_programs_are_noted(desk: Desk, text: str, noted: bool) -> None:
+    record = desk.rehearse(text, "reset")
+    assert record.rehearsal is not None
+    note = "no row says its program, and the ledger has 2: the balances are taken as those of club alone"
+    assert any(each.startswith(note) for each in record.rehearsal.notes) is noted
+
+
 @pytest.mark.parametrize("mode", ["add", "reset"])
 def test_a_balance_that_is_no_longer_the_expected_one_is_looked_at_again(desk: Desk, mode: str) -> None:
     # expected 100, rehearsed; 7 come in; posted: the row was meant for 100
