@@ -42,6 +42,8 @@ class Settings:
     exports: Path
     keys: Path
     settle_delay: timedelta
+    sample_url: str = ""
+    """Where the sample ledger lies, which is read while no other is named."""
     keep_snapshots: timedelta = timedelta(days=35)
     whole_snapshots: timedelta = timedelta(days=30)
     """How old the last whole reading of the ledger may be that a snapshot begins from; zero: all are read whole."""
@@ -86,8 +88,10 @@ class Settings:
         """Return settings from `LOYALTY_*` variables; what is not set has its embedded default under var/."""
         home = Path(environment.get("LOYALTY_HOME", str(ROOT / "var"))).resolve()
         mapping = environment.get("LOYALTY_LEDGER_MAPPING")
+        sample_url = f"sqlite:///{home / 'ledger.sqlite'}"
         return Settings(
-            ledger_url=environment.get("LOYALTY_LEDGER_URL", f"sqlite:///{home / 'ledger.sqlite'}"),
+            ledger_url=environment.get("LOYALTY_LEDGER_URL", sample_url),
+            sample_url=sample_url,
             ledger_mapping=Path(mapping) if mapping else None,
             state_url=environment.get("LOYALTY_STATE_URL", f"sqlite:///{home / 'state.sqlite'}"),
             store_url=environment.get("LOYALTY_STORE", f"file://{home / 'store'}"),

@@ -11,6 +11,8 @@ from include.errors import BadInput, NotYet, Problem
 from include.pipeline.checks import check, model_of
 from include.pipeline.context import Context, settle_delay
 from include.pipeline.privacy import secrets_of
+from include.snapshots.manifest import source_key
+from include.snapshots.source import public_url
 from include.state.identity import request_key
 from include.state.runs import RunRecord, RunStatus
 
@@ -37,7 +39,8 @@ def pin(
 
     requested_by: who asked for it, None for the schedule.
 
-    Raises BadInput for a definition or instants that cannot be, and NotYet before T plus the settle delay.
+    Raises BadInput for a definition or instants that cannot be, and for a run that was made from the sample ledger
+    where another one is read now; NotYet before T plus the settle delay.
     """
     problems = [
         *check(definition, definition.id),
@@ -52,7 +55,7 @@ def pin(
             definition.id, version(definition), occurrence, revision=revision, dry_run=dry_run
         )
         if pinned is not None:
-            return pinned
+            return _of_this_ledger(context, pinned)
     now = datetime.now(UTC)
     by_hand = as_of is not None or end is not None
     interval, moment = _when(context, definition, occurrence or now, as_of, start, end, backfill=backfill)
@@ -88,7 +91,22 @@ def pin(
             dry_run=dry_run,
         )
         run = run.model_copy(update={"request_key": key})
-    return context.state.runs.pin(run)
+    return _of_this_ledger(context, context.state.runs.pin(run))
+
+
+def _of_this_ledger(context: Context, run: RunRecord) -> RunRecord:
+    """Return the run; BadInput for one that was made from the sample ledger where another one is read now."""
+    settings = context.settings
+    if run.snapshot_id is None or settings.sample_url in {"", settings.ledger_url}:
+        return run
+    snapshot = context.state.snapshots.get(run.snapshot_id)
+    if snapshot is not None and snapshot.source_key == source_key(public_url(settings.sample_url), None):
+        right = (
+            "this run was made from the sample ledger before: give your own ledger a LOYALTY_HOME (or a state and a "
+            "store) of its own, where no figures of the sample are"
+        )
+        raise BadInput([Problem("ledger", public_url(settings.ledger_url), right, "run_of_the_sample")])
+    return run
 
 
 def latest_known(now: datetime, delay: timedelta) -> datetime:

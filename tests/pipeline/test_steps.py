@@ -232,6 +232,22 @@ def test_since_the_last_delivery_continues_where_the_last_one_ended(
     )
 
 
+@pytest.mark.slow
+def test_a_run_of_the_sample_ledger_is_none_of_another_one(
+    context: Context, define: Callable[..., ExportDefinition], inline: None
+) -> None:
+    sampled = replace(context, settings=replace(context.settings, sample_url=context.settings.ledger_url))
+    key = pipeline.pin(sampled, define(), occurrence=AT).run_key
+    own = replace(sampled, settings=replace(sampled.settings, ledger_url="sqlite:///own.sqlite"))
+    assert pipeline.pin(own, define(), occurrence=AT).run_key == key  # nothing was read yet
+    pipeline.snapshot(sampled, key)
+    assert pipeline.pin(sampled, define(), occurrence=AT).run_key == key
+    with pytest.raises(
+        BadInput, match=r"ledger: 'sqlite:.*own.sqlite': this run was made from the sample ledger"
+    ):
+        pipeline.pin(own, define(), occurrence=AT)
+
+
 def test_an_as_of_before_the_period_says_when_that_begins(
     context: Context, define: Callable[..., ExportDefinition]
 ) -> None:
