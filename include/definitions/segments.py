@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from pydantic import GetJsonSchemaHandler, model_serializer, model_validator
@@ -177,4 +178,13 @@ def _wrong(kind: Kind, argument: object) -> str | None:
     bounds = argument if isinstance(argument, list) else []
     numbers = [x for x in bounds if isinstance(x, (int, float, str)) and not isinstance(x, bool)]
     fits = len(bounds) == 2 and len(numbers) + bounds.count(None) == 2 and len(numbers) > 0
+    if fits and len(numbers) == 2 and _swapped(*numbers):
+        return f"needs the smaller number first, as in {kind.example}"
     return None if fits else f"needs two numbers, or null for no bound, as in {kind.example}"
+
+
+def _swapped(low: float | str, high: float | str) -> bool:
+    try:
+        return Decimal(str(low)) > Decimal(str(high))
+    except InvalidOperation:  # no numbers: the filter says so
+        return False

@@ -80,6 +80,9 @@ def test_yaml_becomes_a_tree_and_a_document_again():
          "segment: 'at_least_orders': needs a whole number from 1 to 36000, as in {at_least_orders: 3}"),
         ({"segment": {"tier": []}},
          """segment: '{"tier": []}': needs one text or several, as in {tier: [Gold, Silver]}"""),
+        ({"segment": {"points_between": ["500.5", 100]}},
+         ("""segment: '{"points_between": ["500.5", 100]}': needs the smaller number first, as in """
+         "{points_between: [100, 500]}")),
         ({"segment": {"points_between": [None, None]}},
          ("""segment: '{"points_between": [null, null]}': needs two numbers, or null for no bound, as in """
          "{points_between: [100, 500]}")),
