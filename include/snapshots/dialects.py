@@ -8,8 +8,8 @@ Run in tests: SQLite, MariaDB, DuckDB. Of the others the tests check the SQL tha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,6 +36,7 @@ class Dialect:
     ends it. autocommit: the driver is told to begin nothing itself. naive_is_utc: instants come without a zone, in UTC.
     travel: follows a table's name, to read it as of the read point, which `instant` writes. upper: names that are not
     quoted are stored in capitals. top: the first rows are asked for by TOP. contains: {of} has the text {value} in it.
+    floats: names of its floating-point types, by the text of the type code that its driver gives.
     """
 
     clock: str | None = None
@@ -48,6 +49,7 @@ class Dialect:
     upper: bool = False
     top: bool = False
     contains: str = "INSTR({of}, {value}) > 0"
+    floats: Mapping[str, str] = field(default_factory=dict)
 
     def literal(self, moment: int) -> str:
         """Return an instant (us) as the database writes it."""
@@ -106,6 +108,7 @@ _MYSQL = Dialect(
     ends=True,
     autocommit=True,
     naive_is_utc=True,
+    floats={"4": "FLOAT", "5": "DOUBLE"},
 )
 _KNOWN = {
     "sqlite": Dialect(
@@ -117,7 +120,11 @@ _KNOWN = {
     "mysql": _MYSQL,
     "mariadb": _MYSQL,
     "duckdb": Dialect(
-        clock="SELECT epoch_us(get_current_timestamp())", begin=_duckdb, ends=True, autocommit=True
+        clock="SELECT epoch_us(get_current_timestamp())",
+        begin=_duckdb,
+        ends=True,
+        autocommit=True,
+        floats={"FLOAT": "FLOAT", "DOUBLE": "DOUBLE"},
     ),
     "mssql": Dialect(
         clock="SELECT DATEDIFF_BIG(MICROSECOND, '1970-01-01', SYSUTCDATETIME())",
@@ -126,6 +133,7 @@ _KNOWN = {
         autocommit=True,
         top=True,
         contains="CHARINDEX({value}, {of}) > 0",
+        floats={str(float): "FLOAT"},
     ),
     "snowflake": Dialect(
         clock="SELECT DATE_PART(EPOCH_MICROSECOND, CURRENT_TIMESTAMP())",
@@ -134,11 +142,13 @@ _KNOWN = {
         instant="'{}'::TIMESTAMP_TZ",
         upper=True,
         contains="CHARINDEX({value}, {of}) > 0",
+        floats={"1": "FLOAT"},
     ),
     "bigquery": Dialect(
         clock="SELECT UNIX_MICROS(CURRENT_TIMESTAMP())",
         travel=f" FOR SYSTEM_TIME AS OF {READ_AT}",
         instant="TIMESTAMP '{}'",
+        floats={"FLOAT": "FLOAT64", "FLOAT64": "FLOAT64"},
     ),
 }
 

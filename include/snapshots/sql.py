@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,10 +17,9 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
-from include.ledger.catalog import RELATIONS
+from include.ledger.catalog import PLACES, RELATIONS, FieldType, Relation
 from include.snapshots import dialects, replicas
 from include.snapshots.canonical import Instant
 from include.snapshots.days import Days, DayTotals
@@ -39,16 +37,13 @@ from include.snapshots.reading import (
     shape_problems,
 )
 from include.snapshots.source import Source, public_url
+from include.snapshots.sql_connection import MYSQL, connect
 from include.snapshots.sql_days import SqlDays
 from include.snapshots.sql_some import SqlSome
 from include.snapshots.wire import Invalid, from_values
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH_ROWS = 20_000
-_MYSQL = frozenset({"mysql", "mariadb"})
-_FILES = {"sqlite": "SQLite", "duckdb": "DuckDB"}
-# Errors of MySQL that say the URL is wrong: access denied, unknown database.
-_WRONG_URL = frozenset({1044, 1045, 1049})
 
 
 class SqlReading:
@@ -60,7 +55,7 @@ class SqlReading:
         self._connection, self._seconds = connection, source.statement_seconds
         self._where, self._mapped, self._trusted = source.where, source.mapping is not None, source.trusted
         self._dialect = dialects.of(connection.dialect.name)
-        self.reads_days = connection.dialect.name in {*_MYSQL, "sqlite"}
+        self.reads_days = connection.dialect.name in {*MYSQL, "sqlite"}
         self._scaled = connection.dialect.name == "sqlite" and not self._mapped
         self._origins: dict[str, Origin] = {}
         self._some = SqlSome(self._dialect, self._escaped)
@@ -81,7 +76,7 @@ class SqlReading:
 
     def _channels(self) -> list[Any]:
         """Return what a server of MySQL or MariaDB says of the primaries that it follows."""
-        if self._connection.dialect.name not in _MYSQL:
+        if self._connection.dialect.name not in MYSQL:
             return []
         sql = replicas.MARIADB if dialects.is_mariadb(self._connection) else replicas.MYSQL
         try:
@@ -98,7 +93,7 @@ class SqlReading:
         return int((aware - _EPOCH) // timedelta(microseconds=1))
 
     def _oldest_open(self) -> int | None:
-        if self._connection.dialect.name not in _MYSQL:
+        if self._connection.dialect.name not in MYSQL:
             return None  # they do not show other writers, or not to everybody
         sql = """SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', MIN(trx_started))
                  FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID()"""
@@ -121,6 +116,7 @@ class SqlReading:
             try:
                 result = self._connection.execute(self._text(f"SELECT * FROM {clause} WHERE 1 = 0"))
                 found = tuple(x.lower() if self._dialect.upper and x.isupper() else x for x in result.keys())  # noqa: SIM118
+                codes = [str(column[1]) for column in result.cursor.description] if result.cursor else []
                 result.close()
             except DBAPIError as error:
                 problems.append(Problem(place, str(error.orig), "write a query that runs", "bad_query"))
@@ -129,6 +125,7 @@ class SqlReading:
             origin.unknown = tuple(column for column in found if column not in relation.names)
             origin.expressions = {x: self._quote(x) for x in found if x in relation.names}
             self._origins[name] = origin
+            problems += self._float_problems(place, relation, dict(zip(found, codes, strict=False)))
         if not problems:
             problems = shape_problems(self._where, self._origins, mapped=self._mapped, trusted=self._trusted)
         if self._mapped and values and not problems:
@@ -136,6 +133,19 @@ class SqlReading:
         if problems:
             raise BadInput(problems)
         self.relations = tuple(self._origins)
+
+    def _float_problems(self, place: str, relation: Relation, codes: Mapping[str, str]) -> list[Problem]:
+        """Refuse floats for numbers; `codes` are the drivers' type codes by column. SQLite has no other type."""
+        problems = []
+        for column, code in codes.items():
+            if column not in relation.names or code not in self._dialect.floats:
+                continue
+            kind = relation.field(column).type
+            if kind in PLACES or kind is FieldType.INTEGER:
+                right = f"select it as {'DECIMAL or ' if kind in PLACES else ''}an integer type, not a float"
+                at = f"{place}, column {column}"
+                problems.append(Problem(at, self._dialect.floats[code], right, "wrong_type"))
+        return problems
 
     def _clauses(self, queries: dict[str, str]) -> dict[str, str]:
         if self._mapped:
@@ -251,7 +261,7 @@ class SqlReading:
     def _days(self, relation: str, columns: Sequence[str], by: str | None = None) -> SqlDays:
         origin = resolve(self._origins, self._where, relation, columns)
         name = self._connection.dialect.name
-        return SqlDays(origin, columns, "mysql" if name in _MYSQL else name, by, scaled=self._scaled)
+        return SqlDays(origin, columns, "mysql" if name in MYSQL else name, by, scaled=self._scaled)
 
     def stream_lenient(self, relation: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows, invalid values as nulls; see `Reading`."""
@@ -353,36 +363,10 @@ def _refuse_first(
         raise refuse(InvalidValue(first.rule, origin.relation.name, column, key, first.value))
 
 
-def _connect(source: Source, url: URL) -> Connection:
-    where = public_url(source.url)
-    name = url.get_backend_name()
-    if name in _FILES:
-        path = url.database or ""
-        if path in {"", ":memory:"} or not Path(path.removeprefix("file:").split("?")[0]).is_file():
-            right = f"there is no such {_FILES[name]} file; make one with `loyalty ledger init`"
-            raise BadInput([Problem(where, path, right, "no_ledger")])
-    if name in _MYSQL and "charset" not in url.query:
-        url = url.update_query_dict({"charset": "utf8mb4"})
-    # Database transactions are begun by the statements of `dialects`, not by the driver.
-    more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if dialects.of(name).autocommit else {}
-    if name == "duckdb":
-        more["connect_args"] = {"read_only": True}
-    engine = sa.create_engine(url, poolclass=NullPool, **more)
-    try:
-        return engine.connect()
-    except DBAPIError as error:
-        codes = getattr(error.orig, "args", ())
-        no_file = name == "sqlite" or (name == "duckdb" and "lock" not in str(error.orig))
-        if no_file or (codes and codes[0] in _WRONG_URL):
-            right = "give a ledger URL that connects"
-            raise BadInput([Problem(where, str(error.orig), right, "bad_url")]) from error
-        raise Transient(f"{where} cannot be reached: {error.orig}") from error
-
-
 @contextmanager
 def reading(source: Source, url: URL, *, values: bool) -> Iterator[SqlReading]:
     """Open the transaction; see `source.open_read`."""
-    connection = _connect(source, url)
+    connection = connect(source, url)
     try:
         try:
             opened = SqlReading(connection, source)

@@ -78,7 +78,9 @@ def test_some_rows_are_found(url: str) -> None:
 def test_a_mapped_ledger(file: Path, url: str) -> None:
     """Instants without a zone are refused: a query says of which zone they are."""
     with duckdb.connect(str(file)) as there:
-        there.execute("create table moves (id bigint, member varchar, points double, moved_at timestamp)")
+        there.execute(
+            "create table moves (id bigint, member varchar, points decimal(9, 1), moved_at timestamp)"
+        )
         there.execute("insert into moves values (7, 'm', 2.5, '2026-01-01 12:00:00')")
     query = "SELECT id AS transaction_id, 'p' AS program_id, member AS customer_id, 'earned' AS type, points, {} AS created_at FROM moves"
     others = {
@@ -96,6 +98,26 @@ def test_a_mapped_ledger(file: Path, url: str) -> None:
         (batch,) = reading.stream("transactions", ["transaction_id", "points", "created_at"])
     noon = dt.datetime(2026, 1, 1, 11, tzinfo=dt.UTC)
     assert batch.to_pylist() == [{"transaction_id": "7", "points": 250, "created_at": noon}]
+
+
+@pytest.mark.parametrize("points", ["10.1::DOUBLE", "10.5::FLOAT", "id / 100"])
+def test_floats_are_refused_by_name(file: Path, url: str, points: str) -> None:
+    with duckdb.connect(str(file)) as there:
+        there.execute("create table moves (id bigint, moved_at timestamptz)")
+    document = {
+        "relations": {
+            "programs": "SELECT 'p' AS program_id, 'P' AS name, 'EUR' AS currency, 'UTC' AS time_zone",
+            "customers": "SELECT 'm' AS customer_id",
+            "transactions": f"SELECT id AS transaction_id, 'p' AS program_id, 'm' AS customer_id, 'earned' AS type, {points} AS points, moved_at AS created_at FROM moves",
+        }
+    }
+    source = Source(url, mapping.parse(document, "ledger.yaml"))
+    with pytest.raises(BadInput) as error, open_read(source, values=False):
+        pass
+    (problem,) = error.value.problems
+    assert problem.where == "ledger.yaml, query transactions, column points"
+    assert problem.value in {"FLOAT", "DOUBLE"}
+    assert problem.right == "select it as DECIMAL or an integer type, not a float"
 
 
 def test_a_file_that_somebody_writes_to_is_transient(file: Path, url: str) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from include.errors import BadInput, LedgerViolation, Transient
 from include.ledger.catalog import RELATIONS, arrow_schema
-from include.snapshots import canonical
+from include.snapshots import canonical, mapping
 from include.snapshots.source import Source, open_read, public_url
 
 JANUARY = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -167,6 +167,40 @@ def test_postgres_without_zone_or_with_floats_is_refused(postgres_ledger: str) -
     with pytest.raises(BadInput) as error, open_read(Source(postgres_ledger)):
         pass
     assert sorted(p.where.split("column ")[1] for p in error.value.problems) == ["created_at", "points"]
+
+
+def test_mariadb_floats_are_refused_by_name(mariadb_ledger: str) -> None:
+    """Its protocol shows six digits of a FLOAT: 100000.5 arrives as 100000."""
+    engine = fill(mariadb_ledger, transactions=[transaction("a", "100000.5")])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("alter table transactions modify points float")
+        connection.exec_driver_sql("alter table rewards modify value double")
+        connection.exec_driver_sql("alter table vouchers modify redemption_count float")
+    with pytest.raises(BadInput) as error, open_read(Source(mariadb_ledger)):
+        pass
+    found = [(p.where.split("table ")[1], p.value, p.right) for p in error.value.problems]
+    assert found == [
+        ("transactions, column points", "FLOAT", "select it as DECIMAL or an integer type, not a float"),
+        ("rewards, column value", "DOUBLE", "select it as DECIMAL or an integer type, not a float"),
+        ("vouchers, column redemption_count", "FLOAT", "select it as an integer type, not a float"),
+    ]
+
+
+def test_sqlite_reals_are_what_was_typed(sqlite_ledger: str, tmp_path: Path) -> None:
+    """SQLite knows no decimals: a mapped ledger may hold points as REAL."""
+    engine = fill(sqlite_ledger)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("create table moves (number integer, points real)")
+        connection.exec_driver_sql("insert into moves values (1, 100000.1), (2, 1234567.75), (3, 5)")
+    queries = {name: f"SELECT * FROM {name}" for name in ("programs", "customers")}
+    queries["transactions"] = (
+        "SELECT number AS transaction_id, 'p' AS program_id, 'c' AS customer_id, 'earned' AS type, points, "
+        "'2026-01-01T00:00:00Z' AS created_at FROM moves"
+    )
+    source = Source(sqlite_ledger, mapping.parse({"relations": queries}, "ledger.yaml"))
+    with open_read(source) as reading:
+        (batch,) = reading.stream("transactions", ["points"])
+    assert batch.column("points").to_pylist() == [10000010, 123456775, 500]
 
 
 def test_postgres_never_rounds(postgres_ledger: str) -> None:
