@@ -45,6 +45,7 @@ class Recorder(ModuleType):
     def __init__(self, upper: bool) -> None:
         super().__init__("recorder")
         self.said: list[str] = []
+        self.codes: dict[str, object] = {}
         self.upper = upper
         self.Cursor = Cursor
 
@@ -77,7 +78,7 @@ class Cursor:
             relation = next((name for name in NEEDED if name in text.lower()), None)
             names = NEEDED[relation] if relation and "SELECT *" in text else ("value",)
             self.description = [
-                (name.upper() if self._database.upper else name, None, None, None, None, None, None)
+                (name.upper() if self._database.upper else name, self._database.codes.get(name), *[None] * 5)
                 for name in names
             ]
             self._rows = [] if relation else [(READ_AT,)]
@@ -215,6 +216,15 @@ def test_all_relations_are_read_of_one_state(database: Callable[[str], Recorder]
         )
         assert recorder.said[-1].split(" <- ")[0] == SOME[name]
     assert (recorder.said[-1] == "ROLLBACK") is (name == "mssql")
+
+
+@pytest.mark.parametrize(("name", "code"), [("mssql", float), ("snowflake", 1), ("bigquery", "FLOAT")])
+def test_floats_are_refused_by_the_type_codes_of_the_drivers(
+    database: Callable[[str], Recorder], name: str, code: object
+) -> None:
+    database(name).codes["points"] = code
+    with pytest.raises(BadInput, match=r"column points: 'FLOAT.*not a float"), open_read(Source(URLS[name])):
+        pass
 
 
 @pytest.mark.parametrize("name", ["snowflake", "bigquery"])
