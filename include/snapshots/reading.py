@@ -140,7 +140,8 @@ _LAST_CHARACTER = "\U0010ffff"
 SENTENCES = {
     "too_many_decimals": "has more decimals than are kept",
     "instant_without_zone": "is an instant without a time zone",
-    "not_an_instant": "is no instant",
+    "not_an_instant": "is no instant (on SQLite text with a zone, such as 2026-01-31T12:00:00Z; "
+    "in its canonical tables integer microseconds)",
     "not_a_number": "is no number that fits",
     "not_a_scaled_integer": "is not an integer count of the last decimal place",
     "not_an_integer": "is no 64-bit integer",

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.errors import BadInput
+from include.settings import ROOT
 from include.snapshots import canonical
 from include.snapshots.check import check
 from include.snapshots.mapping import load
@@ -131,6 +132,47 @@ def test_a_wrong_type_is_refused_at_the_start(
         ("wrong_type", "points"),
         ("wrong_type", "created_at"),
     }
+
+
+def sqlite_numbers(url: str, points: str, created_at: str) -> str:
+    """A SQLite table with hundredths and microseconds, as canonical ones have, and the mapping of two expressions."""
+    with sa.create_engine(url).begin() as connection:
+        connection.exec_driver_sql("create table moves (cents integer, us integer)")
+        connection.exec_driver_sql(f"insert into moves values (1010, {us(JANUARY + MICROSECOND)}), (-1, 0)")
+    return f"""
+relations:
+  programs: SELECT 'p' AS program_id, 'P' AS name, 'EUR' AS currency, 'UTC' AS time_zone
+  customers: SELECT 'm' AS customer_id
+  transactions: |
+    SELECT rowid AS transaction_id, 'p' AS program_id, 'm' AS customer_id, 'adjusted' AS type,
+           {points} AS points, {created_at} AS created_at FROM moves
+"""
+
+
+def test_what_sqlite_wants_for_an_instant_is_said(sqlite_ledger: str, tmp_path: Path) -> None:
+    text = sqlite_numbers(sqlite_ledger, "cents", "us")
+    with pytest.raises(BadInput) as error, open_read(source(sqlite_ledger, tmp_path, text)):
+        pass
+    (problem,) = error.value.problems
+    assert problem.where == "mapping.yaml, query transactions, column created_at"
+    assert "on SQLite text with a zone, such as 2026-01-31T12:00:00Z" in problem.right
+    (found,) = [each for each in check(source(sqlite_ledger, tmp_path, text)) if each.blocking]
+    assert (found.rule, found.count) == ("not_an_instant", 2)
+    assert "on SQLite text with a zone" in found.sentence
+
+
+def test_sqlites_hundredths_and_microseconds_in_a_query(sqlite_ledger: str, tmp_path: Path) -> None:
+    """The expressions of docs/sources.md."""
+    at = "strftime('%Y-%m-%dT%H:%M:%S', us / 1000000, 'unixepoch') || printf('.%06dZ', us % 1000000)"
+    for expression in ("cents / 100.0", at):
+        assert f"`{expression}`" in (ROOT / "docs" / "sources.md").read_text("utf-8")
+    text = sqlite_numbers(sqlite_ledger, "cents / 100.0", at)
+    with open_read(source(sqlite_ledger, tmp_path, text)) as reading:
+        (batch,) = reading.stream("transactions", ["points", "created_at"])
+    assert batch.to_pylist() == [
+        {"points": 1010, "created_at": JANUARY + MICROSECOND},
+        {"points": -1, "created_at": canonical.EPOCH},
+    ]
 
 
 def test_a_query_that_does_not_run_is_bad_input(any_ledger: str, tmp_path: Path) -> None:
