@@ -35,9 +35,12 @@ MESSAGES = {
     "member_twice": "this member is in several rows of the file: say one of them",
     "stale_balance": "the balance is {before} now, and was {expected} when the file was made: export again",
     "expires_before_usable": "the points would expire before anybody could use them",
+    "balance_too_large": "an account holds, and a file moves of one account, at most 9999999999999999.99 points",
     "birthday_changed": "the birthday was changed since the import",
     "nothing_left": "the points that the import brought are gone from the ledger",
 }
+# Hundredths: what one row may say, and so far from what booking could not add up any more that all can be taken back.
+_MOST_HELD = 999_999_999_999_999_999
 _HOLDER = (
     "CASE WHEN card IS NULL THEN 'customer' ELSE 'card' END AS holder_kind, "
     "coalesce(card, customer) AS holder"
@@ -154,6 +157,9 @@ def _points(options: Options, at: datetime, *, several: bool) -> str:
     reset = options.mode is Mode.RESET
     change = f"m.points - ({before})" if reset else "m.points"
     twice = "r.found > 1" if several and reset else "1 = 0"
+    moved = f"abs({change})"
+    if several:
+        moved = f"sum({moved}) OVER (PARTITION BY m.holder_kind, m.holder, m.subledger ORDER BY m.line)"
     codes: tuple[tuple[str, str], ...] = (
         ("m.code IS NOT NULL", "m.code"),
         (twice, "'member_twice'"),
@@ -164,9 +170,10 @@ def _points(options: Options, at: datetime, *, several: bool) -> str:
             "'expires_before_usable'",
         ),
         (f"{change} = 0", "'balance_already'" if reset else "'nothing_to_book'"),
+        (f"abs({before}) + {moved} > {_MOST_HELD}", "'balance_too_large'"),
     )
     if options.mode is Mode.UNDO:  # it gives back what there was, lapsed or not
-        codes = (codes[0], codes[-1])
+        codes = (codes[0], codes[-2])
     cases = " ".join(f"WHEN {condition} THEN {code}" for condition, code in codes)
     repeats = (
         " LEFT JOIN loyalty_accounts r ON r.holder_kind = m.holder_kind AND r.holder = m.holder "

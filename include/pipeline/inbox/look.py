@@ -83,7 +83,8 @@ def _take(context: Context, inbox: Inbox, place: Place, name: str, stamp: Stamp,
             found.refused.append(name)
             return
     new = _named(record.import_id, name)
-    if record.state in (*_ENDED_WELL, ImportState.REFUSED) or new in place.files(TAKEN):
+    at_work = any(each.startswith(_named(record.import_id, "")) for each in place.files(TAKEN))
+    if record.state in (*_ENDED_WELL, ImportState.REFUSED) or at_work:
         _refuse(
             context,
             place,
@@ -154,6 +155,11 @@ def _why(record: ImportRecord) -> list[str]:
     if record.state is ImportState.REFUSED:
         note = f": {record.decision_note}" if record.decision_note else ""
         return [f"{record.decided_by} refused it{note}. Nothing was posted."]
+    if record.rehearsal and not record.rehearsal.rows:
+        return [
+            *record.rehearsal.notes,
+            "Nothing was posted. Put the right file into the inbox under another name.",
+        ]
     wrong = record.rehearsal.wrong if record.rehearsal else 0
     return [
         f"{wrong:,} of its rows are wrong, so nothing was posted. The result file beside this one says what is right.",

@@ -68,13 +68,26 @@ def test_a_file_that_cannot_be_read_says_why(desk: Desk) -> None:
     assert any("HTML" in note for note in record.rehearsal.notes)
 
 
-def test_points_that_no_ledger_holds_are_told_as_the_file_s_fault(desk: Desk) -> None:
-    lines = "".join(f"ann,9999999999999999.99,{line}\n" for line in range(12))
-    record = desk.rehearse(f"customer_id,points,reason\n{lines}")
-    assert record.state == "wrong"
-    assert record.rehearsal is not None
-    assert any("more than a ledger holds" in note for note in record.rehearsal.notes)
-    assert desk.booked(record) == []
+@pytest.mark.parametrize(
+    ("lines", "right"),
+    [
+        (["bob,9999999999999999.99,"], 1),
+        (["bob,9999999999999999.99,"] * 12, 1),
+        (["bob,9999999999999999.99,", "bob,0.01,"], 1),
+        (["bob,9999999999999999.99,", "bob,-9999999999999999.99,"], 1),
+        (["ann,9999999999999899.99,"], 1),  # she has 100
+        (["ann,9999999999999900.00,"], 0),
+    ],
+)
+def test_no_account_gets_more_than_booking_could_add_up(desk: Desk, lines: list[str], right: int) -> None:
+    text = "".join(f"{line}{at}\n" for at, line in enumerate(lines))
+    record = desk.rehearse(f"customer_id,points,reason\n{text}")
+    told = "an account holds, and a file moves of one account, at most 9999999999999999.99 points"
+    assert list(desk.why(record).values()) == [told] * (len(lines) - right)
+    if right == len(lines):
+        posted = desk.agree(record)
+        back = imports.undo(desk.context, posted.import_id, by="olga")
+        assert desk.agree(back).state == "posted"
 
 
 @pytest.mark.parametrize(

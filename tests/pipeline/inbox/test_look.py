@@ -141,6 +141,25 @@ def test_the_same_bytes_again_are_refused_and_it_is_said_why(context, folder):
     assert len(imports.history(context)) == 1
 
 
+def test_two_files_of_the_same_bytes_are_one_import_and_one_of_them_is_refused(context, folder):
+    for name in ("a.csv", "b.csv"):
+        (folder / name).write_text(ROWS)
+    found = look(context, of(folder), still)
+    assert (found.taken, found.refused, len(found.to_run)) == (["a.csv"], ["b.csv"], 1)
+    (why,) = (folder / "refused").glob("*.why.txt")
+    assert "Nothing was posted twice" in why.read_text()
+
+
+def test_a_file_that_cannot_be_read_comes_back_with_the_reason(context, folder):
+    (folder / "a.csv").write_text("customer_id,pointz\nc0000002,1\n")
+    look(context, of(folder), still)
+    (record,) = imports.history(context)
+    imports.rehearse(context, record.import_id)
+    look(context, of(folder), still)
+    assert tree(folder)["refused"] == ["a.csv", "a.csv.why.txt"]
+    assert "pointz" in (folder / "refused" / f"{record.import_id}--a.csv.why.txt").read_text()
+
+
 def test_the_same_name_with_new_bytes_is_refused_unless_the_inbox_says_that_it_may_come(context, folder):
     (folder / "a.csv").write_text(ROWS)
     look(context, of(folder), still)
