@@ -19,15 +19,13 @@ Url = Annotated[
 @app.command()
 def init(url: Url = None) -> None:
     """Create the canonical tables that are missing."""
-    import sqlalchemy as sa
-
     from include.snapshots import canonical
-    from include.snapshots.source import parse_url, public_url
+    from include.snapshots.source import engine, parse_url, public_url
 
     where = _prepared(url)
-    engine = sa.create_engine(parse_url(where))
-    canonical.create(engine)
-    engine.dispose()
+    made = engine(parse_url(where))
+    canonical.create(made)
+    made.dispose()
     typer.echo(f"the canonical tables are in {public_url(where)}")
 
 

@@ -15,6 +15,7 @@ from include.ledger.catalog import RELATIONS, FieldType
 from include.sample.batches import generate
 from include.sample.plan import Plan
 from include.snapshots import canonical
+from include.snapshots.source import engine as engine_of
 from include.snapshots.source import parse_url, public_url
 
 Progress = Callable[[str, int], None]
@@ -26,7 +27,7 @@ def load(url: str, plan: Plan | None = None, *, progress: Progress | None = None
     progress: called with a relation and its rows so far. BadInput when the ledger has transactions already;
     Permanent when the database refuses; nothing is left half loaded.
     """
-    engine = sa.create_engine(parse_url(url))
+    engine = engine_of(parse_url(url))
     try:
         _refuse_full(engine, url)
         rows = _counted(generate(plan), progress)

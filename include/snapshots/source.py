@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -15,10 +17,16 @@ from include.snapshots import mapping as mappings
 from include.snapshots.mapping import Mapping
 from include.snapshots.reading import InvalidValue, Reading
 
-__all__ = ["InvalidValue", "Reading", "Source", "open_read", "parse_url", "public_url"]
+__all__ = ["InvalidValue", "Reading", "Source", "engine", "open_read", "parse_url", "public_url"]
 
 # Query parameters of a URL that hold no secret; others are not shown.
 _SHOWN = frozenset({"host", "port", "dbname", "sslmode", "charset", "options", "mode", "driver"})
+# What to install for a kind of database, or for a driver, whose package has another name.
+_PACKAGES = {
+    "snowflake": "snowflake-sqlalchemy",
+    "bigquery": "sqlalchemy-bigquery",
+    "MySQLdb": "mysqlclient, or write mysql+pymysql://",
+}
 
 
 @dataclass(frozen=True)
@@ -55,15 +63,34 @@ class Source:
 
 
 def parse_url(url: str) -> URL:
-    """Return the parsed URL; BadInput, without showing it, when it is none."""
+    """Return the parsed URL; BadInput, without showing it, when it is none, or what to install for it."""
+    parsed = None
     try:
         parsed = make_url(url)
         parsed.get_dialect()
     except (ArgumentError, ImportError, ValueError) as error:
+        if parsed is not None and parsed.get_backend_name() in _PACKAGES:
+            raise _not_installed(parsed, error) from error
         right = "give a SQLAlchemy URL such as postgresql://user@host/database or sqlite:///ledger.sqlite"
         shown = url.split(":", 1)[0] + ":..."
         raise BadInput([Problem("ledger URL", shown, right, "bad_url")]) from error
     return parsed
+
+
+def engine(url: URL, **more: Any) -> sa.Engine:
+    """Return SQLAlchemy's engine; BadInput says what to install where the driver is missing."""
+    try:
+        return sa.create_engine(url, **more)
+    except ImportError as error:
+        raise _not_installed(url, error) from error
+
+
+def _not_installed(url: URL, error: Exception) -> BadInput:
+    module = getattr(error, "name", None) or url.drivername
+    package = _PACKAGES.get(url.get_backend_name()) or _PACKAGES.get(module, module)
+    right = f"install {package} (docs/sources.md, What to install)"
+    where = public_url(url.render_as_string(hide_password=False))
+    return BadInput([Problem(where, str(error), right, "no_driver")])
 
 
 def public_url(url: str) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from include.errors import BadInput, Problem, Transient
 from include.snapshots import dialects
-from include.snapshots.source import Source, public_url
+from include.snapshots.source import Source, engine, public_url
 
 MYSQL = frozenset({"mysql", "mariadb"})
 """SQLAlchemy's names of what speaks MySQL's protocol."""
@@ -37,9 +36,9 @@ def connect(source: Source, url: URL) -> Connection:
     more: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if dialects.of(name).autocommit else {}
     if name == "duckdb":
         more["connect_args"] = {"read_only": True}
-    engine = sa.create_engine(url, poolclass=NullPool, **more)
+    made = engine(url, poolclass=NullPool, **more)
     try:
-        return engine.connect()
+        return made.connect()
     except DBAPIError as error:
         codes = getattr(error.orig, "args", ())
         no_file = name == "sqlite" or (name == "duckdb" and "lock" not in str(error.orig))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from include.errors import BadInput, LedgerViolation, Transient
 from include.ledger.catalog import RELATIONS, arrow_schema
 from include.snapshots import canonical, mapping
-from include.snapshots.source import Source, open_read, public_url
+from include.snapshots.source import Source, open_read
 
 JANUARY = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -343,33 +343,6 @@ def test_a_lost_connection_is_transient(postgres_ledger: str) -> None:
             )
         with pytest.raises(Transient):
             list(reading.stream("transactions", ["transaction_id"]))
-
-
-@pytest.mark.parametrize("url", ["nonsense", "postgresqll://h/d", "sqlite:////nowhere/at/all.sqlite"])
-def test_a_wrong_url_is_bad_input(url: str) -> None:
-    with pytest.raises(BadInput), open_read(Source(url)):
-        pass
-
-
-@pytest.mark.parametrize(
-    "url", ["postgresql://u:secret@127.0.0.1:1/d", "mysql+pymysql://u:secret@127.0.0.1:1/d"]
-)
-def test_an_unreachable_server_is_transient_and_shows_no_secret(url: str) -> None:
-    with pytest.raises(Transient) as error, open_read(Source(url)):
-        pass
-    assert "secret" not in str(error.value)
-
-
-def test_a_file_that_is_no_database_is_bad_input(tmp_path: Path) -> None:
-    path = tmp_path / "x.sqlite"
-    path.write_bytes(b"not a database" * 100)
-    with pytest.raises(BadInput, match="not a database"), open_read(Source(f"sqlite:///{path}")):
-        pass
-
-
-def test_public_url_hides_secrets() -> None:
-    shown = public_url("postgresql://u:p%40ss@h:5/d?sslmode=require&sslpassword=s3cret")
-    assert shown == "postgresql://u@h:5/d?sslmode=require"
 
 
 def test_sqlite_refuses_a_null_key_with_its_row(sqlite_ledger: str) -> None:
