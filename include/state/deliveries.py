@@ -252,6 +252,7 @@ class Deliveries:
         run_key: str | None = None,
         definition_id: str | None = None,
         target: str | None = None,
+        definition_ids: Collection[str] | None = None,
         states: Collection[DeliveryState] = (),
         since: datetime | None = None,
         key: str = "",
@@ -267,6 +268,9 @@ class Deliveries:
         if definition_id is not None:
             of_export = select(RUNS.c.run_key).where(RUNS.c.definition_id == definition_id)
             wanted = wanted.where(DELIVERIES.c.run_key.in_(of_export))
+        if definition_ids is not None:
+            of_exports = select(RUNS.c.run_key).where(RUNS.c.definition_id.in_(definition_ids))
+            wanted = wanted.where(DELIVERIES.c.run_key.in_(of_exports))
         if target is not None:
             wanted = wanted.where(DELIVERIES.c.target == target)
         if states:

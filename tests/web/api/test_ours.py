@@ -206,6 +206,30 @@ def test_deliveries_are_read_and_a_word_is_written_down(asking: Asking) -> None:
     assert again.status_code == 422
 
 
+def test_of_many_deliveries_a_key_sees_the_newest_of_its_own_exports(asking: Asking) -> None:
+    context, keys = asking.context, []
+    for name in ("one", "two"):
+        export(context, name)
+        made = finished(context, name)
+        keys.append(delivery_key(made.run_key, "a"))
+        context.state.deliveries.claim(keys[-1], "w", timedelta(minutes=1), run_key=made.run_key, target="a")
+    client = asking.client(Scope.DELIVERIES_READ, exports=["one"])
+    assert [each["key"] for each in client.get(f"{OURS}/deliveries?limit=1").json()["items"]] == keys[:1]
+    all_of_them = asking.client(Scope.DELIVERIES_READ)
+    assert [each["key"] for each in all_of_them.get(f"{OURS}/deliveries?limit=1").json()["items"]] == keys[1:]
+
+
+@pytest.mark.parametrize("text", ["2026", "20260601", "1767225600", "-1", "2026.5", "2026-06-01"])
+@pytest.mark.parametrize(
+    "path", ["reports/balance?as_of=", "customers/c1/balance?as_of=", "runs?since=", "audit?since="]
+)
+def test_an_instant_is_no_number_of_seconds(asking: Asking, path: str, text: str) -> None:
+    answer = asking.client(*EVERYTHING).get(f"{OURS}/{path}{text}")
+    assert answer.status_code == 422
+    [problem] = answer.json()["problems"]
+    assert problem["right"] == "an instant is written 2026-01-31T00:00:00Z, or with another offset than Z"
+
+
 def test_the_audit_log_is_searched_and_goes_on(asking: Asking) -> None:
     for number in range(3):
         export(asking.context, f"export-{number}")

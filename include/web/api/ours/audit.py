@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from include.state.audit import Action, Entry
 from include.state.audit_search import Search, search
 from include.state.keys import Scope
 from include.web.api.caller import Caller, needs
+from include.web.api.instants import Instant
 from include.web.reader import context_of
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -36,8 +37,8 @@ def entries(
     action: Action | None = None,
     subject: Text = "",
     text: Text = "",
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
     before: Annotated[int | None, Query(ge=1, le=LAST)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> Any:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import numpy as np
 import pyarrow as pa
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
-from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from include.formats import json as rows_as_json
@@ -23,6 +22,7 @@ from include.state.looked import Person
 from include.state.tables import microseconds
 from include.web.api import etags
 from include.web.api.caller import Caller, needs
+from include.web.api.instants import Instant
 from include.web.api.paging import Page, paged, place
 from include.web.api.streaming import AS_OF, READ_AT, utc
 from include.web.reader import context_of
@@ -32,7 +32,7 @@ NOBODY = "The ledger knows nobody of this id."
 Reads = Annotated[Caller, needs(Scope.REPORTS_READ)]
 HolderId = Annotated[str, Path(max_length=500, examples=["c000001"])]
 Until = Annotated[
-    AwareDatetime | None, Query(description="Figures as of then; left out, now. Later: a projection.")
+    Instant | None, Query(description="Figures as of then; left out, now. Later: a projection.")
 ]
 _PERSON = ("customer_name", "email")
 _WRITTEN = rows_as_json.Options()
@@ -94,8 +94,8 @@ def customer_transactions(
     caller: Reads,
     customer_id: HolderId,
     page: Annotated[Page, Depends(paged)],
-    start: AwareDatetime | None = None,
-    end: AwareDatetime | None = None,
+    start: Instant | None = None,
+    end: Instant | None = None,
 ) -> Response:
     """Read a customer's transactions of [start, end), the newest first, with the balance after each."""
     if start is not None and end is not None and start >= end:

@@ -59,11 +59,12 @@ def listing(
     if caller.key is not None and Scope.DELIVERIES_READ not in caller.key.scopes:
         caller.require(Scope.DELIVERIES_READ)
     state_ = context_of(request).state
-    found = state_.deliveries.list(states=[state] if state else (), limit=limit)
+    mine = None
+    if not caller.may(Scope.DELIVERIES_READ):
+        mine = caller.visible(Scope.DELIVERIES_READ, state_.exports.ids())
+    found = state_.deliveries.list(definition_ids=mine, states=[state] if state else (), limit=limit)
     runs = {key: state_.runs.get(key) for key in {each.run_key for each in found}}
-    seen = caller.visible(Scope.DELIVERIES_READ, {run.definition_id for run in runs.values()})
-    mine = [each for each in reversed(found) if runs[each.run_key].definition_id in seen]
-    return {"items": [_shown(caller, each, runs[each.run_key]) for each in mine]}
+    return {"items": [_shown(caller, each, runs[each.run_key]) for each in reversed(found)]}
 
 
 @router.get("/deliveries/{key}", response_model=shapes.DeliveryShown)

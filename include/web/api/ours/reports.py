@@ -6,7 +6,7 @@ from functools import cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from include.errors import BadInput
@@ -16,6 +16,7 @@ from include.pipeline.checks import options_of
 from include.reports import models
 from include.state.keys import Scope
 from include.web.api.caller import Caller, needs
+from include.web.api.instants import Instant
 from include.web.api.streaming import AS_OF, READ_AT, ROWS, sent
 from include.web.reader import context_of
 
@@ -89,9 +90,9 @@ class Asked(BaseModel):
     document: dict[str, Any] = Field(
         description="Model, layout, fields, filters, order, options, file; id, name and targets may be left out."
     )
-    as_of: AwareDatetime | None = None
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    as_of: Instant | None = None
+    start: Instant | None = None
+    end: Instant | None = None
 
 
 @router.get("", response_model=Reports)
@@ -111,9 +112,9 @@ def read(
         str | None, Query(max_length=5000, description="Names of columns, commas between them.")
     ] = None,
     timezone: Annotated[str, Query(max_length=100)] = "UTC",
-    as_of: AwareDatetime | None = None,
-    start: AwareDatetime | None = None,
-    end: AwareDatetime | None = None,
+    as_of: Instant | None = None,
+    start: Instant | None = None,
+    end: Instant | None = None,
 ) -> Response:
     """Read a report. Personal columns are empty for a key without that scope."""
     document: dict[str, Any] = {"model": model, "timezone": timezone, "file": {"format": format}}

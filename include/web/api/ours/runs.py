@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Depends, HTTPException, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from include.pipeline.links import file_of
@@ -17,6 +17,7 @@ from include.state.keys import Scope
 from include.state.runs import RunStatus
 from include.web.api import etags
 from include.web.api.caller import Caller, Calling
+from include.web.api.instants import Instant
 from include.web.api.ours import shapes
 from include.web.api.ours.permitted import DefinitionId, RunKey, export_of, run_of
 from include.web.api.paging import Page, listed, paged
@@ -35,9 +36,9 @@ class Start(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"as_of": "2026-06-01T00:00:00Z"}]}
     )
 
-    as_of: AwareDatetime | None = Field(None, description="The ledger as it was then.")
-    start: AwareDatetime | None = Field(None, description="The beginning of the period.")
-    end: AwareDatetime | None = Field(None, description="The first instant after the period.")
+    as_of: Instant | None = Field(None, description="The ledger as it was then.")
+    start: Instant | None = Field(None, description="The beginning of the period.")
+    end: Instant | None = Field(None, description="The first instant after the period.")
     targets: list[Annotated[str, Field(max_length=100)]] = Field(
         default_factory=list, max_length=20, description="To these targets only; all when empty."
     )
@@ -69,7 +70,7 @@ def listing(
     page: Annotated[Page, Depends(paged)],
     definition: Annotated[str | None, Query(max_length=200, description="The id of an export.")] = None,
     status: RunStatus | None = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only runs that were pinned since.")] = None,
+    since: Annotated[Instant | None, Query(description="Only runs that were pinned since.")] = None,
 ) -> Any:
     """List runs, the newest first."""
     ids = _visible(request, caller, definition)
