@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -28,7 +27,7 @@ from include.errors import BadInput, LoyaltyError, Permanent, Problem, Transient
 from include.ledger.catalog import ARROW_TYPES, PLACES, RELATIONS, Field, FieldType
 from include.snapshots import postgres_days, postgres_some, postgres_types
 from include.snapshots import postgres_session as session
-from include.snapshots.copy_decode import CopyDecoder, Decoded, Wire, WireColumn
+from include.snapshots.copy_decode import CopyDecoder, Decoded, WireColumn
 from include.snapshots.copy_stream import CopyStream
 from include.snapshots.days import Days, DayTotals
 from include.snapshots.reading import (
@@ -36,9 +35,11 @@ from include.snapshots.reading import (
     Origin,
     Which,
     assemble,
+    no_right,
     null_problem,
     nulls_query,
     refuse,
+    refuse_all,
     resolve,
     row_id,
     shape_problems,
@@ -74,18 +75,17 @@ class PostgresReading:
         self.relations: tuple[str, ...] = ()
 
     def inspect(self, queries: dict[str, str], *, values: bool) -> None:
-        """Find the relations and check them against the catalog; BadInput lists all problems."""
+        """Find the relations and check them against the catalog; BadInput, or Permanent, lists all problems."""
         problems: list[Problem] = []
+        unread: set[str] = set()
         for name, clause in self._clauses(queries).items():
             origin = Origin(RELATIONS[name], clause, self._mapped)
             place = f"{self._where}, {'query' if self._mapped else 'table'} {name}"
-            try:
-                described = self._connection.execute(f"SELECT * FROM {clause} LIMIT 0").description or ()
-            except psycopg.OperationalError as error:
-                raise self._failure(error) from error
-            except psycopg.Error as error:
-                problems.append(Problem(place, _first_line(error), "write a query that runs", "bad_query"))
-                break  # the transaction is over: what follows would only repeat it
+            described = self._described(place, clause)
+            if isinstance(described, Problem):
+                problems.append(described)
+                unread.add(name)
+                continue
             known = [column for column in described if column.name in origin.relation.names]
             origin.unknown = tuple(column.name for column in described if column not in known)
             for column in known:
@@ -98,13 +98,25 @@ class PostgresReading:
                     )
                     problems.append(Problem(at, column.type_display, right, "wrong_type"))
             self._origins[name] = origin
-        if not problems:
-            problems = shape_problems(self._where, self._origins, mapped=self._mapped, trusted=self._trusted)
+        problems += shape_problems(
+            self._where, self._origins, mapped=self._mapped, trusted=self._trusted, unread=unread
+        )
         if self._mapped and values and not problems:
             problems += self._null_problems()
-        if problems:
-            raise BadInput(problems)
+        refuse_all(problems)
         self.relations = tuple(self._origins)
+
+    def _described(self, place: str, clause: str) -> Sequence[psycopg.Column] | Problem:
+        """Return the columns of a relation, or why it cannot be read; the database transaction goes on."""
+        try:
+            with self._connection.transaction():
+                return self._connection.execute(f"SELECT * FROM {clause} LIMIT 0").description or ()
+        except psycopg.OperationalError as error:
+            raise self._failure(error) from error
+        except errors.InsufficientPrivilege as error:
+            return no_right(place, _first_line(error), self._connection.info.user)
+        except psycopg.Error as error:
+            return Problem(place, _first_line(error), "write a query that runs", "bad_query")
 
     def _clauses(self, queries: dict[str, str]) -> dict[str, str]:
         if self._mapped:
@@ -305,7 +317,9 @@ class PostgresReading:
         tests = [
             (f"('{name}', '{rule}', \"{name}\"::text, {wrong})", wrong)
             for name in origin.expressions
-            for rule, wrong in self._wrong(relation, name)
+            for rule, wrong in postgres_types.refused(
+                name, self._wires[relation, name], inexact=(relation, name) in self._inexact
+            )
         ]
         if not tests:
             return
@@ -324,21 +338,6 @@ class PostgresReading:
                     yield InvalidValue(rule, relation, column, row, value)
         except psycopg.Error as error:
             raise self._failure(error) from error
-
-    def _wrong(self, relation: str, column: str) -> list[tuple[str, str]]:
-        """Return (rule, SQL condition) of the values of a column that `copy_decode` refuses."""
-        wire, places = self._wires[relation, column]
-        if wire is Wire.NUMERIC:  # NaN is larger than all numbers
-            found = [("not_a_number", f'abs("{column}") >= {Decimal(2**63).scaleb(-places):f}')]
-            if (relation, column) in self._inexact:
-                found.append(("too_many_decimals", f'"{column}" <> round("{column}", {places})'))
-            return found
-        conditions = {
-            Wire.INSTANT: ("not_an_instant", f'NOT isfinite("{column}")'),
-            Wire.ENDLESS: ("not_an_instant", f"\"{column}\" = '-infinity'"),
-            Wire.DATE: ("not_a_date", f'NOT isfinite("{column}")'),
-        }
-        return [conditions[wire]] if wire in conditions else []
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         try:

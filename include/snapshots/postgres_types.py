@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import NamedTuple
 
 import psycopg
@@ -52,6 +53,22 @@ def sent(field: Field, column: psycopg.Column) -> Sent | None:
         endless = kind == "timestamptz" and field.name in _MAY_BE_INFINITE
         return Sent(name, WireColumn(Wire.ENDLESS if endless else _WIRES[field.type]))
     return None
+
+
+def refused(column: str, sent: WireColumn, *, inexact: bool) -> list[tuple[str, str]]:
+    """Return (rule, SQL condition) of the values of a column that `copy_decode` refuses."""
+    wire, places = sent
+    if wire is Wire.NUMERIC:  # NaN is larger than all numbers
+        found = [("not_a_number", f'abs("{column}") >= {Decimal(2**63).scaleb(-places):f}')]
+        if inexact:
+            found.append(("too_many_decimals", f'"{column}" <> round("{column}", {places})'))
+        return found
+    conditions = {
+        Wire.INSTANT: ("not_an_instant", f'NOT isfinite("{column}")'),
+        Wire.ENDLESS: ("not_an_instant", f"\"{column}\" = '-infinity'"),
+        Wire.DATE: ("not_a_date", f'NOT isfinite("{column}")'),
+    }
+    return [conditions[wire]] if wire in conditions else []
 
 
 def name_of(column: psycopg.Column) -> str | None:

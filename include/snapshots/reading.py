@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.errors import BadInput, LedgerViolation, Problem
+from include.errors import BadInput, LedgerViolation, Permanent, Problem
 from include.ledger.catalog import ARROW_TYPES, RELATIONS, Relation
 from include.snapshots.days import Days, DayTotals
 
@@ -136,6 +136,7 @@ class InvalidValue(NamedTuple):
 
 
 UPDATED_AT = "updated_at"
+_NO_RIGHT = "no_right"
 _LAST_CHARACTER = "\U0010ffff"
 SENTENCES = {
     "too_many_decimals": "has more decimals than are kept",
@@ -164,15 +165,23 @@ class Origin:
 
 
 def shape_problems(
-    where: str, origins: Mapping[str, Origin], *, mapped: bool, trusted: frozenset[str] = frozenset()
+    where: str,
+    origins: Mapping[str, Origin],
+    *,
+    mapped: bool,
+    trusted: frozenset[str] = frozenset(),
+    unread: Collection[str] = (),
 ) -> list[Problem]:
-    """Return what the ledger lacks, or has too much, against the catalog. trusted: relations that need `updated_at`."""
+    """Return what the ledger lacks, or has too much, against the catalog.
+
+    trusted: relations that need `updated_at`. unread: relations that are there, and of which nothing is known.
+    """
     problems = []
     place = f"{where}, query " if mapped else f"{where}, table "
     for relation in RELATIONS.values():
         origin = origins.get(relation.name)
         if origin is None:
-            if relation.required:
+            if relation.required and relation.name not in unread:
                 right = "every ledger has this relation; map it, or make it with `loyalty ledger init`"
                 problems.append(Problem(place + relation.name, "missing", right, "missing_relation"))
             continue
@@ -187,6 +196,20 @@ def shape_problems(
             right = f"known columns of {relation.name} are {', '.join(relation.names)}"
             problems.append(Problem(place + relation.name, name, right, "unknown_column"))
     return problems
+
+
+def no_right(place: str, denied: str, role: str) -> Problem:
+    """Return the problem of a relation that the role may not read; `denied` is what the database says."""
+    right = f"the role {role} needs SELECT on what this reads: GRANT SELECT ON ... TO {role}"
+    return Problem(place, denied, right, _NO_RIGHT)
+
+
+def refuse_all(problems: Sequence[Problem]) -> None:
+    """Raise BadInput with all problems, if there are any; Permanent where rights are all that is missing."""
+    if problems and all(problem.code == _NO_RIGHT for problem in problems):
+        raise Permanent(str(BadInput(problems)))
+    if problems:
+        raise BadInput(problems)
 
 
 def nulls_query(origin: Origin, quote: Mapping[str, str]) -> tuple[tuple[str, ...], str]:

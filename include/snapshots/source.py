@@ -111,7 +111,8 @@ def open_read(source: Source, *, values: bool = True) -> Iterator[Reading]:
 
     values: look at a mapped ledger's values too (null keys; wrong types where queries are not typed). The check
     leaves that out, as it names the rows. Raises BadInput that lists every missing relation and column, wrong
-    type and null key at once; Transient when the database cannot be reached or the connection is lost.
+    type and null key at once; Permanent that lists every relation for which only the right is missing; Transient when
+    the database cannot be reached or the connection is lost.
     """
     parsed = parse_url(source.url)
     opened: AbstractContextManager[Reading]

@@ -29,9 +29,11 @@ from include.snapshots.reading import (
     Origin,
     Which,
     assemble,
+    no_right,
     null_problem,
     nulls_query,
     refuse,
+    refuse_all,
     resolve,
     row_id,
     shape_problems,
@@ -44,6 +46,8 @@ from include.snapshots.wire import Invalid, from_values
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH_ROWS = 20_000
+# Errors of MySQL that say a right is missing: to read a table, a column, to call a function.
+_DENIED = frozenset({1142, 1143, 1370})
 
 
 class SqlReading:
@@ -104,14 +108,16 @@ class SqlReading:
         return self.read_at if oldest is None else int(oldest)
 
     def inspect(self, queries: dict[str, str], *, values: bool) -> None:
-        """Find the relations and check them against the catalog; BadInput lists all problems."""
+        """Find the relations and check them against the catalog; BadInput, or Permanent, lists all problems."""
         problems: list[Problem] = []
+        unread: set[str] = set()
         for name, clause in self._clauses(queries).items():
             relation = RELATIONS[name]
             place = f"{self._where}, {'query' if self._mapped else 'table'} {name}"
             if self._dialect.travel and dialects.READ_AT not in clause:
                 right = f"read every table as of the read point, as in `FROM points{self._dialect.travel}`"
                 problems.append(Problem(place, "", right, "not_of_read_point"))
+                unread.add(name)
                 continue
             try:
                 result = self._connection.execute(self._text(f"SELECT * FROM {clause} WHERE 1 = 0"))
@@ -119,20 +125,27 @@ class SqlReading:
                 codes = [str(column[1]) for column in result.cursor.description] if result.cursor else []
                 result.close()
             except DBAPIError as error:
-                problems.append(Problem(place, str(error.orig), "write a query that runs", "bad_query"))
+                problems.append(self._unreadable(place, error))
+                unread.add(name)
                 continue
             origin = Origin(relation, clause, self._mapped)
             origin.unknown = tuple(column for column in found if column not in relation.names)
             origin.expressions = {x: self._quote(x) for x in found if x in relation.names}
             self._origins[name] = origin
             problems += self._float_problems(place, relation, dict(zip(found, codes, strict=False)))
-        if not problems:
-            problems = shape_problems(self._where, self._origins, mapped=self._mapped, trusted=self._trusted)
+        problems += shape_problems(
+            self._where, self._origins, mapped=self._mapped, trusted=self._trusted, unread=unread
+        )
         if self._mapped and values and not problems:
             problems += self._value_problems()
-        if problems:
-            raise BadInput(problems)
+        refuse_all(problems)
         self.relations = tuple(self._origins)
+
+    def _unreadable(self, place: str, error: DBAPIError) -> Problem:
+        codes = getattr(error.orig, "args", ())
+        if self._connection.dialect.name in MYSQL and codes and codes[0] in _DENIED:
+            return no_right(place, str(error.orig), str(self._connection.engine.url.username))
+        return Problem(place, str(error.orig), "write a query that runs", "bad_query")
 
     def _float_problems(self, place: str, relation: Relation, codes: Mapping[str, str]) -> list[Problem]:
         """Refuse floats for numbers; `codes` are the drivers' type codes by column. SQLite has no other type."""

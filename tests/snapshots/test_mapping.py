@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from include.errors import BadInput
+from include.errors import BadInput, LoyaltyError, Permanent
 from include.settings import ROOT
 from include.snapshots import canonical
 from include.snapshots.check import check
@@ -183,6 +183,81 @@ def test_a_query_that_does_not_run_is_bad_input(any_ledger: str, tmp_path: Path)
     ):
         pass
     assert [p.code for p in error.value.problems] == ["bad_query"]
+
+
+def test_all_queries_that_do_not_run_are_named_with_what_the_others_lack(
+    any_ledger: str, tmp_path: Path
+) -> None:
+    other_database(any_ledger)
+    text = (
+        QUERIES.replace("FROM members", "FROM memberz")
+        .replace("happened AS", "happend AS")
+        .replace("'UTC' AS time_zone", "'UTC' AS zone")
+    )
+    with pytest.raises(BadInput) as error, open_read(source(any_ledger, tmp_path, text)):
+        pass
+    found = [(p.code, p.where.split("query ")[1]) for p in error.value.problems]
+    assert found == [
+        ("bad_query", "customers"),
+        ("bad_query", "transactions"),
+        ("missing_column", "programs, column time_zone"),
+        ("unknown_column", "programs"),
+    ]
+    assert "memberz" in error.value.problems[0].value
+    assert "happend" in error.value.problems[1].value
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(name, marks=pytest.mark.servers) for name in ("postgres", "mariadb")]
+)
+@pytest.mark.parametrize("also", ["", "a query that does not run"])
+def test_rights_that_are_missing_are_all_named(
+    kind: str, also: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = sa.make_url(request.getfixturevalue(f"{kind}_ledger"))
+    role, may = f"reader_{url.database}", {"postgres": "login password 'x'", "mariadb": "identified by 'x'"}
+    engine = other_database(url.render_as_string(hide_password=False))
+    text = QUERIES.replace("'EUR' AS", "'EUR' AZ") if also else QUERIES
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"create user {role} {may[kind]}")
+        if kind == "mariadb":
+            connection.exec_driver_sql(f"grant insert on * to {role}")
+    try:
+        reader = url.set(username=role, password="x").render_as_string(hide_password=False)
+        with pytest.raises(LoyaltyError) as error, open_read(source(reader, tmp_path, text)):
+            pass
+    finally:
+        with engine.begin() as connection:
+            if kind == "mariadb":
+                connection.exec_driver_sql(f"revoke insert on * from {role}")
+            connection.exec_driver_sql(f"drop user {role}")
+    assert type(error.value) is (BadInput if also else Permanent)
+    said = str(error.value)
+    for query, relation in (("customers", "members"), ("transactions", "moves")):
+        assert f"query {query}: " in said
+        assert f"table {relation}" in said or f"`{relation}`" in said
+    assert said.count(f"the role {role} needs SELECT on what this reads: GRANT SELECT ON ... TO {role}") == 2
+    assert said.count("write a query that runs") == bool(also)
+
+
+@pytest.mark.servers
+def test_rights_that_are_missing_on_canonical_tables_are_all_named(postgres_ledger: str) -> None:
+    engine = sa.create_engine(postgres_ledger)
+    canonical.create(engine)
+    role = f"reader_{engine.url.database}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"create user {role} login")
+        connection.exec_driver_sql(f"grant select on programs, transactions to {role}")
+    reader = engine.url.set(username=role).render_as_string(hide_password=False)
+    try:
+        with pytest.raises(Permanent) as error, open_read(Source(reader)):
+            pass
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"drop owned by {role}; drop user {role}")
+    assert "table customers: 'permission denied for table customers'" in str(error.value)
+    assert "table cards: " in str(error.value)
+    assert "table programs" not in str(error.value)
 
 
 @pytest.mark.parametrize(
