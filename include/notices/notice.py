@@ -185,11 +185,17 @@ def period_of(definition: ExportDefinition, run: RunRecord) -> str:
 
 
 def _label(definition: ExportDefinition, run: RunRecord) -> str:
-    """Return the period as file names have it, made for reading: `2026-05-25 09:00 to 2026-06-01 09:00`."""
+    """Return the period as file names have it, made for reading."""
     interval = Interval(run.start, run.end) if run.end else None
     occurrence = run.occurrence or run.as_of
     values = name_values(definition, occurrence=occurrence, interval=interval, as_of=run.as_of)
-    return re.sub(r"T(\d\d)(\d\d)", r" \1:\2", values["period"].replace("_", " to "))
+    return readable(values["period"])
+
+
+def readable(label: str) -> str:
+    """Return a period's label as people write it: `2026-05-25 09:00 to 2026-06-01 09:00:30`."""
+    to_the_second = re.sub(r"T(\d\d)(\d\d)(?=\d)", r" \1:\2:", label.replace("_", " to "))
+    return re.sub(r"T(\d\d)(\d\d)", r" \1:\2", to_the_second)
 
 
 def _by_export(

@@ -6,22 +6,29 @@ A definition in a file may name any folder; who writes it there has the machine'
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from include.definitions.model import Target
-from include.errors import Problem
+from include.errors import BadInput, Problem
 from include.settings import Settings
 from include.targets import folder
 
+if TYPE_CHECKING:
+    from include.pipeline.inbox.config import Inbox
+
 
 def problems(settings: Settings, target: Target, where: str) -> list[Problem]:
-    """Return what is wrong with the place of a target of kind folder; where: the target, such as `targets[0]`.
+    """Return what is wrong with the place of a target of a page's export; where: the target, such as `targets[0]`.
 
-    It must be below one of `settings.page_folders`, and not where the installation keeps its own.
+    A folder must be below one of `settings.page_folders`, and not where the installation keeps its own. None may be
+    watched for files of points (docs/imports.md): who may make exports need not have the right to import.
     """
     given = target.options.get("folder")
-    if target.kind != folder.KIND or not isinstance(given, str):
+    if not isinstance(given, str):
         return []
+    if target.kind != folder.KIND:
+        return _watched(settings, target, given, where)
     try:
         place = folder.local_folder(folder.Options.model_validate(target.options))
     except ValueError:  # it is told of with the other options
@@ -37,10 +44,38 @@ def problems(settings: Settings, target: Target, where: str) -> list[Problem]:
     return [Problem(f"{where}.options.folder", given, right, "folder_not_allowed")]
 
 
+def _watched(settings: Settings, target: Target, given: str, where: str) -> list[Problem]:
+    connection = target.options.get("connection")
+    watched = [
+        _parts(each.folder)
+        for each in _inboxes(settings)
+        if each.connection and each.connection == connection
+    ]
+    place = _parts(given)
+    if not any(place[: len(each)] == each for each in watched):
+        return []
+    right = "files that come there are imported as points: an export made here may not deliver to a watched folder"
+    return [Problem(f"{where}.options.folder", given, right, "folder_not_allowed")]
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(each for each in path.split("/") if each not in {"", "."})
+
+
+def _inboxes(settings: Settings) -> list[Inbox]:
+    from include.pipeline.inbox.config import inboxes  # imports need more than exports do
+
+    try:
+        return inboxes(settings)
+    except BadInput:  # then nothing is watched
+        return []
+
+
 def _on_disk(settings: Settings, place: Path) -> bool:
     roots = [found for each in settings.page_folders if (found := _local(each)) is not None]
     own = [_local(each) for each in (settings.store_url, *settings.audit_anchors)]
     own += [settings.scratch, settings.keys, settings.exports, *(root / "airflow" for root in roots)]
+    own += [Path(each.folder) for each in _inboxes(settings) if each.connection is None]
     kept = [each.resolve() for each in own if each is not None]
     inside = any(place != root and place.is_relative_to(root) for root in roots)
     return inside and not any(place.is_relative_to(each) or each.is_relative_to(place) for each in kept)

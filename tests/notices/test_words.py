@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.notices import words
-from include.notices.notice import Notice, Table
+from include.notices.notice import Notice, Table, readable
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
 MARKUP = "<img src='x' onerror=\"y\">&amp;"
@@ -45,3 +45,8 @@ def test_texts_stay_texts(title: str, said: str, cell: str, todo: str, link: str
     assert all(text in reader.text for text in (title, said, cell, todo, link))
     plain = words.text(notice, {link: address}, again=True)
     assert all(text in plain for text in (said, cell, todo, address, words.AGAIN))
+
+
+def test_a_period_is_written_as_people_write_it():
+    assert readable("2026-05-25T0900_2026-06-01T090030") == "2026-05-25 09:00 to 2026-06-01 09:00:30"
+    assert readable("2026-05") == "2026-05"

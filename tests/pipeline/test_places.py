@@ -72,3 +72,31 @@ def test_the_page_names_the_field(settings):
     with pytest.raises(BadInput) as caught:
         exports.validated(Context.from_settings(settings), document)
     assert [each.where for each in caught.value.problems] == ["targets[0].options.folder"]
+
+
+def test_no_folder_that_is_watched_for_points_is_delivered_to(settings, tmp_path, monkeypatch):
+    """Rule: who may make exports, and not import, gets no points booked by a file in an inbox."""
+    file = tmp_path / "inboxes.yaml"
+    file.write_text(
+        "inboxes:\n"
+        f"  - {{name: crm, folder: {tmp_path / 'home' / 'points-in'}, mode: add, program: club}}\n"
+        "  - {name: till, folder: /in/points, connection: till_sftp, mode: add, program: club}\n"
+    )
+    monkeypatch.setenv("LOYALTY_INBOXES", str(file))
+    watching = Settings.from_environment()
+    for place in ("points-in", "points-in/x", "./points-in/"):
+        assert told(watching, place) == ["folder_not_allowed"]
+    assert told(watching, "points") == []
+
+    def by_sftp(connection: str, place: str) -> list[str]:
+        target = Target.model_validate(
+            {"kind": "sftp", "options": {"connection": connection, "folder": place}}
+        )
+        return [each.code for each in problems(watching, target, "targets[0]")]
+
+    assert (
+        by_sftp("till_sftp", "in/points") == by_sftp("till_sftp", "/in//points/x") == ["folder_not_allowed"]
+    )
+    assert by_sftp("till_sftp", "in/other") == by_sftp("partner", "in/points") == []
+    file.write_text("inboxes: [{}]\n")
+    assert told(Settings.from_environment(), "points-in") == []  # a file that is wrong watches nothing
