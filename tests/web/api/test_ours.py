@@ -230,6 +230,15 @@ def test_an_instant_is_no_number_of_seconds(asking: Asking, path: str, text: str
     assert problem["right"] == "an instant is written 2026-01-31T00:00:00Z, or with another offset than Z"
 
 
+@pytest.mark.parametrize("path", ["reports/customers", "customers/c1/balance", "customers/c1/transactions"])
+def test_a_misspelt_parameter_does_not_give_the_whole(asking: Asking, path: str) -> None:
+    answer = asking.client(*EVERYTHING).get(f"{OURS}/{path}?asof=2020-01-01T00:00:00Z&program=club")
+    assert answer.status_code == 422
+    assert [each["value"] for each in answer.json()["problems"]] == ["asof", "program"]
+    assert "known are " in answer.json()["problems"][0]["right"]
+    assert asking.client().get(f"{OURS}/{path}?asof=2020").status_code == 401
+
+
 def test_the_audit_log_is_searched_and_goes_on(asking: Asking) -> None:
     for number in range(3):
         export(asking.context, f"export-{number}")

@@ -24,10 +24,11 @@ from include.web.api import etags
 from include.web.api.caller import Caller, needs
 from include.web.api.instants import Instant
 from include.web.api.paging import Page, paged, place
+from include.web.api.parameters import known_parameters
 from include.web.api.streaming import AS_OF, READ_AT, utc
 from include.web.reader import context_of
 
-router = APIRouter(tags=["customers"])
+router = APIRouter(tags=["customers"], dependencies=[Depends(known_parameters)])
 NOBODY = "The ledger knows nobody of this id."
 Reads = Annotated[Caller, needs(Scope.REPORTS_READ)]
 HolderId = Annotated[str, Path(max_length=500, examples=["c000001"])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -17,10 +17,11 @@ from include.reports import models
 from include.state.keys import Scope
 from include.web.api.caller import Caller, needs
 from include.web.api.instants import Instant
+from include.web.api.parameters import known_parameters
 from include.web.api.streaming import AS_OF, READ_AT, ROWS, sent
 from include.web.reader import context_of
 
-router = APIRouter(prefix="/reports", tags=["reports"])
+router = APIRouter(prefix="/reports", tags=["reports"], dependencies=[Depends(known_parameters)])
 Reads = Annotated[Caller, needs(Scope.REPORTS_READ)]
 Format = Literal["json", "jsonl", "csv", "tsv", "psv", "xml", "parquet", "xlsx"]
 _STREAMED: dict[int | str, dict[str, Any]] = {
