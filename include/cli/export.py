@@ -294,7 +294,11 @@ def _copy(context: Any, run_key: str, entry: dict[str, Any], out: Path) -> Path:
     if not path.exists():
         detail = {"file": entry["name"], "sha256": entry["sha256"]}
         context.state.audit.write(actor(), Action.DOWNLOADED, run_key, detail)
-        context.store.get_to(entry["key"], path)
+        try:
+            context.store.get_to(entry["key"], path)
+        except (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+            right = f"no file can be written there ({error.strerror}); give a folder"
+            raise BadInput([Problem("--out", str(out), right, "no_folder")]) from error
     return path
 
 

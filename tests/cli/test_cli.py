@@ -125,6 +125,16 @@ def test_a_run_leaves_the_file_its_manifest_and_a_delivery(loyalty: Loyalty, hom
 
 
 @pytest.mark.slow
+def test_a_place_that_is_no_folder_is_named(loyalty: Loyalty, home: Path) -> None:
+    (home / "taken").write_text("a file")
+    for place in (home / "taken", home / "taken" / "x"):
+        done = loyalty("export", "run", "balances", "--as-of", "2026-06-01", "--out", str(place))
+        assert done.code == 2
+        assert f"--out: '{place}': no file can be written there (" in done.error.replace("\n", "")
+        assert "Traceback" not in done.error
+
+
+@pytest.mark.slow
 def test_a_run_that_sends_nothing_says_why(loyalty: Loyalty, home: Path) -> None:
     path = home / "exports" / "balances.yaml"
     path.write_text(f"{DEFINITION}filters: {{field: tier, is: Iron}}\nconditions: {{when_empty: skip}}\n")
