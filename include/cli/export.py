@@ -44,6 +44,7 @@ def run(
     """Make an export's file, and deliver it if asked."""
     from include import pipeline
     from include.notices.reasons import reason
+    from include.pipeline.artefacts import refuse_gone
     from include.pipeline.notify import Occasion
 
     definition = find(name)
@@ -81,6 +82,7 @@ def run(
             str(context.store.path(each["key"]) or f"{context.store.url}/{each['key']}") for each in made
         ]
         if out is not None:
+            refuse_gone(context.state.runs.get(key))
             places = [str(_copy(context, key, each, out)) for each in made]
         failures = (
             deliver_to_each(context, key, range(len(definition.targets)), progress, wait=wait)

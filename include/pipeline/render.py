@@ -17,7 +17,7 @@ from include.pipeline.snapshot import rebound, snapshot
 from include.pipeline.together import Member
 from include.snapshots.local import Damaged
 from include.snapshots.store import Missing
-from include.state.runs import APART, RunRecord
+from include.state.runs import APART, RunRecord, RunStatus
 
 LOG = logging.getLogger(__name__)
 Files = list[dict[str, Any]]
@@ -35,11 +35,14 @@ def render(
 
     shares: what `render_share` made of it, all of them; they are joined then.
     None where the definition's conditions say that nothing is sent; the run's record says why.
-    Made once: a second call finds them. with_others: runs that read the same snapshot and wait for their files are
+    Made once: a second call finds them; of a run that is done the entries, also where its files were removed since.
+    with_others: runs that read the same snapshot and wait for their files are
     made in the same pass; then NotYet is raised while another pass makes the files of this one. Raises
     LedgerViolation, and BadInput for connections and keys; then nothing is kept.
     """
     run = context.state.runs.get(run_key)
+    if run.files_gone_at is not None and run.status is RunStatus.DONE:
+        return run.files  # everybody has them
     refuse_gone(run)
     if _is_made(context, run):
         return run.files

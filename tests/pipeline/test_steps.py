@@ -15,6 +15,7 @@ from include.definitions.model import ExportDefinition
 from include.errors import BadInput, NeedsPerson, NotYet, Permanent
 from include.formats.verify import verify
 from include.pipeline import Context
+from include.pipeline.removal import remove_files
 from include.settings import Settings
 from include.state.runs import RunStatus
 from tests.pipeline.conftest import PLAN
@@ -344,6 +345,22 @@ def test_a_run_by_hand_of_what_was_delivered_finds_it(
     assert len(list((tmp_path / "delivered").iterdir())) == 2
     other = pipeline.pin(context, definition, occurrence=AT, known_at=datetime(2026, 5, 1, tzinfo=UTC))
     assert other.run_key != key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("why", ["erasure", "retention"])
+def test_a_run_that_was_delivered_is_done_also_when_its_files_are_gone(
+    context: Context, define: Callable[..., ExportDefinition], tmp_path: Path, inline: None, why: str
+) -> None:
+    # made by hand at noon; its files are erased; the schedule asks for the same in the evening
+    definition = define(as_of="end_of_previous_day")
+    key, _ = whole(context, definition, occurrence=AT)
+    delivered = sorted((tmp_path / "delivered").iterdir())
+    remove_files(context, key, why)
+    again, summary = whole(context, definition, occurrence=AT + timedelta(hours=6))
+    assert (again, summary["status"]) == (key, "done")
+    assert context.state.runs.get(key).status is RunStatus.DONE
+    assert sorted((tmp_path / "delivered").iterdir()) == delivered
 
 
 @pytest.mark.slow
