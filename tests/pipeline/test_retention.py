@@ -16,7 +16,7 @@ from include import pipeline
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Permanent
 from include.formats.manifest import SUFFIX, Manifest
-from include.pipeline import Context
+from include.pipeline import Context, resend
 from include.pipeline.retention import retire_files
 from include.pipeline.upkeep import upkeep
 from include.settings import Settings
@@ -78,7 +78,10 @@ def test_records_and_the_chain_stay_and_a_resend_says_what_is_missing(
         previous = link.manifest_sha256
     assert pipeline.deliver(context, first, 0)["files"]  # delivered before: the receipt, and nothing is sent
     with pytest.raises(Permanent, match=r"were removed on .*: their time was over.*make a restatement"):
-        pipeline.render(context, first)
+        resend.find_run(context, context.state.runs.get(first).definition_id, first)
+    assert (
+        pipeline.render(context, first) == context.state.runs.get(first).files
+    )  # it is done: nothing is made
     assert pipeline.render(context, third)
 
 
