@@ -23,7 +23,7 @@ model: balance
 as_of: end_of_previous_day
 timezone: Europe/Paris
 file: {compression: none, encryption: {kind: zip_aes, options: {password_from: canary_zip}}}
-privacy: {fields: {customer_id: pseudonym, email: hash}, salt: canary_salt, pseudonym_key: canary_key}
+privacy: {fields: {customer_id: pseudonym, holder_id: pseudonym, email: hash}, salt: canary_salt, pseudonym_key: canary_key}
 schedule: {kind: daily, time: "06:00"}
 targets:
   - {kind: folder, options: {folder: delivered}}

@@ -133,7 +133,7 @@ def test_every_use_of_a_key_is_told_by_name_and_fingerprint(
 
     keys = {
         "sign": "our_key",
-        "privacy": {"fields": {"customer_id": "pseudonym"}, "salt": "salt", "pseudonym_key": "acme"},
+        "privacy": {"fields": {"customer_id": "pseudonym", "holder_id": "pseudonym"}, "salt": "salt", "pseudonym_key": "acme"},
         "file": {
             "encryption": {
                 "kind": "openpgp", "options": {"recipients": ["connection:partner"], "sign_with": "our_key"},
