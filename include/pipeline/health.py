@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
-from include import kinds, targets
+from include import database_url, kinds, targets
 from include.acting import actor
 from include.definitions.model import ExportDefinition, Target
 from include.definitions.notify import EmailRule, WebhookRule
@@ -181,7 +181,9 @@ def state_health(context: Context) -> StateHealth:
 
 def ledger_place(context: Context) -> str:
     """Return where the ledger is, without who we are there."""
-    url = make_url(context.settings.ledger_url)
+    url = database_url.read(context.settings.ledger_url)
+    if url is None:
+        return database_url.hidden(context.settings.ledger_url)
     shown = URL.create(url.get_backend_name(), host=url.host, port=url.port, database=url.database)
     return shown.render_as_string()
 

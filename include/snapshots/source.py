@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
+from include import database_url
 from include.errors import BadInput, Problem
 from include.settings import Settings
 from include.snapshots import mapping as mappings
@@ -64,17 +65,17 @@ class Source:
 
 def parse_url(url: str) -> URL:
     """Return the parsed URL; BadInput, without showing it, when it is none, or what to install for it."""
-    parsed = None
+    parsed = database_url.read(url)
     try:
-        parsed = make_url(url)
-        parsed.get_dialect()
-    except (ArgumentError, ImportError, ValueError) as error:
+        if parsed is not None:
+            parsed.get_dialect()
+            return parsed
+    except (ArgumentError, ImportError) as error:
         if parsed is not None and parsed.get_backend_name() in _PACKAGES:
             raise _not_installed(parsed, error) from error
-        right = "give a SQLAlchemy URL such as postgresql://user@host/database or sqlite:///ledger.sqlite"
-        shown = url.split(":", 1)[0] + ":..."
-        raise BadInput([Problem("ledger URL", shown, right, "bad_url")]) from error
-    return parsed
+    example = "give a SQLAlchemy URL such as postgresql://user@host/database or sqlite:///ledger.sqlite"
+    right = f"{example}; {database_url.ESCAPE}"
+    raise BadInput([Problem("ledger URL", database_url.hidden(url), right, "bad_url")])
 
 
 def engine(url: URL, **more: Any) -> sa.Engine:
@@ -95,10 +96,9 @@ def _not_installed(url: URL, error: Exception) -> BadInput:
 
 def public_url(url: str) -> str:
     """Return a URL as it may be shown, logged and kept: no password, no parameter that may hold a secret."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        return url.split(":", 1)[0] + ":..."
+    parsed = database_url.read(url)
+    if parsed is None:
+        return database_url.hidden(url)
     shown = {key: value for key, value in parsed.query.items() if key in _SHOWN}
     return URL.create(
         parsed.drivername, parsed.username, None, parsed.host, parsed.port, parsed.database, shown

@@ -11,10 +11,11 @@ from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool, Pool, QueuePool
 
+from include import database_url
 from include.errors import BadInput, Problem, Transient
 
 HEAD = "0007"  # the newest migration; a test compares it with the files
@@ -122,10 +123,10 @@ class Database:
 def _checked(url: str) -> URL:
     """Refuse a URL that cannot hold the state, without showing what may be secret in it."""
     right = "sqlite:////absolute/path or postgresql://host/database"
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise BadInput([Problem("LOYALTY_STATE_URL", "(unreadable)", right, "bad_state_url")]) from None
+    parsed = database_url.read(url)
+    if parsed is None:
+        right = f"{right}; {database_url.ESCAPE}"
+        raise BadInput([Problem("LOYALTY_STATE_URL", "(unreadable)", right, "bad_state_url")])
     backend = parsed.get_backend_name()
     if backend not in {"sqlite", "postgresql"} or (backend == "sqlite" and not parsed.database):
         raise BadInput([Problem("LOYALTY_STATE_URL", f"{backend}://", right, "bad_state_url")])

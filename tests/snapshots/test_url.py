@@ -9,7 +9,7 @@ import pytest
 
 from include import sample
 from include.errors import BadInput, Transient
-from include.snapshots.source import Source, open_read, public_url
+from include.snapshots.source import Source, open_read, parse_url, public_url
 
 
 @pytest.mark.parametrize("url", ["nonsense", "postgresqll://h/d", "sqlite:////nowhere/at/all.sqlite"])
@@ -59,3 +59,46 @@ def test_a_package_that_is_missing_is_named(url: str, package: str, monkeypatch:
         assert problem.where.startswith(public_url(url))
         assert problem.right == f"install {package} (docs/sources.md, What to install)"
         assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:CAN@RY/x@127.0.0.1:1/d",
+        "postgresql://u:CAN@RY@127.0.0.1:1/d",
+        "postgresql://u:CAN@RY:x@127.0.0.1:1/d",
+        "postgresql://u:CAN@RY?x@127.0.0.1:1/d",
+        "postgresql://u/v:CANRY@127.0.0.1:1/d",
+        "postgresql:///u:CANRY@127.0.0.1:1/d",
+        "mysql+pymysql://u:CAN@RY/x@127.0.0.1:1/d",
+        "mysql+pymysql://u@corp:CAN@RY@127.0.0.1:1/d",
+        "host=127.0.0.1 user=u password=CANRY",
+    ],
+)
+def test_a_password_that_is_not_escaped_is_not_shown(url: str) -> None:
+    with pytest.raises(BadInput) as error, open_read(Source(url)):
+        pass
+    (problem,) = error.value.problems
+    assert problem.code == "bad_url"
+    assert "@ as %40, / as %2F" in problem.right
+    assert error.value.__cause__ is None
+    for shown in (str(error.value), public_url(url)):
+        assert "CAN" not in shown
+        assert "RY" not in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:p%40s%2Fs@h/d", "postgresql://u@h/d"),
+        ("postgresql://u:p/s?s:s@h/d", "postgresql://u@h/d"),
+        ("postgresql://u@corp:pass@h/d", "postgresql://u%40corp@h/d"),
+        ("postgresql://u@h/a%40b", "postgresql://u@h/a%40b"),
+        ("postgresql:///d?password=p@ss", "postgresql:///d"),
+        ("mssql+pyodbc:///?odbc_connect=PWD=p@ss", "mssql+pyodbc:///"),
+        ("sqlite:////data/a@b/ledger.sqlite", "sqlite:////data/a%40b/ledger.sqlite"),
+    ],
+)
+def test_an_at_sign_that_hides_nothing_is_read(url: str, shown: str) -> None:
+    assert parse_url(url).get_backend_name() == url.split(":")[0].split("+")[0]
+    assert public_url(url) == shown

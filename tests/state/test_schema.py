@@ -64,7 +64,17 @@ def test_sqlite_lets_readers_pass_a_writer(tmp_path):
             assert reader.exec_driver_sql("SELECT count(*) FROM loyalty_runs").scalar() == 0
 
 
-@pytest.mark.parametrize("url", ["", "not a url", "sqlite://", "mysql://u:s3cret@h/d"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "not a url",
+        "sqlite://",
+        "mysql://u:s3cret@h/d",
+        "postgresql://u:x@s3cret/y@h/d",
+        "postgresql://u:x@s3cret:y@h",
+    ],
+)
 def test_a_wrong_url_is_bad_input_and_shows_no_secret(url):
     with pytest.raises(BadInput) as caught:
         state.open(url)
