@@ -10,6 +10,7 @@ import tempfile
 import zoneinfo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -20,6 +21,7 @@ from include.snapshots import check_booking
 from include.snapshots.check_rules import Rule, checked_fields, rules
 from include.snapshots.reading import SENTENCES, InvalidValue, Reading
 from include.snapshots.source import Source, open_read
+from include.state.tables import microseconds
 
 _MEMORY = "400MB"
 _INVALID_BATCH = 10_000
@@ -48,9 +50,11 @@ def check(source: Source, limit_per_rule: int = 20, *, scratch: Path | None = No
         connection.execute("SET preserve_insertion_order = true; SET threads = 2")
         columns = _load(connection, reading)
         found = list(_unreadable(connection, limit_per_rule))
-        for rule in rules(columns, reading.read_at):
+        # A replica that cannot tell up to when it has come is checked by the clock of this machine.
+        now = reading.read_at or microseconds(datetime.now(UTC))
+        for rule in rules(columns, now):
             found += _broken(connection, rule, limit_per_rule)
-        found += _booked(connection, columns, reading.read_at, limit_per_rule)
+        found += _booked(connection, columns, now, limit_per_rule)
     return sorted(found, key=lambda violation: (not violation.blocking, violation.relation, violation.rule))
 
 
@@ -117,9 +121,9 @@ def _broken(connection: duckdb.DuckDBPyConnection, rule: Rule, limit: int) -> li
 
 
 def _booked(
-    connection: duckdb.DuckDBPyConnection, columns: dict[str, Sequence[str]], read_at: int, limit: int
+    connection: duckdb.DuckDBPyConnection, columns: dict[str, Sequence[str]], now: int, limit: int
 ) -> Iterator[Violation]:
-    findings = check_booking.find(connection, read_at + 1, limit)
+    findings = check_booking.find(connection, now + 1, limit)
     for problem, row_ids in findings.row_ids.items():
         name, sentence = (problem.name or "").lower(), findings.sentence(problem)
         yield Violation(name, "transactions", tuple(row_ids), findings.counts[problem], sentence, False)

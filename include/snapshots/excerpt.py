@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.errors import BadInput, LoyaltyError, Problem
+from include.errors import BadInput, LoyaltyError, Problem, Transient
 from include.ledger.catalog import RELATIONS, arrow_schema
 from include.ledger.people import Name, naming
 from include.reports.model import LocalSnapshot, Needs
@@ -128,10 +128,15 @@ class Looking:
         """Return all rows of `needs` that are about a holder, as files below `folder`; None for whom nobody knows.
 
         Raises TooLong as soon as there are more than `most_rows` transactions, BadInput for a customer with more cards
-        than are looked at, and what a stream of the ledger raises.
+        than are looked at, Transient for a replica that cannot tell up to when it has come, and what a stream of the
+        ledger raises.
         """
         if self.is_gone(holder):
             return None
+        if not self._reading.read_at:
+            raise Transient(
+                "the replica does not say up to when it has the primary's changes (docs/sources.md, Read replicas)"
+            )
         wanted = {
             name: tuple(dict.fromkeys((*needs.get(name, ()), *_ALWAYS.get(name, ()))))
             for name in (*needs, *_ALWAYS)

@@ -7,17 +7,21 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from include.errors import NotYet
+from include.errors import NotYet, Transient
+from include.ledger.people import Name
 from include.snapshots import canonical
+from include.snapshots.check import check
+from include.snapshots.excerpt import Holder, looking
 from include.snapshots.source import Source, open_read
 from tests.servers.running import find, mariadb_server
 from tests.servers.waiting import until
-from tests.snapshots.ledgers import Desk, ledger, transactions
+from tests.snapshots.ledgers import NEEDS, Desk, ledger, transactions
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 NO_DELAY = timedelta(0)
@@ -100,11 +104,22 @@ def test_a_replica_that_lags_gives_no_snapshot_before_it_has_caught_up(pair: Pai
     assert (taken[0].totals.rows, taken[0].oldest_open_transaction) == (1001, None)
 
 
-def test_a_replica_that_may_not_be_asked_claims_nothing(pair: Pair) -> None:
+def test_a_replica_that_may_not_be_asked_claims_nothing(pair: Pair, tmp_path: Path) -> None:
     pair.on(pair.replica, "CREATE USER reader@'127.0.0.1'")
     pair.on(pair.replica, "GRANT SELECT ON ledger.* TO reader@'127.0.0.1'")
     url = sa.make_url(pair.url).set(username="reader").render_as_string(hide_password=False)
     with open_read(Source(url)) as reading:
         assert (reading.is_replica, reading.read_at) == (True, 0)
+    with (
+        looking(Source(url), None) as ledger,
+        pytest.raises(Transient, match="the replica does not say up to when"),
+    ):
+        ledger.excerpt(Holder(Name.CUSTOMER, "c"), NEEDS, tmp_path)
+    debit = {**transactions(6000, 1)[0], "customer_id": "d", "type": "redeemed", "points": Decimal(-1)}
+    with pair.replica.connect() as connection:
+        connection.execute(canonical.METADATA.tables["transactions"].insert(), [debit])
+    found = {each.rule for each in check(Source(url))}
+    assert "debit_before_any_earn" in found
+    assert "created_in_the_future" not in found
     with open_read(Source(pair.primary.url.render_as_string(hide_password=False))) as reading:
         assert not reading.is_replica
