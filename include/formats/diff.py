@@ -1,7 +1,7 @@
 """What changed between two files of one export: rows added, removed and changed, by key; exact, from their texts.
 
 The rows of both go through DuckDB with bounded memory, so the order of rows does not matter and files may be
-larger than memory. Two rows of one key are told apart by their order in the file.
+larger than memory. Where no columns but amounts tell two rows apart, their order in the file does.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Difference:
 
     key: the columns that tell rows apart. Where none are given, they are found in the later side: its ids, and as many
     others after them as that needs. Amounts are no names: they are what changes. Raises BadInput where the columns
-    differ, or the key is not among them.
+    differ, where the key is not among them, or stands for several rows of one side.
     """
 
     def __init__(self, before: Side, after: Side, key: Sequence[str], scratch: Path) -> None:
@@ -133,9 +133,11 @@ class Difference:
         self._engine = Engine(scratch)
         try:
             self._load("now", after)
-            if not key:
-                self.key = self._telling(named)
             self._load("then", before)
+            if key:
+                self._check_key()
+            else:
+                self.key = self._telling(named)
             for name in ("then", "now"):
                 self._number(name)
             self.added, self.removed, self.changed = self._counts()
@@ -256,6 +258,17 @@ class Difference:
             right = f"must be columns of the file: {', '.join(self._names)}"
             raise BadInput([Problem("key", name, right, "unknown_field") for name in wrong or [""]])
 
+    def _check_key(self) -> None:
+        shared = max(
+            side.rows - self._distinct(name, self.key)
+            for name, side in (("then", self._before), ("now", self._after))
+        )
+        if shared:
+            right = (
+                f"must tell rows apart, but {shared:,} have that of another row; add columns, or leave it out"
+            )
+            raise BadInput([Problem("key", ", ".join(self.key), right, "key_not_unique")])
+
     def _keys(self) -> list[str]:
         return [f"c{self._names.index(each)}" for each in self.key]
 
@@ -272,14 +285,16 @@ class Difference:
 
     def _telling(self, names: Sequence[str]) -> list[str]:
         """Return as many of these columns as tell the later rows apart, all where nothing does."""
-        cells = [f"c{self._names.index(name)}" for name in names]
         for count in range(1, len(names)):
-            kept = ", ".join(cells[:count])
-            query = f"SELECT count(*) AS found FROM (SELECT DISTINCT {kept} FROM now_read)"
-            [row] = self._engine.run(query, pa.schema([("found", pa.int64())]))
-            if row.column("found")[0].as_py() == self._after.rows:
+            if self._distinct("now", names[:count]) == self._after.rows:
                 return list(names[:count])
         return list(names)
+
+    def _distinct(self, table: str, names: Sequence[str]) -> int:
+        kept = ", ".join(f"c{self._names.index(name)}" for name in names)
+        query = f"SELECT count(*) AS found FROM (SELECT DISTINCT {kept} FROM {table}_read)"
+        [row] = self._engine.run(query, pa.schema([("found", pa.int64())]))
+        return int(row.column("found")[0].as_py())
 
     def _paired(self) -> str:
         """Return the query of the pairs of rows (b, a) that differ; one of the two is all null for a row alone."""

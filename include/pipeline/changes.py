@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from include.definitions.conditions import Alert, Compare, Conditions
 from include.definitions.model import ExportDefinition
-from include.errors import Permanent
+from include.errors import BadInput, Permanent
 from include.formats import artefact, totals
 from include.formats.diff import Difference, Side
 from include.formats.manifest import SUFFIX, Changes, Manifest, ManifestFile, file_entry
@@ -118,46 +117,60 @@ def compare_of(part: Prepared, last: Earlier) -> Compare | None:
 
 def compared(
     prepared: Sequence[Prepared], written: Sequence[Written], last: Earlier | None, scratch: Path
-) -> Iterator[Written]:
-    """Yield the files with what changed in each export since the last delivery, and the files of changes asked for."""
-    with ExitStack() as stack:
-        for part in prepared:
-            own = [each for each in written if each.entry.export == part.export]
-            asked = compare_of(part, last) if last is not None else None
-            if asked is None or last is None or not own or not_comparable(part, own, last):
-                yield from own
+) -> tuple[list[Written], tuple[str, ...]]:
+    """Return the files with what changed in each export since the last delivery, and the files of changes asked for.
+
+    And a sentence for every export that should be compared with its last delivery and cannot.
+    """
+    done: list[Written] = []
+    why_not: list[str] = []
+    for part in prepared:
+        own = [each for each in written if each.entry.export == part.export]
+        asked = compare_of(part, last) if last is not None else None
+        if asked is None or last is None or not own:
+            done += own
+            continue
+        reason = _not_comparable(part, own, last)
+        if reason is None:
+            try:
+                done += _compared(part, own, last, asked, scratch)
                 continue
-            before = last.side(part.export, scratch / f"last-{part.part.id}")
-            after = Side([(each.path, each.entry) for each in own])
-            difference = stack.enter_context(Difference(before, after, asked.key, scratch))
-            told = Changes(
-                against=last.manifest.sha256(),
-                added=difference.added,
-                removed=difference.removed,
-                changed=difference.changed,
-                sentence=difference.sentence(),
-            )
-            for each in own:
-                yield Written(each.path, each.entry.model_copy(update={"changes": told}))
-            if asked.file:
-                yield _changes_file(part, difference)
+            except BadInput as error:
+                reason = f"not compared: {'; '.join(map(str, error.problems))}"
+        why_not.append(f"{part.export or part.part.id}: {reason}")
+        done += own
+    return done, tuple(why_not)
 
 
-def not_comparable(part: Prepared, own: Sequence[Written], last: Earlier) -> str | None:
+def _compared(
+    part: Prepared, own: Sequence[Written], last: Earlier, asked: Compare, scratch: Path
+) -> list[Written]:
+    before = last.side(part.export, scratch / f"last-{part.part.id}")
+    after = Side([(each.path, each.entry) for each in own])
+    with Difference(before, after, asked.key, scratch) as difference:
+        told = Changes(
+            against=last.manifest.sha256(),
+            added=difference.added,
+            removed=difference.removed,
+            changed=difference.changed,
+            sentence=difference.sentence(),
+        )
+        done = [Written(each.path, each.entry.model_copy(update={"changes": told})) for each in own]
+        return [*done, _changes_file(part, difference)] if asked.file else done
+
+
+def _not_comparable(part: Prepared, own: Sequence[Written], last: Earlier) -> str | None:
     """Return why an export cannot be compared with its last delivery, which another definition may have made."""
     then = last.entries(part.export)
-    name = part.export or part.part.id
     if last.run.files_gone_at is not None:
-        return f"{name}: not compared, since the files of the last delivery {why_gone(last.run)}"
+        return f"not compared, since the files of the last delivery {why_gone(last.run)}"
     if not then:
-        return f"{name}: nothing to compare with, since the last delivery did not have it"
+        return "nothing to compare with, since the last delivery did not have it"
     if any(entry.encryption for entry in then):
-        return f"{name}: not compared, since only its recipients can read the last delivery"
+        return "not compared, since only its recipients can read the last delivery"
     before, after = ([column.name for column in entry.columns] for entry in (then[0], own[0].entry))
     if before != after:
-        return (
-            f"{name}: not compared, since the columns of the last delivery were others: {', '.join(before)}"
-        )
+        return f"not compared, since the columns of the last delivery were others: {', '.join(before)}"
     return None
 
 
@@ -166,18 +179,6 @@ def _changes_file(part: Prepared, difference: Difference) -> Written:
     made = artefact.write(path, difference.written, difference.batches(), part.file, part.secrets)
     entry = file_entry(made, difference.written, part.file, export=part.export)
     return Written(path, entry.model_copy(update={"holds": "changes"}))
-
-
-def not_compared(
-    prepared: Sequence[Prepared], written: Sequence[Written], last: Earlier | None
-) -> tuple[str, ...]:
-    """Return a sentence for every export that should be compared with its last delivery and cannot."""
-    if last is None:
-        return ()
-    asked = [part for part in prepared if compare_of(part, last) is not None]
-    own = [[each for each in written if each.entry.export == part.export] for part in asked]
-    reasons = (not_comparable(part, files, last) for part, files in zip(asked, own, strict=True) if files)
-    return tuple(reason for reason in reasons if reason)
 
 
 def alerts(

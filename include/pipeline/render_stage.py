@@ -232,10 +232,10 @@ def _finished(context: Context, work: Work, read: SnapshotManifest, notes: Notes
     conditions = changes.RESTATED if restates else definition.conditions
     if reason := changes.reason_to_skip(conditions, rows, last):
         return [{"skipped": reason}]
-    alerts = changes.alerts(definition, rows, last) + changes.not_compared(prepared, written, last)
+    written, not_compared = changes.compared(prepared, written, last, scratch)
+    alerts = changes.alerts(definition, rows, last) + not_compared
     if run.revision:
         alerts = changes.restated(rows, last if restates else None) + alerts
-    written = list(changes.compared(prepared, written, last, scratch))
     bundle = _bundle(definition, run, written, scratch)
     paths = list(dict.fromkeys(each.path for each in written))
     several = len(paths) > 1 and bundle is None

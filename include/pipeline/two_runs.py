@@ -127,7 +127,7 @@ def _compared(
                     is_personal=is_personal,
                 )
     except BadInput as error:
-        return Compared(export, about.rows, totals, why_not="; ".join(each.right for each in error.problems))
+        return Compared(export, about.rows, totals, why_not="; ".join(map(str, error.problems)))
 
 
 @contextmanager

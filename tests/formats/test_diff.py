@@ -110,11 +110,24 @@ def test_rows_without_a_key_are_paired_too(tmp_path):
     assert rows == [("before", "a", 1, None), ("after", "a", 2, None)]
 
 
-def test_rows_of_one_key_are_paired_in_their_order(tmp_path):
-    before = side(tmp_path / "a", [("a", 1, "x"), ("a", 2, "y")])
-    after = side(tmp_path / "b", [("a", 1, "x"), ("a", 3, "y"), ("a", 4, "z")])
+@pytest.mark.parametrize("doubled", ["then", "now"])
+def test_a_key_that_stands_for_several_rows_of_one_side_is_refused(tmp_path, doubled):
+    twice = [("a", 1, "x"), ("a", 3, "y"), ("a", 4, "z"), ("b", 3, "x")]  # four rows of two customers
+    before, after = (side(tmp_path / name, twice if name == doubled else BEFORE) for name in ("then", "now"))
+    told = (
+        "key: 'customer': must tell rows apart, but 2 have that of another row; add columns, or leave it out"
+    )
+    with pytest.raises(BadInput) as refused:
+        Difference(before, after, ["customer"], tmp_path)
+    assert str(refused.value) == told
+
+
+def test_rows_of_one_key_that_is_found_are_paired_in_their_order(tmp_path):
+    columns = COLUMNS[:2]
+    before = side(tmp_path / "a", [("a", 1), ("a", 2)], columns=columns)
+    after = side(tmp_path / "b", [("a", 1), ("a", 3), ("a", 4)], columns=columns)
     rows, _ = compared(tmp_path, before, after)
-    assert rows == [("before", "a", 2, "y"), ("after", "a", 3, "y"), ("added", "a", 4, "z")]
+    assert rows == [("before", "a", 2), ("after", "a", 3), ("added", "a", 4)]
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,21 @@ def test_a_definition_whose_columns_changed_is_delivered_and_says_that_it_was_no
     assert summary["files"][0]["told"] == list(second.alerts)
 
 
+@pytest.mark.slow
+def test_a_key_that_does_not_tell_rows_apart_is_said_and_the_file_is_delivered(
+    context: Context, define: Define, tmp_path: Path
+) -> None:
+    definition = define(fields=["holder_id", "subledger_id"], compare={"key": ["subledger_id"], "file": True})
+    whole(context, definition, occurrence=FIRST)
+    _, summary = whole(context, definition, occurrence=SECOND)
+    assert summary["status"] == "done"
+    second = manifest(tmp_path, "balances_2026-03-03T0600.csv.gz")
+    assert [file.holds for file in second.files] == ["rows"]
+    assert second.files[0].changes is None
+    [told] = second.alerts
+    assert told.startswith("balances: not compared: key: 'subledger_id': must tell rows apart, but ")
+
+
 def test_a_run_that_repeats_the_last_file_is_skipped_and_done(
     context: Context, define: Define, tmp_path: Path
 ) -> None:
