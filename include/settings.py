@@ -86,7 +86,7 @@ class Settings:
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         """Return settings from `LOYALTY_*` variables; what is not set has its embedded default under var/."""
-        home = Path(environment.get("LOYALTY_HOME", str(ROOT / "var"))).resolve()
+        home = home_folder(environment)
         mapping = environment.get("LOYALTY_LEDGER_MAPPING")
         sample_url = f"sqlite:///{home / 'ledger.sqlite'}"
         return Settings(
@@ -128,6 +128,11 @@ class Settings:
                 seconds=max(_number(environment, "LOYALTY_IMPORT_LOOK_SECONDS", 300, most=86_400), 1)
             ),
         )
+
+
+def home_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return LOYALTY_HOME, absolute: what is not set is kept there, and relative folders begin there."""
+    return Path(environment.get("LOYALTY_HOME", str(ROOT / "var"))).resolve()
 
 
 def _embedded(environment: Mapping[str, str], home: Path) -> str:

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
+from posixpath import normpath
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from include.definitions.model import ExportDefinition
+from include.definitions.model import ExportDefinition, Target
 from include.definitions.naming import slug
 from include.errors import Problem
+from include.settings import home_folder
+
+# Which options say where a kind of target puts its files; of kinds that are not here, all may.
+PLACES = {
+    "azure_blob": ("connection", "container", "prefix"),
+    "folder": ("folder",),
+    "gcs": ("connection", "bucket", "prefix"),
+    "s3": ("connection", "bucket", "prefix"),
+    "sftp": ("connection", "folder"),
+}
 
 
 class Taken:
@@ -56,8 +70,34 @@ def folded(text: str) -> str:
 def file_names(definition: ExportDefinition) -> dict[str, str]:
     """Return what tells apart the names of a definition's files: for each name a key (hex) and the target."""
     shapes = _shapes(definition)
-    places = [(target.label, target.kind, target.options) for target in definition.targets]
-    return {_key(kind, options, *shape): label for label, kind, options in places for shape in shapes}
+    places = [(target.label, _place(target)) for target in definition.targets]
+    return {_key(*place, *shape): label for label, place in places for shape in shapes}
+
+
+def _place(target: Target) -> tuple[Any, ...]:
+    """Return what is the same for targets that put their files into the same place, however it is written."""
+    if target.kind not in PLACES:
+        return target.kind, target.options
+    found = {name: str(target.options.get(name) or "") for name in PLACES[target.kind]}
+    if "folder" in found:
+        found["folder"] = _folder(found["folder"], is_local=target.kind == "folder")
+    return target.kind, found
+
+
+def _folder(text: str, *, is_local: bool) -> str:
+    """Return a folder's shortest path; a local one below LOYALTY_HOME without that, a bucket's as its URL."""
+    if is_local and "://" in text:
+        parts = urlsplit(text)
+        if parts.scheme != "file":
+            return text.rstrip("/")
+        text = unquote(parts.path)
+    path = normpath(re.sub("/+", "/", text))
+    home = str(home_folder())
+    return (
+        normpath(path.removeprefix(home).lstrip("/"))
+        if is_local and f"{path}/".startswith(f"{home}/")
+        else path
+    )
 
 
 def _key(*parts: object) -> str:

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
 import typer
 
@@ -14,7 +13,7 @@ from include.errors import LoyaltyError
 from include.orchestration.environment import USER, password
 from include.orchestration.sample_ledger import ensure
 from include.orchestration.services import airflow
-from include.settings import ROOT, Settings
+from include.settings import ROOT, Settings, home_folder
 
 
 def main() -> int:
@@ -29,7 +28,7 @@ def main() -> int:
         typer.echo("up: starting Airflow")
         with airflow(home, port=port) as running:
             typer.echo(f"up: {running.url}  user {USER}  password {password(home)}")
-            delivered = Path(os.environ.get("LOYALTY_HOME", ROOT / "var")) / "delivered"
+            delivered = home_folder() / "delivered"
             typer.echo(
                 f"up: the exports that ship deliver into {delivered}; start one with its Trigger button"
             )

@@ -24,6 +24,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from include.connections import Secrets
 from include.errors import BadInput, Permanent, Problem, Transient
 from include.formats.hashes import file_sha256
+from include.settings import home_folder
 from include.snapshots.store import Store
 from include.targets.protocol import (
     NOTHING_KEPT,
@@ -167,9 +168,7 @@ def clean(
 def local_folder(options: Options) -> Path | None:
     """Return the local folder, or None when the place is a bucket."""
     if "://" not in options.folder:
-        from include.settings import ROOT
-
-        return Path(os.environ.get("LOYALTY_HOME", ROOT / "var"), options.folder)
+        return home_folder() / options.folder
     parts = urlsplit(options.folder)
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 

@@ -193,7 +193,7 @@ def test_an_id_twice_by_case_or_unicode_form_cannot_be_written_at_all(other):
 def test_two_definitions_with_one_target_and_name(tmp_path):
     write(tmp_path, "a", file="{name: 'points_{period}'}")
     write(tmp_path, "b", file="{name: 'Points_{period}'}")
-    write(tmp_path, "c", file="{name: 'points_{period}'}", targets="[{kind: folder, options: {path: c}}]")
+    write(tmp_path, "c", file="{name: 'points_{period}'}", targets="[{kind: folder, options: {folder: c}}]")
     with pytest.raises(BadInput) as caught:
         load_all(tmp_path)
     assert str(caught.value) == (

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from include import state
 from include.definitions.load import from_document
 from include.errors import BadInput
+from include.state.database import VERSION_TABLE
 from include.state.exports import Edited, Query, Status, changed_keys
 from include.state.tables import EXPORTS
 from tests.state.racing import race
@@ -132,6 +133,16 @@ def test_two_exports_do_not_write_over_each_others_files(remembered):
         exports.save(definition("two", **same), "ann", based_on=1)
     exports.delete("one", "ann")
     assert exports.save(definition("two", **same), "ann", based_on=1).number == 2
+
+
+def test_names_that_an_older_version_kept_are_compared_by_todays_rule(remembered, state_url):
+    same = {"file": {"name": "points_{date}"}}
+    remembered.exports.create(definition("one", **same), "ann")
+    with remembered.database.write() as connection:  # as before 0008: other keys
+        connection.exec_driver_sql("UPDATE loyalty_export_file_names SET name_key = 'of another rule'")
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
+    with pytest.raises(BadInput, match="the export One"):
+        state.open(state_url).exports.create(definition("two", **same), "ann")
 
 
 def create_named(url, number):
