@@ -25,6 +25,14 @@ def erase(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be touched, and change nothing.")
     ] = False,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway",
+            help="Also an id that is found nowhere: the person may stand only in files that nobody can look into "
+            "(encrypted, or hiding ids). All such files of people are removed.",
+        ),
+    ] = False,
     by: Annotated[
         str | None, typer.Option(help="Who asks for it; left out, the user of this machine.")
     ] = None,
@@ -46,9 +54,11 @@ def erase(
         right = "give ids of customers, or --email, or --card"
         raise BadInput([Problem("customer", "", right, "nobody_named")])
     if dry_run:
-        _show([(who, erasing.look(context, **who)) for who in people], as_json=as_json)
+        looked = erasing.look_all(context, people, anyway=anyway)
+        _show(list(zip(people, looked, strict=True)), as_json=as_json)
         return
-    asked = [erasing.ask(context, **who, by=by, reason=reason).subject for who in people]
+    planned = erasing.ask_all(context, people, by=by, reason=reason, anyway=anyway)
+    asked = [each.subject for each in planned]
     with progress_bar(quiet=as_json) as progress:
         patiently(lambda: erasing.resume(context, progress), wait=True)
     done = [context.state.erasures.get(subject) for subject in asked]
@@ -107,7 +117,7 @@ def _show(found: list[tuple[dict[str, str], Any]], *, as_json: bool) -> None:
                 for name, count in each["snapshots"].items()
             ),
             *(
-                ["stored files (removed)", run["export"], f"{run['as_of']} revision {run['revision']}"]
+                [f"stored files ({_gone(run)})", run["export"], f"{run['as_of']} revision {run['revision']}"]
                 for run in each["runs"]
             ),
             *(["definition (change it by hand)", name, ""] for name in each["definitions"]),
@@ -115,6 +125,10 @@ def _show(found: list[tuple[dict[str, str], Any]], *, as_json: bool) -> None:
         ]
         table(["what", "which", "how much"], rows, f"Erasing {who} would touch")
     ERR.print("nothing was changed", markup=False)
+
+
+def _gone(stored: dict[str, Any]) -> str:
+    return "removed" if stored["named"] else "removed: cannot be looked into"
 
 
 def _touched(who: dict[str, str], each: Any) -> dict[str, Any]:
@@ -129,8 +143,9 @@ def _touched(who: dict[str, str], each: Any) -> dict[str, Any]:
                 "export": run.definition_id,
                 "as_of": run.as_of.isoformat(),
                 "revision": run.revision,
+                "named": held is held.NAMED,
             }
-            for run in each.runs
+            for run, held in each.runs
         ],
         "definitions": list(each.definitions),
         "kept_cards": list(each.kept_cards),

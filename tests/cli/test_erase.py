@@ -43,7 +43,7 @@ def test_a_dry_run_then_the_erasure_then_the_list(loyalty: Loyalty, members: Pat
     [looked] = json.loads(loyalty("erase", who, "--dry-run", "--json").out)
     assert looked["state"] is None
     assert looked["ledger"]["customers"] >= 1
-    assert [run["export"] for run in looked["runs"]] == ["members"]
+    assert [(run["export"], run["named"]) for run in looked["runs"]] == [("members", True)]
     shown = loyalty("erase", "--email", email.upper(), "--dry-run")
     assert "stored files (removed)" in shown.out
     assert "nothing was changed" in shown.error
@@ -79,7 +79,8 @@ def test_what_is_wrong_is_told_and_nothing_is_changed(
 ) -> None:
     for arguments, said in [
         (["erase"], "give ids of customers, or --email, or --card"),
-        (["erase", "nobody"], "is in neither the ledger"),
+        (["erase", "nobody"], "'nobody': is in neither the ledger"),
+        (["erase", "nobody", "--dry-run"], "'nobody': is in neither the ledger"),
         (["erase", "--email", "nobody@example.com"], "no customer of the ledger has this address"),
     ]:
         done = loyalty(*arguments)

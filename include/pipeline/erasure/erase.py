@@ -7,16 +7,17 @@ there already is then cleared, step by step, each of which can be done again aft
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from include.acting import actor
 from include.errors import BadInput, NotYet, Problem
 from include.pipeline import exports, run_shares
 from include.pipeline.artefacts import FOLDER
 from include.pipeline.context import Context, Progress, silent
-from include.pipeline.erasure.holding import holds, named_manifests
+from include.pipeline.erasure.holding import Held, holds, named_manifests
 from include.pipeline.erasure.person import Person, find
 from include.pipeline.imports import keeping as import_keeping
 from include.pipeline.privacy import erasure_secrets
@@ -25,50 +26,74 @@ from include.scratch import sweep
 from include.snapshots import names, renew, stored
 from include.snapshots.erased import Erased, everybody
 from include.state.erasures import Erasure, ErasureDetail, ErasureState
+from include.state.imports import ImportRecord
 from include.state.mentions import replace_mentions
 from include.state.runs import RunRecord
 
+_Whom = Mapping[str, str | None]
+_T = TypeVar("_T")
 _LEASE = timedelta(minutes=2)
 _ASK_AGAIN = timedelta(seconds=5)
 _ALL = 10_000_000
 _BY_CHARACTERS = 255
+_UNKNOWN = (
+    "is in neither the ledger, nor a snapshot, nor an import, nor a stored file that can be looked into: write the id "
+    "as the ledger does; for somebody who may stand in files only that are encrypted, or hide ids, add --anyway"
+)
 
 
 @dataclass(frozen=True)
 class Touched:
-    """What an erasure would touch: rows of the ledger and of each snapshot, runs whose files go, definitions by id.
+    """What an erasure would touch: rows of the ledger and of each snapshot, runs and imports whose files go.
 
-    definitions: those whose YAML names the person, which somebody must change by hand. kept_cards: numbers of cards
-    that stay, because other customers use them. state: how far the erasure is, None where there is none yet.
+    Runs and imports come with whether they name the person, or may and cannot be looked into. definitions: ids of those
+    whose YAML names the person, which somebody must change by hand. kept_cards: numbers of cards that stay, because
+    other customers use them. state: how far the erasure is, None where there is none yet.
     """
 
     subject: str
     state: ErasureState | None
     ledger: dict[str, int]
     snapshots: dict[str, int]
-    runs: tuple[RunRecord, ...]
+    runs: tuple[tuple[RunRecord, Held], ...]
+    imports: tuple[tuple[ImportRecord, Held], ...]
     definitions: tuple[str, ...]
     kept_cards: tuple[str, ...]
 
     @property
     def nothing(self) -> bool:
         """Whether nobody knows of such a person."""
-        return self.state is None and not (self.ledger or any(self.snapshots.values()) or self.runs)
+        named = any(held is Held.NAMED for _, held in (*self.runs, *self.imports))
+        return self.state is None and not (self.ledger or any(self.snapshots.values()) or named)
 
 
-def look(context: Context, *, customer: str | None = None, card: str | None = None) -> Touched:
-    """Return what erasing a customer, or whoever holds a card, would touch; changes nothing.
+def look(context: Context, *, anyway: bool = False, **whom: str | None) -> Touched:
+    """Return what erasing a customer, or whoever holds a card, would touch; see `look_all`."""
+    return look_all(context, [whom], anyway=anyway)[0]
 
-    Reads the ids of the ledger and of all snapshots, and the stored files. Raises BadInput without the key
-    `loyalty_erasure`.
+
+def look_all(context: Context, people: Sequence[_Whom], *, anyway: bool = False) -> list[Touched]:
+    """Return what erasing people (as of `ask_all`) would touch; changes nothing.
+
+    Reads the ids of the ledger and of all snapshots, and the stored files. Raises BadInput as `ask_all` does.
     """
-    person, rows = find(context, customer=customer, card=card)
-    return _touched(context, person, rows)
+
+    def touched(whom: _Whom) -> Touched:
+        person, rows = _find(context, whom)
+        found = _touched(context, person, rows)
+        if found.nothing and not anyway:
+            raise _unknown(whom)
+        return found
+
+    names.hasher(erasure_secrets(context), context.state.erasures.list())
+    return _for_all(people, touched)
 
 
-def erase(context: Context, *, progress: Progress = silent, **whom: str | None) -> Erasure:
+def erase(
+    context: Context, *, progress: Progress = silent, anyway: bool = False, **whom: str | None
+) -> Erasure:
     """Ask for an erasure (arguments of `ask`), do it and return it; again is fine. Raises what the two steps raise."""
-    subject = ask(context, **whom).subject
+    subject = ask(context, anyway=anyway, **whom).subject
     resume(context, progress)
     done = context.state.erasures.get(subject)
     assert done is not None
@@ -82,23 +107,76 @@ def ask(
     card: str | None = None,
     by: str | None = None,
     reason: str | None = None,
+    anyway: bool = False,
 ) -> Erasure:
-    """Record that a customer, or whoever holds a card, is to be erased; from now on nothing is read with them in it.
+    """Record that a customer, or whoever holds a card, is to be erased; see `ask_all`."""
+    whom = {"customer": customer, "card": card}
+    return ask_all(context, [whom], by=by, reason=reason, anyway=anyway)[0]
 
-    Raises BadInput for somebody whom neither the ledger nor anything stored knows, and without `loyalty_erasure`.
+
+def ask_all(
+    context: Context,
+    people: Sequence[_Whom],
+    *,
+    by: str | None = None,
+    reason: str | None = None,
+    anyway: bool = False,
+) -> list[Erasure]:
+    """Record that people, each by `customer` or `card`, are to be erased; from now on nothing is read with them in it.
+
+    anyway: also somebody whom nothing knows that can be looked into. Raises BadInput without `loyalty_erasure`, and
+    for everybody who cannot be erased; then nobody is recorded.
     """
-    person, rows = find(context, customer=customer, card=card)
+
+    def draft(whom: _Whom) -> Erasure:
+        person, rows = _find(context, whom)
+        subject = person.subject(hashed)
+        known = context.state.erasures.get(subject)
+        if known is None and not rows and not anyway and _touched(context, person, rows).nothing:
+            raise _unknown(whom)
+        pseudonym = known.pseudonym if known else names.pseudonym()
+        made = _draft(subject, pseudonym, person.detail(hashed, pseudonym, reason))
+        if reason is not None and Erased(hashed, [made]).text(reason) != reason:
+            right = "must not name the person: it is kept"
+            raise BadInput([Problem("reason", reason, right, "named_in_reason")])
+        return made
+
     hashed = names.hasher(erasure_secrets(context), context.state.erasures.list())
-    subject = person.subject(hashed)
-    known = context.state.erasures.get(subject)
-    if known is None and not rows and _touched(context, person, rows).nothing:
-        right = "is in neither the ledger, nor a snapshot, nor a stored file"
-        raise BadInput([Problem("customer", customer or card or "", right, "unknown_customer")])
-    pseudonym = known.pseudonym if known else names.pseudonym()
-    detail = person.detail(hashed, pseudonym, reason)
-    if reason is not None and Erased(hashed, [_draft(subject, pseudonym, detail)]).text(reason) != reason:
-        raise BadInput([Problem("reason", reason, "must not name the person: it is kept", "named_in_reason")])
-    return context.state.erasures.plan(subject, pseudonym, detail, by=(by or actor())[:_BY_CHARACTERS])
+    asked_by = (by or actor())[:_BY_CHARACTERS]
+    plan = context.state.erasures.plan
+    drafts = _for_all(people, draft)
+    return [plan(each.subject, each.pseudonym, each.detail, by=asked_by) for each in drafts]
+
+
+def _for_all(people: Sequence[_Whom], do: Callable[[_Whom], _T]) -> list[_T]:
+    """Do something for everybody; BadInput with the problems of all."""
+    done: list[_T] = []
+    problems: list[Problem] = []
+    for whom in people:
+        try:
+            done.append(do(whom))
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    return done
+
+
+def _find(context: Context, whom: _Whom) -> tuple[Person, Counter[str]]:
+    """Return who that is and how many rows of the ledger name them, by relation; BadInput for a pseudonym of ours."""
+    name = _name(whom)
+    if any(name in each.detail.names.values() for each in context.state.erasures.list()):
+        right = "is the pseudonym of somebody who was erased: give the id or card that the person had"
+        raise BadInput([Problem("customer", name, right, "a_pseudonym")])
+    return find(context, customer=whom.get("customer"), card=whom.get("card"))
+
+
+def _name(whom: _Whom) -> str:
+    return whom.get("customer") or whom.get("card") or ""
+
+
+def _unknown(whom: _Whom) -> BadInput:
+    return BadInput([Problem("customer", _name(whom), _UNKNOWN, "unknown_customer")])
 
 
 def resume(context: Context, progress: Progress = silent) -> list[str]:
@@ -159,15 +237,23 @@ def _touched(context: Context, person: Person, rows: Counter[str]) -> Touched:
     erased = Erased(hashed, [_draft(subject, pseudonym, detail)])
     over = known is not None and known.state is ErasureState.DONE and known.detail.knows(detail)
     runs = () if over else context.state.runs.with_files()
+    held = ((run, _held(context, erased, run)) for run in runs)
     return Touched(
         subject,
         known.state if known else None,
         dict(rows),
         stored.rows_of(context.store, context.state, erased, context.settings.scratch),
-        tuple(run for run in runs if holds(context, erased, run.run_key, run.definition)),
+        tuple((run, how) for run, how in held if how),
+        () if over else tuple(import_keeping.holding(context, erased)),
         tuple(id_ for id_, each in exports.known(context).items() if _names(erased, each.document())),
         tuple(sorted(person.kept_cards)),
     )
+
+
+def _held(context: Context, erased: Erased, run: RunRecord) -> Held:
+    if named_manifests(context, erased, run.run_key):
+        return Held.NAMED
+    return holds(context, erased, run.run_key, run.definition)
 
 
 def _names(erased: Erased, document: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,11 +34,20 @@ _ANY = datetime(2000, 1, 1, tzinfo=UTC)
 _CELLS_KEPT = 1_000_000
 
 
-def holds(context: Context, erased: Erased, run_key: str, definition: dict[str, Any] | None) -> bool:
+class Held(IntEnum):
+    """Whether something that is kept names one of the people; MAYBE: it cannot be looked into."""
+
+    NOT = 0
+    MAYBE = 1
+    NAMED = 2
+
+
+def holds(context: Context, erased: Erased, run_key: str, definition: dict[str, Any] | None) -> Held:
     """Say whether what the store holds of a run names one of the people, or may and cannot be looked into.
 
     definition: the run's, None where no run is known. What no manifest speaks of, and what cannot be read, may.
     """
+    found = Held.NOT
     kept = set(data_keys(context, run_key))
     described: set[str] = set()
     parts = _parts(definition)
@@ -51,10 +61,11 @@ def holds(context: Context, erased: Erased, run_key: str, definition: dict[str, 
             if not set(keys.values()) <= kept:
                 continue  # another attempt's, whose files are gone
             if parts is None or any(_closed(file, parts) for file in manifest.files):
-                return True
-            if _search(context, erased, manifest, parts, keys, scratch):
-                return True
-    return not kept <= described
+                found = Held.MAYBE
+            found = max(found, _search(context, erased, manifest, parts or (), keys, scratch))
+            if found is Held.NAMED:
+                return found
+    return found if kept <= described else Held.MAYBE
 
 
 def _keys(run_key: str, manifest: Manifest) -> dict[str, str]:
@@ -81,7 +92,7 @@ def _search(
     parts: Sequence[_Part],
     keys: dict[str, str],
     scratch: Path,
-) -> bool:
+) -> Held:
     folder = scratch / manifest.sha256()[:16]
     folder.mkdir(exist_ok=True)
     try:
@@ -94,10 +105,10 @@ def _search(
                 path = context.store.path(keys[file.name]) or context.store.get_to(keys[file.name], path)
             naming = {name for part in parts if file.export in (None, part.export) for name in part.naming}
             if _named(path, file, naming, erased):
-                return True
+                return Held.NAMED
     except _UNREADABLE:
-        return True
-    return False
+        return Held.MAYBE
+    return Held.NOT
 
 
 def _named(path: Path, file: ManifestFile, naming: set[str], erased: Erased) -> bool:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from include.errors import NotYet
 from include.ledger.people import Name
 from include.pipeline.context import Context
+from include.pipeline.erasure.holding import Held
 from include.pipeline.imports.stage import FOLDER, local
 from include.scratch import working_folder
 from include.snapshots.erased import Erased
@@ -41,11 +42,8 @@ def clear(context: Context, erased: Erased) -> int:
 
     Those that were not posted are refused. Raises NotYet while one of them is being posted.
     """
-    records = {each.import_id: each for each in context.state.imports.list(limit=_ALL)}
-    folders = sorted({entry.key.split("/")[1] for entry in context.store.list(FOLDER)})
     removed = 0
-    for import_id in folders:
-        record = records.get(import_id)
+    for import_id, record in _kept(context):
         if record is not None and not _holds(context, record, erased):
             continue
         if record is not None and record.state is ImportState.POSTING:
@@ -59,18 +57,32 @@ def clear(context: Context, erased: Erased) -> int:
     return removed
 
 
+def holding(context: Context, erased: Erased) -> list[tuple[ImportRecord, Held]]:
+    """Return the imports of which `clear` would remove the files, and whether they name somebody or only may."""
+    found = [(each, _holds(context, each, erased)) for _, each in _kept(context) if each is not None]
+    return [(record, held) for record, held in found if held]
+
+
+def _kept(context: Context) -> list[tuple[str, ImportRecord | None]]:
+    """Return the ids under which the store keeps files of imports, with the records of those that have one."""
+    records = {each.import_id: each for each in context.state.imports.list(limit=_ALL)}
+    folders = sorted({entry.key.split("/")[1] for entry in context.store.list(FOLDER)})
+    return [(import_id, records.get(import_id)) for import_id in folders]
+
+
 def _remove(context: Context, import_id: str) -> None:
     for entry in list(context.store.list(f"{FOLDER}/{import_id}")):
         context.store.delete(entry.key)
     context.state.imports.forget_files(import_id)
 
 
-def _holds(context: Context, record: ImportRecord, erased: Erased) -> bool:
+def _holds(context: Context, record: ImportRecord, erased: Erased) -> Held:
     """Say whether the rows of an import name one of the people; one that has no rows may."""
     if record.rows_key is None or not context.store.exists(record.rows_key):
-        return True
+        return Held.MAYBE
     with working_folder(context.settings.scratch, FOLDER) as folder:
-        return _names(local(context.store, record.rows_key, folder), erased)
+        named = _names(local(context.store, record.rows_key, folder), erased)
+    return Held.NAMED if named else Held.NOT
 
 
 def _names(rows: Path, erased: Erased) -> bool:
