@@ -120,6 +120,14 @@ def _show(found: list[tuple[dict[str, str], Any]], *, as_json: bool) -> None:
                 [f"stored files ({_gone(run)})", run["export"], f"{run['as_of']} revision {run['revision']}"]
                 for run in each["runs"]
             ),
+            *(
+                [
+                    f"import's files ({_gone(made)}){', import refused' * made['refused']}",
+                    made["import_id"],
+                    made["file_name"],
+                ]
+                for made in each["imports"]
+            ),
             *(["definition (change it by hand)", name, ""] for name in each["definitions"]),
             *(["card (stays: others use it)", name, ""] for name in each["kept_cards"]),
         ]
@@ -146,6 +154,15 @@ def _touched(who: dict[str, str], each: Any) -> dict[str, Any]:
                 "named": held is held.NAMED,
             }
             for run, held in each.runs
+        ],
+        "imports": [
+            {
+                "import_id": record.import_id,
+                "file_name": record.file_name,
+                "refused": not record.finished and record.state != "posting",
+                "named": held is held.NAMED,
+            }
+            for record, held in each.imports
         ],
         "definitions": list(each.definitions),
         "kept_cards": list(each.kept_cards),

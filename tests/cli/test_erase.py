@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from tests.cli.test_cli import Loyalty, home, ledger_file, loyalty
+from tests.cli.test_imports import own, written
 
-__all__ = ["home", "ledger_file", "loyalty"]  # fixtures
+__all__ = ["home", "ledger_file", "loyalty", "own"]  # fixtures
 DEFINITION = """
 id: members
 name: Members
@@ -90,3 +91,31 @@ def test_what_is_wrong_is_told_and_nothing_is_changed(
     assert done.code == 2
     assert "there is no such connection" in done.error
     assert json.loads(loyalty("erasures", "list", "--json").out) == []
+
+
+@pytest.mark.slow
+def test_a_dry_run_lists_imports_whose_files_go_and_those_that_are_refused(
+    loyalty: Loyalty, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LOYALTY_ERASURE", json.dumps({"password": "k" * 40}))
+    for name, mode, row in [
+        ("posted", "add", "ann,40"),
+        ("waits", "reset", "ann,5"),
+        ("else", "add", "bob,1"),
+    ]:
+        file = written(own, f"customer_id,points\n{row}\n", f"{name}.csv")
+        loyalty("import", file, "--mode", mode, "--program", "club", "--by", "olga")
+    ids = {
+        each["file_name"]: each["import_id"] for each in json.loads(loyalty("imports", "list", "--json").out)
+    }
+    [looked] = json.loads(loyalty("erase", "ann", "--dry-run", "--json").out)
+    said = {
+        each["import_id"]: (each["file_name"], each["refused"], each["named"]) for each in looked["imports"]
+    }
+    assert said == {
+        ids["posted.csv"]: ("posted.csv", False, True),
+        ids["waits.csv"]: ("waits.csv", True, True),
+    }
+    shown = " ".join(loyalty("erase", "ann", "--dry-run").out.split())
+    assert "import's files (removed)" in shown
+    assert "import's files (removed), import refused" in shown

@@ -11,6 +11,7 @@ import pytest
 from include.errors import BadInput
 from include.pipeline import imports
 from include.pipeline.erasure import erase
+from include.pipeline.erasure.holding import Held
 from include.pipeline.imports import keeping as import_keeping
 from tests.pipeline.imports.desk import Desk, fill
 
@@ -116,10 +117,15 @@ def test_a_subledger_is_the_one_of_the_row_else_the_one_that_was_chosen(
 def test_files_with_somebody_who_is_erased_go_and_what_was_booked_stays(desk: Desk) -> None:
     ann, bob = desk.run("customer_id,points\nann,1\n"), desk.run("customer_id,points\nbob,1\n", renewed=True)
     waiting = desk.rehearse("email,points\nAnn@example.com,5\n", "reset", name="ann.csv")
+    unread = desk.receive("card_id,points\nk2,1\n", name="unread.csv")
+    looked = {record.import_id: held for record, held in erase.look(desk.context, customer="ann").imports}
+    named = dict.fromkeys((ann.import_id, waiting.import_id), Held.NAMED)
+    assert looked == named | {unread.import_id: Held.MAYBE}
     erase.erase(desk.context, customer="ann", by="olga")
     found = {each.import_id: each for each in imports.history(desk.context)}
     assert (found[ann.import_id].files, found[ann.import_id].state) == ([], "posted")
-    assert found[waiting.import_id].state == "refused"
+    assert {found[each.import_id].state for each in (waiting, unread)} == {"refused"}
+    assert erase.look(desk.context, customer="ann").imports == ()
     assert found[bob.import_id].files
     kept = {entry.key.split("/")[1] for entry in desk.context.store.list("imports")}
     assert kept == {bob.import_id}
