@@ -19,10 +19,11 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import BigInteger, Connection, RowMapping, Select, func, insert, select, text, type_coerce
+from sqlalchemy.types import NullType, TypeEngine
 
 from include.state.database import Database
-from include.state.tables import AUDIT, DELIVERIES, Now, instant
+from include.state.tables import AUDIT, DELIVERIES, EPOCH, Now, instant
 
 # Held until the end of the transaction, so that entries are added one after another. Any number nobody else takes.
 APPEND_LOCK = 0x6175646974
@@ -87,7 +88,11 @@ class Action(StrEnum):
 
 
 class Entry(BaseModel):
-    """One entry. `previous_sha256` is None for the first."""
+    """One entry. `previous_sha256` is None for the first.
+
+    `sha256` is empty where the state holds what no entry ever was, such as a text for the instant: somebody changed it.
+    What can be shown of it is in the other fields.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -144,7 +149,38 @@ def digest(entry: Mapping[str, Any]) -> str:
     """Return the sha256 (hex) of an entry's canonical JSON: sorted keys, no blanks, UTF-8, `at` with microseconds."""
     document = {key: value for key, value in entry.items() if key != "sha256"} | {"at": _stamp(entry["at"])}
     written = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(written.encode()).hexdigest()
+    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def entries_wanted() -> Select[Any]:
+    """Return the statement that gives all entries, as `read` takes their rows."""
+    # SQLite keeps a value of any type in any column: what is read is converted in `read`, where it can be refused.
+    raw: dict[str, TypeEngine[Any]] = {"at": BigInteger(), "detail": NullType()}
+    columns = [type_coerce(each, raw.get(each.name, each.type)).label(each.name) for each in AUDIT.c]
+    return select(*columns)
+
+
+def read(row: RowMapping) -> Entry:
+    """Return the entry of a row of `entries_wanted`; one that was never written so has no hash."""
+    try:
+        found = {**row, "at": instant(_whole(row["at"])), "detail": _parsed(row["detail"])}
+        return Entry.model_validate(found, strict=True)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        pass
+    shown = {name: str(row[name]) for name in ("actor", "action", "subject")}
+    sequence = row["sequence"] if isinstance(row["sequence"], int) else 0
+    return Entry(**shown, sequence=sequence, at=EPOCH, detail={}, previous_sha256=None, sha256="")
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"no instant: {value!r}")
+    return value
+
+
+def _parsed(value: object) -> Any:
+    """Return a document, which SQLite gives as text."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 class Audit:
@@ -162,27 +198,25 @@ class Audit:
 
     def head(self) -> Head | None:
         """Return the newest entry, None before the first."""
-        newest = select(AUDIT.c.sequence, AUDIT.c.sha256, AUDIT.c.at).order_by(AUDIT.c.sequence.desc())
-        with self._database.read() as connection:
-            row = connection.execute(newest.limit(1)).first()
-        return None if row is None else Head(row.sequence, row.sha256, row.at)
+        found = self.newest(limit=1)
+        return Head(found[0].sequence, found[0].sha256, found[0].at) if found else None
 
     def entries(self, *, after: int = 0) -> Iterator[Entry]:
         """Yield all entries in order, from the one that follows `after`; memory does not grow with the chain."""
         while True:
-            wanted = select(AUDIT).where(AUDIT.c.sequence > after).order_by(AUDIT.c.sequence).limit(_AT_ONCE)
+            wanted = entries_wanted().where(AUDIT.c.sequence > after).order_by(AUDIT.c.sequence)
             with self._database.read() as connection:
-                found = [Entry.model_validate(dict(row._mapping)) for row in connection.execute(wanted)]  # noqa: SLF001
-            yield from found
+                found = connection.execute(wanted.limit(_AT_ONCE)).mappings().all()
+            yield from map(read, found)
             if len(found) < _AT_ONCE:
                 return
-            after = found[-1].sequence
+            after = found[-1]["sequence"]
 
     def get(self, sequence: int) -> Entry | None:
         """Return the entry of this number, or None."""
         with self._database.read() as connection:
-            row = connection.execute(select(AUDIT).where(AUDIT.c.sequence == sequence)).first()
-        return None if row is None else Entry.model_validate(dict(row._mapping))  # noqa: SLF001
+            row = connection.execute(entries_wanted().where(AUDIT.c.sequence == sequence)).mappings().first()
+        return None if row is None else read(row)
 
     def untold(self) -> list[str]:
         """Return the keys of deliveries that were confirmed since the chain began, and of which it says nothing."""
@@ -206,7 +240,7 @@ class Audit:
         limit: int = 100,
     ) -> list[Entry]:
         """Return entries, the newest first; `subject` may be its first characters."""
-        wanted = select(AUDIT).order_by(AUDIT.c.sequence.desc()).limit(limit)
+        wanted = entries_wanted().order_by(AUDIT.c.sequence.desc()).limit(limit)
         if action is not None:
             wanted = wanted.where(AUDIT.c.action == action.value)
         if subject is not None:
@@ -216,7 +250,7 @@ class Audit:
         if since is not None:
             wanted = wanted.where(AUDIT.c.at >= since)
         with self._database.read() as connection:
-            return [Entry.model_validate(dict(row._mapping)) for row in connection.execute(wanted)]  # noqa: SLF001
+            return [read(row) for row in connection.execute(wanted).mappings()]
 
 
 def _stamp(moment: datetime) -> str:

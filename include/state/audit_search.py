@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, func, or_, select
 
-from include.state.audit import Entry
+from include.state.audit import Entry, entries_wanted, read
 from include.state.database import Database
 from include.state.tables import AUDIT
 
@@ -71,9 +71,9 @@ def search(database: Database, wanted: Search, limit: int = PER_PAGE) -> Found:
             return Found([], None, None)
         first, last = meant
         low = max(first, last - WINDOW + 1) if wanted.slow else first
-        chosen = select(AUDIT).where(AUDIT.c.sequence.between(low, last), *_conditions(wanted))
-        rows = connection.execute(chosen.order_by(AUDIT.c.sequence.desc()).limit(limit + 1)).all()
-    entries = [Entry.model_validate(dict(row._mapping)) for row in rows[:limit]]  # noqa: SLF001
+        chosen = entries_wanted().where(AUDIT.c.sequence.between(low, last), *_conditions(wanted))
+        rows = connection.execute(chosen.order_by(AUDIT.c.sequence.desc()).limit(limit + 1)).mappings().all()
+    entries = [read(row) for row in rows[:limit]]
     if len(rows) > limit:
         return Found(entries, entries[-1].sequence, None)
     return Found(entries, low if low > first else None, low if low > first else None)

@@ -24,13 +24,14 @@ from include.state.audit import Action, Entry, Head, digest
 
 # Beside snapshots and artefacts, where no other place is set.
 FOLDER = "audit-anchors"
+_CHANGED = "was changed: its content has another hash"
 _PREFIX, _SUFFIX = "loyalty-audit-", ".json"
 
 
 class Anchor(BaseModel):
     """What an anchor says: the newest entry at that time; its number is also how many entries there were."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     audit_anchor: Literal[1] = 1
     sequence: int = Field(ge=1)
@@ -82,6 +83,8 @@ def anchor(context: Context) -> list[str]:
     head = context.state.audit.head()
     if head is None:
         return []
+    if not head.sha256:
+        raise NeedsPerson("the audit chain's newest entry was changed: see loyalty audit verify")
     made = Anchor(sequence=head.sequence, at=head.at, sha256=head.sha256)
     written: list[str] = []
     errors: list[LoyaltyError] = []
@@ -201,13 +204,15 @@ class Walk:
 
     def _wrong(self, entry: Entry) -> Problem | None:
         expected = self.head.sequence + 1 if self.head else 1
+        if not entry.sha256 and entry.sequence in (expected, 0):
+            return _problem(expected, _CHANGED, "audit_changed")
         if entry.sequence != expected:
             right = f"is missing: entry {entry.sequence} comes after entry {expected - 1}"
             return _problem(expected, right, "audit_gap")
         if entry.previous_sha256 != (self.head.sha256 if self.head else None):
             return _problem(expected, "does not name the hash of the entry before it", "audit_order")
         if digest(entry.model_dump()) != entry.sha256:
-            return _problem(expected, "was changed: its content has another hash", "audit_changed")
+            return _problem(expected, _CHANGED, "audit_changed")
         for each in self._anchors.get(expected, ()):
             if each.sha256 != entry.sha256:
                 right = f"was rewritten, or one before it: {each.where} says that its hash is {each.sha256}"
