@@ -223,7 +223,7 @@ _OF_MODEL: dict[str, tuple[Field, ...]] = {
     "points_total": (need("active", POINTS, "Points that can be used, of all accounts."),),
     "points_expiration": (
         need("id", ID, "The lot: the transaction that brought the points in."),
-        may("campaign_id", ID, "The campaign that caused it, else that of the loyalty card."),
+        may("campaign_id", ID, "That of the loyalty card, else the campaign that caused it."),
         may("voucher_id", ID, "The loyalty card (a voucher) of the card that holds the points; null: none."),
         need("status", ENUM, "Whether points of it are left.", "ACTIVE", "INACTIVE"),
         may("expires_at", INSTANT, "When what is left expires; null: never."),
@@ -244,7 +244,7 @@ _OF_MODEL: dict[str, tuple[Field, ...]] = {
         need("balance", MONEY, "Points, or money, on the card after it; points pending or owed included."),
         need("amount", MONEY, "Signed points, or money."),
         may("voucher_id", ID, "The gift card, or the loyalty card (a voucher) of the card; null: none."),
-        may("campaign_id", ID, "Its campaign, else that of the loyalty card."),
+        may("campaign_id", ID, "That of the loyalty card, else the campaign that caused it."),
         may("program_id", ID, "The program; null: a gift card."),
         may("subledger_id", ID, "The purse inside the program, '' when it has one; null: a gift card."),
     ),

@@ -20,11 +20,11 @@ _RENAMED = {
 
 
 def with_vouchers(rows: Batches, snapshot: LocalSnapshot, folder: Path) -> Batches:
-    """Yield rows with `voucher_id` of their `card_id`, and its campaign where `campaign_id` is null."""
+    """Yield rows with `voucher_id` of their `card_id`; `campaign_id` is that of the voucher, where it has one."""
     side = relation(snapshot, "vouchers", "card_id", _RENAMED, keep=_is_loyalty_card, first_by="voucher_id")
     for batch in left_join(rows, side, folder):
         place = batch.schema.get_field_index("campaign_id")
-        campaign = pc.coalesce(batch.column("campaign_id"), batch.column("card_campaign_id"))
+        campaign = pc.coalesce(batch.column("card_campaign_id"), batch.column("campaign_id"))
         yield batch.set_column(place, "campaign_id", campaign)
 
 

@@ -74,13 +74,13 @@ def test_redemptions_have_codes_names_and_points(tmp_path: Path):
 
 def test_a_lot_is_active_while_something_is_left_of_it(tmp_path: Path):
     # before  A 100 (60 used), B 50 expires 01-20, C 30 pending, D 10 of card k used up
-    # apply   T = 02-01 -> A ACTIVE 40, B INACTIVE 0, C ACTIVE 30, D INACTIVE 0
+    # apply   T = 02-01 -> A ACTIVE 40, B INACTIVE 0, C ACTIVE 30, D INACTIVE 0; D is of the card's campaign n, whoever gave it
     taken = snapshot(tmp_path, [
         row("A", "earned", 100, "2026-01-01", expires_at="2026-12-31", campaign_id="m"),
         row("B", "earned", 50, "2026-01-10", expires_at="2026-01-20"),
         row("u", "redeemed", -60, "2026-01-05"),
         row("C", "earned", 30, "2026-01-25", activates_at="2026-03-01"),
-        row("D", "earned", 10, "2026-01-01", card_id="k"),
+        row("D", "earned", 10, "2026-01-01", card_id="k", campaign_id="m"),
         row("w", "redeemed", -10, "2026-01-02", card_id="k"),
     ], cards=[{"card_id": "k", "customer_id": "owner"}],
        vouchers=[{"voucher_id": "v", "code": "V", "voucher_type": "LOYALTY_CARD", "card_id": "k", "campaign_id": "n"}],

@@ -79,7 +79,7 @@ def definition_of(
 ) -> ExportDefinition:
     """Return the definition of what is asked for; BadInput with all that is wrong with it.
 
-    campaign: the only one it is about, beside what the filters say. options: of the model.
+    campaign: only what its loyalty cards hold, beside what the filters say. options: of the model.
     """
     if name not in ORDERS:
         right = UNKNOWN.get(name, f"should be equal to one of the allowed values [ {', '.join(ORDERS)} ]")
@@ -89,6 +89,8 @@ def definition_of(
         raise BadInput(unwritable)
     problems = [*_order_problems(kind, asked), *_field_problems(kind, asked)]
     filters, named = _filters(kind, asked, problems)
+    if campaign is not None:  # a customer's own account may name the campaign too: it gave the points
+        filters.append({"field": "voucher_id", "has_value": True})
     for each in (campaign, asked.campaign_id):
         if each is not None:
             filters.append(_only(kind, each, problems))

@@ -26,7 +26,7 @@ CampaignId = Annotated[
 def points_expiration(
     request: Request, caller: Reading, campaign_id: CampaignId, body: CampaignBody | None = None
 ) -> Any:
-    """Ask for the lots of points of a campaign, with what is left of each and when that expires."""
+    """Ask for the lots of points on the cards of a campaign, with what is left of each and when that expires."""
     return _scheduled(request, caller, campaign_id, "points_expiration", body)
 
 

@@ -132,13 +132,19 @@ def test_the_exports_of_a_campaign(served, api):
     assert made.exported_object == "points_expiration"
     lots = downloaded(api, made.id)
     assert {each["campaign_id"] for each in lots} == {"m001"}
+    assert all(each["voucher_id"] for each in lots)
     dated = [each["expires_at"] for each in lots if each["expires_at"]]
     assert dated == sorted(dated, reverse=True)
 
     made = loyalties.export_loyalty_campaign_transactions(
         "m001",
         voucherify.LoyaltiesTransactionsExportCreateRequestBody.from_dict(
-            {"parameters": {"fields": ["id", "type", "amount", "created_at"], "order": "created_at"}}
+            {
+                "parameters": {
+                    "fields": ["id", "type", "amount", "created_at", "voucher_id"],
+                    "order": "created_at",
+                }
+            }
         ),
     )
     assert made.exported_object == "voucher_transactions"
@@ -147,6 +153,15 @@ def test_the_exports_of_a_campaign(served, api):
     moved = downloaded(api, made.id)
     assert moved
     assert {each["type"].split("_")[0] for each in moved} == {"POINTS"}
+    assert all(each["voucher_id"] for each in moved)
+    with sa.create_engine(served.context.settings.ledger_url).connect() as ledger:
+        given = dict(ledger.execute(sa.text("""
+            SELECT t.transaction_id, t.campaign_id FROM transactions AS t JOIN vouchers AS v ON v.card_id = t.card_id
+            WHERE v.voucher_type = 'LOYALTY_CARD' AND v.campaign_id = 'm001' AND t.type = 'earned'
+        """)).all())  # fmt: skip
+    earned = {each["id"] for each in moved if each["type"] == "POINTS_ACCRUAL"}
+    assert earned == given.keys()
+    assert {"m000", "m002"} < set(given.values())  # other campaigns gave points to these cards too
 
 
 def test_a_list_has_pages_and_only_what_is_yours(served):
