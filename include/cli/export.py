@@ -41,7 +41,10 @@ def run(
     wait: Annotated[bool, typer.Option(help="Wait while it is too early, instead of failing.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Make an export's file, and deliver it if asked."""
+    """Make an export's file, and deliver it if asked.
+
+    An instant has its zone, as in 2026-02-01T06:00:00Z; a date alone is when that day begins in the export's time zone.
+    """
     from include import pipeline
     from include.notices.reasons import reason
     from include.pipeline.artefacts import refuse_gone
@@ -49,11 +52,11 @@ def run(
 
     definition = find(name)
     instants: dict[str, Any] = {
-        "occurrence": instant("--occurrence", occurrence),
-        "as_of": instant("--as-of", as_of),
-        "start": instant("--from", start),
-        "end": instant("--to", end),
-        "known_at": instant("--known-at", known_at),
+        "occurrence": instant("--occurrence", occurrence, definition.timezone),
+        "as_of": instant("--as-of", as_of, definition.timezone),
+        "start": instant("--from", start, definition.timezone),
+        "end": instant("--to", end, definition.timezone),
+        "known_at": instant("--known-at", known_at, definition.timezone),
     }
     context = pipeline.Context.from_settings()
     asker = requested_by or user()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -23,6 +24,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from include.definitions.zones import start_of
 from include.errors import BadInput, LoyaltyError, NotYet, Problem
 
 T = TypeVar("T")
@@ -41,11 +43,11 @@ def user() -> str:
         return f"user {os.getuid()}"
 
 
-def instant(name: str, text: str | None) -> datetime | None:
-    """Return an instant given on the command line; a date alone is its midnight in UTC."""
+def instant(name: str, text: str | None, zone: str = "UTC") -> datetime | None:
+    """Return an instant given on the command line; a date alone is its beginning in a time zone."""
     if text is None:
         return None
-    right = "must be an instant such as 2026-02-01T00:00:00+01:00, or a date, which is midnight UTC"
+    right = f"must be an instant such as 2026-02-01T00:00:00+01:00, or a date, which is when that begins in {zone}"
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -53,7 +55,7 @@ def instant(name: str, text: str | None) -> datetime | None:
     if moment.tzinfo is None:
         if len(text) > len("2026-01-31"):
             raise BadInput([Problem(name, text, f"has no zone; {right}", "instant_without_zone")])
-        moment = moment.replace(tzinfo=UTC)
+        moment = start_of(moment.date(), ZoneInfo(zone))
     return moment
 
 

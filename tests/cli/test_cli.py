@@ -242,6 +242,14 @@ def test_a_delivery_that_is_not_xml_has_no_xml_schema(loyalty: Loyalty, home: Pa
 
 
 @pytest.mark.slow
+def test_a_date_alone_begins_in_the_time_zone_of_the_export(loyalty: Loyalty, home: Path) -> None:
+    done = loyalty("export", "run", "balances", "--as-of", "2026-06-01", "--out", str(home), "--json")
+    assert done.code == 0, done.error
+    assert json.loads(done.out)["run"]["as_of"] == "2026-05-31T22:00:00Z"  # midnight of Paris in summer
+    assert [path.name for path in home.glob("*.csv.gz")] == ["balances_2026-06-01.csv.gz"]
+
+
+@pytest.mark.slow
 def test_two_deliveries_are_compared(loyalty: Loyalty, home: Path) -> None:
     for day in ("2026-03-01", "2026-03-31"):
         done = loyalty("export", "run", "balances", "--as-of", f"{day}T00:00:00Z", "--out", str(home / day))
