@@ -198,6 +198,7 @@ def file_(
 ) -> None:
     """Print a file of an import: what became of each row, the one that takes it back, or what was received."""
     from include.pipeline import Context, imports
+    from include.pipeline.imports import keeping
 
     context = Context.from_settings()
     makes: dict[str, Any] = {
@@ -207,6 +208,9 @@ def file_(
     }
     if kind not in makes:
         raise BadInput([Problem("KIND", kind, f"known are {', '.join(makes)}", "unknown_kind")])
+    imports.get(context, import_id)
+    if keeping.gone(context, import_id):
+        raise BadInput([Problem("import", import_id, keeping.GONE, "files_gone")])
     chunks = makes[kind](context, import_id)
     if chunks is None:
         raise BadInput(

@@ -15,15 +15,21 @@ from include.errors import NotYet
 from include.ledger.people import Name
 from include.pipeline.context import Context
 from include.pipeline.erasure.holding import Held
-from include.pipeline.imports.stage import FOLDER, local
+from include.pipeline.imports.stage import FOLDER, local, received_key
 from include.scratch import working_folder
 from include.snapshots.erased import Erased
 from include.state.imports import ImportRecord, ImportState
 
+GONE = "Its files were removed: their time was over, or somebody in them was erased."
 _ALL = 10_000_000
 _ASK_AGAIN = timedelta(seconds=5)
 _BATCH_ROWS = 65_536
 _TYPED = {"customer_id": Name.CUSTOMER, "customer": Name.CUSTOMER, "card_id": Name.CARD, "card": Name.CARD}
+
+
+def gone(context: Context, import_id: str) -> bool:
+    """Return whether the files of an import were removed: then it can be neither taken back nor imported again here."""
+    return not context.store.exists(received_key(import_id))
 
 
 def retire(context: Context) -> list[str]:

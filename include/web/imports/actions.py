@@ -11,6 +11,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from include.pipeline import imports
+from include.pipeline.imports import keeping
 from include.pipeline.imports.asking import ask
 from include.settings import IMPORTS_DAG
 from include.state.imports import ImportRecord, ImportState
@@ -32,6 +33,7 @@ router = APIRouter(prefix="/imports/{import_id}")
 async def rehearse(request: Request, reader: Importer, found: Found) -> Response:
     """Have it rehearsed again."""
     _require(found, ImportState.RECEIVED, ImportState.WRONG)
+    await run_in_threadpool(_require_files, request, found)
     await _run(request, reader, found.record)
     return see_other(request, f"{found.place}?asked=rehearse", f"It is rehearsed again. {SECONDS}")
 
@@ -66,6 +68,7 @@ async def refuse(request: Request, reader: Importer, found: Found, form: Posted)
 async def undo(request: Request, reader: Importer, found: Found) -> Response:
     """Have the import made and rehearsed that takes this one back; it is posted as any other."""
     _require(found, ImportState.POSTED)
+    await run_in_threadpool(_require_files, request, found)
     await _run(request, reader, found.record, undo=True)
     told = f"The import that takes it back is made and rehearsed; post it then. {SECONDS}"
     return see_other(request, f"{found.place}?asked=undo", told)
@@ -75,6 +78,7 @@ async def undo(request: Request, reader: Importer, found: Found) -> Response:
 async def again(request: Request, reader: Importer, found: Found) -> Response:
     """Import the same file once more, on purpose."""
     _require(found, ImportState.POSTED, ImportState.REFUSED, ImportState.UNDONE)
+    await run_in_threadpool(_require_files, request, found)
     record = await run_in_threadpool(_repeated, request, reader, found.record)
     await _run(request, reader, record)
     return see_other(request, f"/imports/{record.import_id}", f"The same file once more. {SECONDS}")
@@ -105,6 +109,11 @@ def _repeated(request: Request, reader: Reader, record: ImportRecord) -> ImportR
 def _require(found: Permitted, *states: ImportState) -> None:
     if found.record.state not in states:
         raise HTTPException(409, FASTER)
+
+
+def _require_files(request: Request, found: Permitted) -> None:
+    if keeping.gone(context_of(request), found.record.import_id):
+        raise HTTPException(410, keeping.GONE)
 
 
 def _decide(request: Request, reader: Reader, found: Permitted, how: Any, **said: str) -> None:

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from include.imports import templates
 from include.imports.options import Mode
 from include.pipeline import Context, imports
+from include.pipeline.imports import keeping
 from include.state.audit import Action
 from include.web.downloads.sending import disposition
 from include.web.imports.permitted import Found, Importer
@@ -50,6 +51,8 @@ def file(request: Request, reader: Importer, found: Found, kind: str) -> Respons
     if not found.personal:
         reader.require(Right.PERSONAL)
     context, record = context_of(request), found.record
+    if keeping.gone(context, record.import_id):
+        raise HTTPException(410, keeping.GONE)
     content = _SOURCES[kind](context, record.import_id)
     if content is None:
         raise HTTPException(404, NO_FILE)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from include.imports.effects import RowStatus
 from include.pipeline import imports
+from include.pipeline.imports import keeping
 from include.pipeline.imports.asking import who_asked
 from include.state.imports import ImportState
 from include.web import pages
@@ -41,6 +42,7 @@ def page(
         if record.rehearsal
         else []
     )
+    gone = keeping.gone(context, record.import_id)
     undoing = context.state.imports.undoing(record.import_id)
     posting_asked = record.state is ImportState.REHEARSED and who_asked(context, record) is not None
     busy = shown.at_work or posting_asked
@@ -55,7 +57,8 @@ def page(
         only=status.value if status else "",
         page=number,
         more=len(listed) > PER_PAGE,
-        files=_files(found) if found.personal else [],
+        files=_files(found) if found.personal and not gone else [],
+        gone=keeping.GONE if gone else "",
         personal=found.personal,
         undoing=undoing,
         posting_asked=posting_asked,

@@ -13,6 +13,7 @@ from include.errors import BadInput
 from include.imports.modes import modes
 from include.imports.options import Mode
 from include.pipeline import attention, imports
+from include.pipeline.imports import keeping
 from include.pipeline.imports.asking import who_asked
 from include.state import grants
 from include.state.audit import Action
@@ -255,6 +256,29 @@ def test_what_a_file_says_of_members_is_for_who_brought_it_and_who_may_see_it(
         assert ugo.get(f"{place(record)}/files/{kind}").status_code == 403
     context.state.grants.grant("user", "personal", by="ann")
     assert "nobody@shop.example" in ugo.get(place(record)).text
+
+
+def test_files_that_were_removed_are_offered_no_more_and_the_page_says_why(olga, context, dag, received):
+    posted = received()
+    imports.post(context, posted.import_id, by="olga")
+    wrong = received("customer_id,Points\nnobody,1\n", name="wrong.csv")
+    for record in (posted, wrong):
+        keeping._remove(context, record.import_id)
+        shown = olga.get(place(record))
+        assert "Its files were removed: their time was over, or somebody in them was erased." in text_of(
+            shown
+        )
+        for offered in ("/files/", "Take it back", "Import it again", "Rehearse again"):
+            assert offered not in shown.text
+        for kind in ("original", "result", "undo"):
+            answer = olga.get(f"{place(record)}/files/{kind}")
+            assert (answer.status_code, "Its files were removed" in answer.text) == (410, True)
+        assert context.state.audit.newest(action=Action.DOWNLOADED, subject=record.import_id) == []
+    form = {"form_token": token(olga, PAGE)}
+    for record, do in ((posted, "undo"), (posted, "again"), (wrong, "rehearse")):
+        answer = olga.post(f"{place(record)}/{do}", data=form, headers=OWN)
+        assert answer.status_code == 410
+    assert confs() == []
 
 
 def test_files_are_downloaded_and_that_is_told(olga, context, received):

@@ -17,6 +17,7 @@ from include.errors import BadInput, LoyaltyError, NeedsPerson
 from include.imports.effects import RowOutcome, RowStatus
 from include.imports.options import Mode, Options
 from include.pipeline import Context, imports
+from include.pipeline.imports import keeping
 from include.pipeline.imports.asking import ask
 from include.pipeline.imports.telling import tell
 from include.scratch import working_folder
@@ -49,6 +50,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     202: {"description": "Airflow does it; read the import to see how far it is."},
     404: {"description": NO_IMPORT},
     409: {"description": "It stands where that cannot be done."},
+    410: {"description": "Its files were removed."},
 }
 
 
@@ -166,9 +168,11 @@ def file(
     if not _sees(caller, record):
         caller.require(Scope.PERSONAL)
     entry = next((each for each in record.files or [] if each["kind"] == kind), None)
+    context = context_of(request)
+    if keeping.gone(context, import_id):
+        raise HTTPException(410, keeping.GONE)
     if entry is None:
         raise HTTPException(404, "The import has no such file yet.")
-    context = context_of(request)
     answer = sending.answer(request, context.store, entry)
     if answer.status_code in {200, 206}:
         detail = {"file": kind, "sha256": entry["sha256"], "part": answer.headers.get("content-range")}
