@@ -45,6 +45,17 @@ document.addEventListener("click", async (event) => {
     copier.textContent = "Copied";
   }
 });
+// A second click while the first is on its way asks for nothing; a page that is shown again is as new.
+const sent = new WeakMap();
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (event.timeStamp - (sent.get(form) ?? -Infinity) < 2000) event.preventDefault();
+  else if (!event.defaultPrevented) sent.set(form, event.timeStamp);
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted) for (const form of document.forms) sent.delete(form);
+});
 document.addEventListener("htmx:load", (event) => prepare(event.target));
 prepare(document);
 

@@ -57,6 +57,22 @@ def test_a_name_that_came_before_is_asked_about_and_the_form_keeps_its_file(
     assert len(imports.history(context)) == 2
 
 
+def test_a_double_click_asks_once(opened, context, dag, received):
+    record = received("customer_id,Points\nc0000002,1\n")
+    page = opened("olga")
+    page.goto(f"{PAGE}/{record.import_id}")
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.get_by_role("button", name="Post 1 row").dblclick()
+    expect(page.get_by_text("It is to be posted")).to_be_visible()
+    assert [url.rpartition("/")[2] for url in sent] == ["post"]
+    page.go_back()
+    page.goto(f"{PAGE}/{record.import_id}")
+    page.get_by_text("Withdraw").first.click()
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("refused")
+
+
 def test_program_is_not_asked_for_birthdays(opened, context, dag):
     page = opened("olga")
     page.goto(PAGE)
