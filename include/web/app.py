@@ -115,7 +115,8 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _login(request: Request, back: str | None) -> str:
     """Return the address of the login. back: the page that it leads back to, this one when None."""
-    there = quote(request.scope["path"])
+    query = request.scope["query_string"].decode("latin-1")
+    there = quote(request.scope["path"]) + (f"?{query}" if query else "")
     if back is not None:
         with suppress(ValueError):  # what a browser never sends
             parts = urlsplit(back)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from urllib.parse import urljoin
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 
@@ -37,6 +37,8 @@ def test_nobody_gets_nothing_and_a_browser_is_led_to_the_login(browser, installa
     led = client.get(path)
     assert led.status_code == 303
     assert led.headers["location"] == "/api/v2/auth/login?next=" + path.replace("/", "%2F")
+    asked = client.get(f"{path}?q=a%26b&page=2").headers["location"]
+    assert parse_qs(urlsplit(asked).query)["next"] == [f"{path}?q=a%26b&page=2"]
     on = client.get(led.headers["location"])
     assert on.status_code == 307
     client.headers["accept"] = "*/*"
