@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def from_document(document: Any, *, where: str, check: Check | None = None) -> E
         shown = "" if document is None else as_text(document)
         right = "must be a mapping of keys to values, such as id: daily-balances"
         raise BadInput([Problem(where, shown, right, "not_a_mapping")])
+    if halves := list(_halves(document, "")):
+        raise BadInput([replace(each, where=f"{where}: {each.where}") for each in halves])
     try:
         definition = ExportDefinition.model_validate(document)
     except ValidationError as error:
@@ -39,6 +42,22 @@ def from_document(document: Any, *, where: str, check: Check | None = None) -> E
     if problems:
         raise BadInput(problems)
     return definition
+
+
+def _halves(value: Any, place: str) -> Iterator[Problem]:
+    """Yield a problem for each text with half a character, which JSON can hold and no file can."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _halves(str(key), place)
+            yield from _halves(each, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            yield from _halves(each, f"{place}[{index}]")
+    elif isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        shown = value.encode("utf-8", "backslashreplace").decode()
+        yield Problem(
+            place, shown, "has half a character (a lone surrogate); write the whole one", "half_a_character"
+        )
 
 
 def load_all(folder: Path, *, check: Check | None = None) -> dict[str, ExportDefinition]:

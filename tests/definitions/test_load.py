@@ -190,6 +190,14 @@ def test_an_id_twice_by_case_or_unicode_form_cannot_be_written_at_all(other):
     ]
 
 
+def test_half_a_character_is_refused_with_its_place():
+    document = GOOD | {"filters": {"all": [{"field": "tier", "is": "a\ud800"}]}, "name": "\udfff"}
+    assert sorted(problems(document)) == [
+        "x.yaml: filters.all[0].is: 'a\\\\ud800': has half a character (a lone surrogate); write the whole one",
+        "x.yaml: name: '\\\\udfff': has half a character (a lone surrogate); write the whole one",
+    ]
+
+
 def test_two_definitions_with_one_target_and_name(tmp_path):
     write(tmp_path, "a", file="{name: 'points_{period}'}")
     write(tmp_path, "b", file="{name: 'Points_{period}'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +67,18 @@ def test_a_change_says_what_it_is_based_on(asking: Asking) -> None:
     assert client.delete(place, headers={"if-match": first}).status_code == 412
     assert client.delete(place).status_code == 428
     assert client.get(place).json()["name"] == "A"
+
+
+def test_half_a_character_is_told_with_its_place(asking: Asking) -> None:
+    half = MINE | {"filters": {"field": "tier", "is": "\ud800"}}
+    client = asking.client(*EVERYTHING)
+    for place, body in (("definitions", half), ("reports", {"document": half})):
+        answer = client.post(
+            f"{OURS}/{place}", content=json.dumps(body), headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 422, answer.text
+        [problem] = answer.json()["problems"]
+        assert problem["where"].endswith("filters.is")
 
 
 def test_everything_that_is_wrong_with_a_definition_is_told_at_once(asking: Asking) -> None:
