@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -14,6 +16,17 @@ class Strict(BaseModel):
     """A model that refuses unknown keys and never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def strictly(model: type[M], values: Mapping[str, Any]) -> M:
+    """Return the model of values as YAML and JSON give them: `true`, "3" and 2.0 are no whole numbers, 1 is not `true`.
+
+    Raises pydantic's ValidationError.
+    """
+    return model.model_validate_json(json.dumps(values, default=str), strict=True)
 
 
 def refuse(code: str, right: str) -> PydanticCustomError:

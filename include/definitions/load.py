@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from include.definitions.base import strictly
 from include.definitions.collisions import Taken
 from include.definitions.document import read_yaml
 from include.definitions.model import ExportDefinition
@@ -35,7 +36,7 @@ def from_document(document: Any, *, where: str, check: Check | None = None) -> E
     if halves := list(_halves(document, "")):
         raise BadInput([replace(each, where=f"{where}: {each.where}") for each in halves])
     try:
-        definition = ExportDefinition.model_validate(document)
+        definition = strictly(ExportDefinition, document)
     except ValidationError as error:
         raise BadInput(problems_of(error, ExportDefinition, where=where)) from None
     problems = check(definition, where) if check else ()

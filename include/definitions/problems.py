@@ -10,7 +10,14 @@ from pydantic_core import ErrorDetails
 
 from include.errors import Problem
 
-_WORDS = (("Input should be", "must be"), ("String should", "must"), ("Value should", "must"))
+_WORDS = (
+    ("Input should be", "must be"),
+    ("a valid array", "a valid list"),
+    ("String should", "must"),
+    ("Value should", "must"),
+)
+
+_TYPES = {"int_type": "must be a whole number", "bool_type": "must be true or false"}
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], *, where: str) -> list[Problem]:
@@ -26,12 +33,18 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
+def right_of(item: ErrorDetails) -> str:
+    """Return what would be right, in our words where pydantic's are about its types."""
+    right = _TYPES.get(str(item["type"])) or item["msg"].removeprefix("Value error, ")
+    for before, after in _WORDS:
+        right = right.replace(before, after)
+    return right
+
+
 def _problem(item: ErrorDetails, model: type[BaseModel], where: str) -> Problem:
     path, holder = _locate(item["loc"], model)
     code, value, context = str(item["type"]), item["input"], item.get("ctx", {})
-    right = item["msg"].removeprefix("Value error, ")
-    for before, after in _WORDS:
-        right = right.replace(before, after)
+    right = right_of(item)
     if code == "extra_forbidden":
         code, value = "unknown_key", item["loc"][-1]
         right = f"is not a key here; known keys are {', '.join(sorted(holder.model_fields))}"

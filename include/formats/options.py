@@ -9,6 +9,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from include import formats, kinds
+from include.definitions.base import strictly
+from include.definitions.problems import right_of
 from include.errors import BadInput, Problem
 from include.formats import compression
 from include.formats.compression import Kind
@@ -117,7 +119,7 @@ def _option_problems(document: Mapping[str, Any], where: str) -> list[Problem]:
     except BadInput as error:
         return list(error.problems)
     try:
-        module.Options.model_validate(dict(document.get("options", {})))
+        strictly(module.Options, document.get("options", {}))
     except ValidationError as error:
         return _problems(error, f"{where}.options", tuple(module.Options.model_fields))
     return []
@@ -133,7 +135,7 @@ def _encryption_problems(encryption: EncryptionOptions | None, where: str) -> li
             Problem(f"{where}.encryption.kind", each.value, each.right, each.code) for each in error.problems
         ]
     try:
-        model.model_validate(dict(encryption.options))
+        strictly(model, encryption.options)
     except ValidationError as error:
         return _problems(error, f"{where}.encryption.options", tuple(model.model_fields))
     return []
@@ -144,7 +146,7 @@ def _problems(error: ValidationError, where: str, known: Sequence[str] = ()) -> 
     problems = []
     for detail in error.errors():
         place = ".".join([where, *(str(step) for step in detail["loc"])])
-        right = detail["msg"].removeprefix("Value error, ")
+        right = right_of(detail)
         if detail["type"] == "extra_forbidden":
             right = f"is not known here; known are {', '.join(known)}"
         value = detail["input"] if detail["loc"] else ""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from include import kinds, targets
 from include.definitions import privacy
+from include.definitions.base import strictly
 from include.definitions.content import Part
 from include.definitions.fields import resolve
 from include.definitions.filters import fields_of
@@ -210,7 +211,7 @@ def _options(
 ) -> BaseModel | None:
     model: type[BaseModel] = module.Options
     try:
-        return model.model_validate(dict(document))
+        return strictly(model, document)
     except ValidationError as error:
         problems += problems_of(error, model, where=where)
         return None

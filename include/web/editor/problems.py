@@ -43,6 +43,7 @@ SAID = {
     "int_parsing_size": "Is too large a number.",
     "int_type": "Must be a whole number.",
     "bool_parsing": "Must be yes or no.",
+    "bool_type": "Must be yes or no.",
     "decimal_parsing": "Must be a number such as 12.5.",
     "null_value": "A value is needed; “is empty” finds rows without one.",
     "string_pattern_mismatch": "Has characters, or a form, that cannot stand here.",
