@@ -139,6 +139,15 @@ def fields_of(filter_: Filter, columns: Sequence[Column] = ()) -> frozenset[str]
     return frozenset().union(*(fields_of(part, columns) for part in filter_.all or filter_.any or ()))
 
 
+def segments(filter_: Filter, where: str) -> Iterator[tuple[str, Segment]]:
+    """Yield the segments of a filter, each with its place."""
+    if filter_.segment is not None:
+        yield f"{where}.segment", filter_.segment
+    for name in ("all", "any"):
+        for index, part in enumerate(getattr(filter_, name) or ()):
+            yield from segments(part, f"{where}.{name}[{index}]")
+
+
 def plain(filter_: Filter, columns: Sequence[Column], run: Interval | None) -> Filter:
     """Return the filter with its segments written out over fields of `columns`, which must have them."""
     if filter_.segment is not None:

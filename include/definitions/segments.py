@@ -154,6 +154,11 @@ class Segment(Strict):
         """What the segment is."""
         return SEGMENTS[self.name]
 
+    @property
+    def of_the_period(self) -> bool:
+        """Whether it asks about the run's period."""
+        return self.kind.argument == "period or days" and self.argument is None
+
     def field(self, names: Iterable[str]) -> str | None:
         """Return the field that it looks at, None where none of them is there."""
         there = set(names)

@@ -5,7 +5,7 @@ The definition model lies below reports, formats and targets, and cannot know th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from include.definitions import privacy
 from include.definitions.base import strictly
 from include.definitions.content import Part
 from include.definitions.fields import resolve
-from include.definitions.filters import fields_of
+from include.definitions.filters import fields_of, segments
 from include.definitions.load import load, load_all
 from include.definitions.model import ExportDefinition
 from include.definitions.order import keys
@@ -29,6 +29,7 @@ from include.formats.options import file_options, file_problems
 from include.formats.splitting import split_problems
 from include.layouts import layout as layouts
 from include.layouts.layout import Layout
+from include.ledger.catalog import RELATIONS
 from include.ledger.columns import Column
 from include.pipeline.comparing import alert_problems, compare_problems, written_columns
 from include.pipeline.privacy import privacy_problems
@@ -227,4 +228,25 @@ def _period_problems(
     if module.PERIOD == "none" and definition.period is not None and not definition.exports:
         right = f"{definition.model} is about one instant: use as_of, such as end_of_previous_month"
         return [Problem(f"{place}period", definition.period.kind, right, "period_not_possible")]
-    return []
+    begins = definition.period is not None and definition.period.kind != "all_time"
+    return list(_cut_segments(part, place)) if begins else []
+
+
+def refuse_cut_segments(definition: ExportDefinition) -> None:
+    """Refuse, for a run whose period has a beginning, segments that ask what the period decides: BadInput."""
+    whole = not definition.exports
+    found = [_cut_segments(part, "" if whole else f"exports.{part.id}.") for part in definition.parts]
+    if problems := [problem for each in found for problem in each]:
+        raise BadInput(problems)
+
+
+def _cut_segments(part: Part, place: str) -> Iterator[Problem]:
+    """Yield a problem for each segment about the period where the period cuts rows by the same field."""
+    moment = RELATIONS[part.model].moment if part.model in RELATIONS else None
+    for where, segment in segments(part.filters, f"{place}filters") if part.filters else ():
+        if segment.of_the_period and moment in segment.kind.fields:
+            right = (
+                f"with a period {part.model} has only who joined in it, so all are new and nobody is returning: leave "
+                "out the period, or take the model balance, which has everybody (grain: customer)"
+            )
+            yield Problem(where, segment.name, right, "segment_cut_by_period")

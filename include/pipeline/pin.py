@@ -8,7 +8,7 @@ from include.definitions.model import ExportDefinition, Target, version
 from include.definitions.occasion import as_of_for, interval_for
 from include.definitions.periods import Interval
 from include.errors import BadInput, NotYet, Problem
-from include.pipeline.checks import check, model_of
+from include.pipeline.checks import check, model_of, refuse_cut_segments
 from include.pipeline.context import Context, settle_delay
 from include.pipeline.privacy import secrets_of
 from include.snapshots.manifest import source_key
@@ -147,6 +147,8 @@ def _when(
             raise BadInput([Problem("as_of", as_of.isoformat(), right, "as_of_before_period")])
         right = f"the period must start before it ends, {interval.end.isoformat()}"
         raise BadInput([Problem("start", interval.start.isoformat(), right, "start_after_end")])
+    if interval.start is not None:
+        refuse_cut_segments(definition)
     return interval, interval.end
 
 

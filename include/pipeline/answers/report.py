@@ -26,7 +26,7 @@ from include.errors import BadInput, NotYet, Problem
 from include.ledger.columns import Column
 from include.pipeline import process
 from include.pipeline.answers.stage import Among, Made, make_near
-from include.pipeline.checks import check, model_of
+from include.pipeline.checks import check, model_of, refuse_cut_segments
 from include.pipeline.context import Context, settle_delay, silent
 from include.pipeline.previews.preview import Busy, newest, refuse_looking_for_people, unsealed
 from include.pipeline.privacy import erasure_key, secrets_of
@@ -237,6 +237,8 @@ def run_of(question: Question, read: SnapshotManifest) -> RunRecord:
             interval = interval_for(definition, known)
             start, end = (interval.start, interval.end) if interval else (None, None)
         as_of = end = min(end or question.as_of or known, known)
+        if start is not None:
+            refuse_cut_segments(definition)
     if start is not None and start >= as_of:
         right = (
             f"must lie before the end of the period and before {known:%Y-%m-%dT%H:%M:%SZ}, when it was read"
