@@ -9,12 +9,19 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
+
+from include.definitions.content import Part
 from include.definitions.model import ExportDefinition
+from include.errors import BadInput
+from include.ledger.fields import FieldType
 from include.notices.installation import Installation
 from include.notices.notice import Notice, Table, shown
 from include.notices.recipients import email
 from include.pipeline import exports, notify
+from include.pipeline.checks import model_of
 from include.pipeline.context import Context
+from include.reports.adding import ADDING
 from include.state.deliveries import Delivery, DeliveryState
 from include.state.runs import RunRecord, RunStatus
 
@@ -113,13 +120,46 @@ def _data(run: RunRecord) -> list[dict[str, Any]]:
 
 
 def _totals(run: RunRecord) -> str:
-    """Return the totals of all files of a run together, by column."""
+    """Return the sums of a run's files that mean something, by export and column; of money by currency."""
+    adding = _adding(run)
     sums: dict[str, Decimal] = {}
     for each in _data(run):
         totals: Mapping[str, str] = each.get("totals", {})
-        for column, total in totals.items():
-            sums[column] = sums.get(column, Decimal(0)) + Decimal(total)
-    return "; ".join(f"{column} {total:,}" for column, total in sums.items())
+        for name, total in totals.items():
+            inside, _, column = name.rpartition(": ")  # in an archive or a workbook
+            export = each.get("export") or (inside if inside in adding else next(iter(adding), ""))
+            header, currency, _ = column.rpartition(" (")
+            kind = adding.get(export, {}).get(header if currency else column)
+            if kind is not None and (kind is FieldType.MONEY) == bool(currency):
+                shown_as = f"{export}: {column}" if len(adding) > 1 else column
+                sums[shown_as] = sums.get(shown_as, Decimal(0)) + Decimal(total)
+    return "; ".join(f"{name} {total:,}" for name, total in sums.items())
+
+
+def _adding(run: RunRecord) -> dict[str, dict[str, FieldType]]:
+    """Return by export the headers of figures that may be added over rows, with what they are.
+
+    Of a layout's columns none is known; neither is a definition that today's code does not read any more.
+    """
+    try:
+        definition = ExportDefinition.model_validate(run.definition)
+        return {part.id: _headers(part) for part in definition.parts}
+    except (ValidationError, BadInput):
+        return {}
+
+
+def _headers(part: Part) -> dict[str, FieldType]:
+    module, options = model_of(part)
+    types = {column.name: column.type for column in module.columns(options)}
+    adding = {name: types[name] for name in ADDING.get(part.model, ()) if name in types}
+    if part.layout is not None:
+        return {}
+    if part.aggregation is not None:
+        summed = [each for each in part.aggregation if each.function == "sum"]
+        return {each.title: adding[each.field] for each in summed if each.field in adding}
+    if part.fields is None:
+        return adding
+    return {each.title: adding[each.field] for each in part.fields if each.field in adding}
 
 
 def _waiting(context: Context) -> list[tuple[Delivery, RunRecord]]:

@@ -13,7 +13,7 @@ from include.pipeline.watch import watch
 from include.state.identity import delivery_key
 from include.state.runs import RunStatus
 from include.state.tables import RUNS, WATCHES, microseconds
-from tests.notices.conftest import END, Desk, definition, document
+from tests.notices.conftest import DATA, END, MANIFEST, Desk, definition, document
 from tests.servers.smtp import MailServer
 
 pytestmark = pytest.mark.servers
@@ -49,7 +49,8 @@ def week(desk: Desk) -> tuple[datetime, datetime]:
     made(2, RunStatus.DONE, files=[{"skipped": "no rows"}])
     made(3, RunStatus.FAILED)
     made(4, RunStatus.DONE, dry_run=True)
-    last = desk.run(one)
+    totals = {"points_change": "120450.50", "balance_after": "9876543.21"}
+    last = desk.run(one, [{**DATA, "totals": totals}, MANIFEST])
     desk.delivered(last, "desk")
     desk.delivered(last, "books", "uncertain", "no answer")
     runs.finish(last.run_key, RunStatus.DONE, {})
@@ -71,7 +72,7 @@ def test_what_it_counts(desk: Desk, week: tuple[datetime, datetime]) -> None:
         "0",
     ]
     assert weekly["last file"] == "1,234 rows, 2026-03-02 00:00 Europe/Paris"
-    assert weekly["totals"] == "points 120,450.50"
+    assert weekly["totals"] == "points_change 120,450.50"
     assert weekly["next run"].endswith("06:00 Europe/Paris")
     assert rows["By hand"]["next run"] == "by hand"
     assert rows["By hand"]["last file"] == ""
