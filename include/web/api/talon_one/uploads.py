@@ -26,7 +26,8 @@ class _Part:
     def __init__(self, wanted: str) -> None:
         self._wanted = wanted
         self._name, self._value, self._headers = bytearray(), bytearray(), Message()
-        self._inside = self.found = self.whole = False
+        self._inside = self.whole = False
+        self.found = 0
         self.filename = ""
         self.pieces: list[bytes] = []
 
@@ -46,9 +47,10 @@ class _Part:
 
     def on_headers_finished(self) -> None:
         said = "content-disposition"
-        self._inside = not self.found and self._headers.get_param("name", header=said) == self._wanted
+        is_wanted = self._headers.get_param("name", header=said) == self._wanted
+        self.found += is_wanted
+        self._inside = is_wanted and self.found == 1
         if self._inside:
-            self.found = True
             filename = self._headers.get_param("filename", header=said)
             self.filename = filename if isinstance(filename, str) else ""
 
@@ -71,7 +73,7 @@ class _Part:
 async def write_part(request: Request, name: str, path: Path) -> str:
     """Write the part of a body into a new file; return its file name, '' where it was sent as text.
 
-    Raises BadInput for a body that is no multipart/form-data, is cut off, or has no such part.
+    Raises BadInput for a body that is no multipart/form-data, is cut off, or has no such part, or more than one.
     """
     sent = Message()
     sent["content-type"] = request.headers.get("content-type", "")
@@ -106,4 +108,6 @@ async def write_part(request: Request, name: str, path: Path) -> str:
         )
     if not part.found:
         raise BadInput([Problem(name, "", f"is needed: the file, in the part {name}", "missing")])
+    if part.found > 1:
+        raise BadInput([Problem(name, str(part.found), f"send one file: one part {name}", "several_files")])
     return part.filename

@@ -61,7 +61,7 @@ def test_every_byte_of_the_part_and_no_other(content: bytes, sizes: list[int], a
     body = (
         part(b"note", b"x")
         + part(b"upFile", content, more)
-        + part(b"upFile", b"a second")
+        + part(b"other", b"a second")
         + b"--"
         + BOUNDARY
         + b"--\r\n"
@@ -80,6 +80,11 @@ def test_every_byte_of_the_part_and_no_other(content: bytes, sizes: list[int], a
             part(b"other", b"x") + b"--" + BOUNDARY + b"--\r\n",
             b"multipart/form-data; boundary=" + BOUNDARY,
             "missing",
+        ),
+        (
+            part(b"upFile", b"x") + part(b"upFile", b"y") + b"--" + BOUNDARY + b"--\r\n",
+            b"multipart/form-data; boundary=" + BOUNDARY,
+            "several_files",
         ),
         (
             b"--" + BOUNDARY + b"\r\n" + b"X: " + b"a" * 9_000,
