@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from include.errors import BadInput, Problem
 from include.layouts import wupsales as layouts
 from include.pipeline import Context
 from include.pipeline.answers.report import Question, answered, answered_rows, definition_of
@@ -23,12 +24,20 @@ from include.reports.engine.files import Spool
 from include.scratch import working_folder
 from include.state.keys import Scope
 from include.web.api.application import Api
-from include.web.api.caller import Caller, bearer_key, needs
+from include.web.api.caller import Caller, Calling, bearer_key, needs
 from include.web.api.streaming import sent
-from include.web.api.wupsales_filters import Document, Filters, between, check, days, of_customers, one_of
+from include.web.api.wupsales_filters import (
+    SEVERAL,
+    Document,
+    Filters,
+    between,
+    check,
+    days,
+    of_customers,
+    one_of,
+)
 from include.web.reader import context_of
 
-router = APIRouter()
 _CUSTOMER = "customer_id"
 Asks = Annotated[Caller, needs(Scope.REPORTS_READ)]
 Asked = Annotated[Filters, Query()]
@@ -42,6 +51,18 @@ _ROWS: dict[int | str, dict[str, Any]] = {
         },
     }
 }
+
+
+def _once(request: Request, caller: Calling) -> None:  # noqa: ARG001 - who asks comes first
+    """Raise BadInput for each filter that stands several times and takes one value."""
+    given = {name: request.query_params.getlist(name) for name in request.query_params}
+    twice = {name: values for name, values in given.items() if len(values) > 1 and name not in SEVERAL}
+    if twice:
+        right = "stands several times; say it once"
+        raise BadInput([Problem(name, ", ".join(each), right, "said_twice") for name, each in twice.items()])
+
+
+router = APIRouter(dependencies=[Depends(_once)])
 
 
 def _key_of(request: Request) -> str | None:

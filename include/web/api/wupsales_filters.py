@@ -5,13 +5,14 @@ Days are those of UTC. "The last 7 days" are today, as far as it has gone, and t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from include.definitions.base import instant_text
 from include.errors import BadInput, Problem
@@ -23,8 +24,20 @@ _DAYS = {"last_7_days": 7, "last_30_days": 30, "last_90_days": 90}
 _NEW_DAYS = 30
 _MOST_TEXTS = 100
 _Day = Annotated[date, Field(ge=date(1970, 1, 1), le=date(2200, 1, 1))]
-_Points = Annotated[Decimal, Field(max_digits=18, decimal_places=2)]
+
+
+def _plain(text: object) -> object:
+    if isinstance(text, str) and not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+        raise ValueError("points are digits, such as 1000 or 12.50")
+    return text
+
+
+_Points = Annotated[Decimal, Field(max_digits=18, decimal_places=2), BeforeValidator(_plain)]
 _Texts = Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(max_length=_MOST_TEXTS)]
+
+
+# What may be repeated; of the others the last one would be taken, and the first passed over.
+SEVERAL = frozenset({"tier", "program"})
 
 
 class Filters(BaseModel):

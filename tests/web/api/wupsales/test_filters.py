@@ -90,6 +90,7 @@ def test_all_that_does_not_go_together_is_told_at_once() -> None:
         {"range": "custom", "from": "2026-02-30"},
         {"range": "custom", "from": "0001-01-01"},
         {"min_points": "1.005"},
+        {"max_points": "1e3"},
         {"min_points": "NaN"},
         {"min_orders": "0"},
         {"tier": [""]},

@@ -184,6 +184,16 @@ def test_keys_that_may_not(shop: Asking) -> None:
         assert nobody.post(path).status_code == 405
 
 
+def test_a_filter_that_stands_twice_is_refused_where_it_takes_one_value(plugin: TestClient) -> None:
+    answer = plugin.get(f"{POINTS}?range=last_7_days&range=all_time&min_points=1&min_points=2")
+    assert answer.status_code == 422
+    assert [(each["where"], each["value"]) for each in answer.json()["problems"]] == [
+        ("range", "last_7_days, all_time"),
+        ("min_points", "1, 2"),
+    ]
+    assert plugin.get(f"{POINTS}?tier=Gold&tier=Silver").status_code == 200
+
+
 def test_what_is_wrong_is_told_by_name(plugin: TestClient) -> None:
     answer = plugin.get(POINTS, params={"range": "last_8_days", "min_points": "many", "colour": "red"})
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
