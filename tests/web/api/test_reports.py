@@ -177,6 +177,11 @@ def test_nobody_is_nobody_also_when_their_id_is_odd(asking: Asking) -> None:
         assert client.get(f"{OURS}/customers/{who}/balance").status_code == 404, who
     assert client.get(f"{OURS}/customers/{'a' * 501}/balance").status_code == 422
     assert client.get(f"{OURS}/cards/nothing/balance").status_code == 404
+    for who in ("shop%2F42", "shop/42"):  # an id may hold a slash
+        answer = client.get(f"{OURS}/customers/{who}/transactions")
+        assert (answer.status_code, answer.json()["detail"]) == (404, "The ledger knows nobody of this id.")
+    late = client.get(f"{OURS}/customers/a/transactions?start=2026-02-01T00:00:00Z&end=2026-01-01T00:00:00Z")
+    assert [each["where"] for each in late.json()["problems"]] == ["start"]
 
 
 def test_who_saw_personal_data_of_whom_is_told(asking: Asking, sampled: str) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from starlette.responses import Response
 
+from include.errors import BadInput, Problem
 from include.formats import json as rows_as_json
 from include.ledger.columns import Column
 from include.ledger.people import Name
@@ -74,21 +75,27 @@ def _documented(key: str, example: dict[str, Any]) -> dict[int | str, dict[str, 
 
 
 @router.get(
-    "/customers/{customer_id}/balance", response_class=Response, responses=_documented("accounts", _ACCOUNT)
+    "/customers/{customer_id:path}/balance",
+    response_class=Response,
+    responses=_documented("accounts", _ACCOUNT),
 )
 def customer_balance(request: Request, caller: Reads, customer_id: HolderId, as_of: Until = None) -> Response:
     """Read what a customer has, in each program and subledger, with the cards that the customer owns."""
     return _balance(request, caller, Holder(Name.CUSTOMER, customer_id), as_of)
 
 
-@router.get("/cards/{card_id}/balance", response_class=Response, responses=_documented("accounts", _ACCOUNT))
+@router.get(
+    "/cards/{card_id:path}/balance", response_class=Response, responses=_documented("accounts", _ACCOUNT)
+)
 def card_balance(request: Request, caller: Reads, card_id: HolderId, as_of: Until = None) -> Response:
     """Read what a card has that nobody owns; one that somebody owns is its owner's."""
     return _balance(request, caller, Holder(Name.CARD, card_id), as_of)
 
 
 @router.get(
-    "/customers/{customer_id}/transactions", response_class=Response, responses=_documented("items", _ENTRY)
+    "/customers/{customer_id:path}/transactions",
+    response_class=Response,
+    responses=_documented("items", _ENTRY),
 )
 def customer_transactions(
     request: Request,
@@ -100,7 +107,8 @@ def customer_transactions(
 ) -> Response:
     """Read a customer's transactions of [start, end), the newest first, with the balance after each."""
     if start is not None and end is not None and start >= end:
-        raise HTTPException(422, "start must lie before end.")
+        right = "must lie before end"
+        raise BadInput([Problem("start", start.isoformat(), right, "start_after_end")])
     wanted = Wanted("history", {"profile": "all"}, start=_micros(start), end=_micros(end))
     found = _found(request, Holder(Name.CUSTOMER, customer_id), wanted)
     moment = found.tables[0].column("created_at").cast(pa.int64()).to_numpy()
