@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from include.errors import BadInput, Problem
 
@@ -133,6 +133,14 @@ class Settings:
 def home_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Return LOYALTY_HOME, absolute: what is not set is kept there, and relative folders begin there."""
     return Path(environment.get("LOYALTY_HOME", str(ROOT / "var"))).resolve()
+
+
+def local_folder(place: str, base: Path = Path()) -> Path | None:
+    """Return the folder that a path, which may be relative to `base`, or a file:// URL names; None for a bucket."""
+    if "://" not in place:
+        return base / place
+    parts = urlsplit(place)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 def _embedded(environment: Mapping[str, str], home: Path) -> str:

@@ -209,8 +209,7 @@ def file_(
     if kind not in makes:
         raise BadInput([Problem("KIND", kind, f"known are {', '.join(makes)}", "unknown_kind")])
     imports.get(context, import_id)
-    if keeping.gone(context, import_id):
-        raise BadInput([Problem("import", import_id, keeping.GONE, "files_gone")])
+    keeping.refuse_gone(context, import_id)
     chunks = makes[kind](context, import_id)
     if chunks is None:
         raise BadInput(

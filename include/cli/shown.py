@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -24,7 +23,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from include.definitions.zones import start_of
+from include.definitions import zones
 from include.errors import BadInput, LoyaltyError, NotYet, Problem
 
 T = TypeVar("T")
@@ -44,10 +43,12 @@ def user() -> str:
 
 
 def instant(name: str, text: str | None, zone: str = "UTC") -> datetime | None:
-    """Return an instant given on the command line; a date alone is its beginning in a time zone."""
+    """Return an instant given on the command line; a date alone is the beginning of that day in a time zone."""
     if text is None:
         return None
-    right = f"must be an instant such as 2026-02-01T00:00:00+01:00, or a date, which is when that begins in {zone}"
+    right = (
+        f"must be an instant such as 2026-02-01T00:00:00+01:00, or a date: the beginning of that day, {zone}"
+    )
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -55,7 +56,7 @@ def instant(name: str, text: str | None, zone: str = "UTC") -> datetime | None:
     if moment.tzinfo is None:
         if len(text) > len("2026-01-31"):
             raise BadInput([Problem(name, text, f"has no zone; {right}", "instant_without_zone")])
-        moment = start_of(moment.date(), ZoneInfo(zone))
+        moment = zones.start_of(moment.date(), zones.zone(zone))
     return moment
 
 

@@ -29,6 +29,15 @@ def strictly(model: type[M], values: Mapping[str, Any]) -> M:
     return model.model_validate_json(json.dumps(values, default=str), strict=True)
 
 
+def is_text(text: str) -> bool:
+    """Return whether a text can be written: JSON can hold half a character, and no file can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def refuse(code: str, right: str) -> PydanticCustomError:
     """Return the error for one wrong value: `code` for machines, `right` says what would be right."""
     # Braces in the sentence are text, not fields to fill.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import unicodedata
+from pathlib import Path
 from posixpath import normpath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from include.definitions.model import ExportDefinition, Target
 from include.definitions.naming import slug
 from include.errors import Problem
-from include.settings import home_folder
+from include.settings import home_folder, local_folder
 
 # Which options say where a kind of target puts its files; of kinds that are not here, all may.
 PLACES = {
@@ -86,18 +85,11 @@ def _place(target: Target) -> tuple[Any, ...]:
 
 def _folder(text: str, *, is_local: bool) -> str:
     """Return a folder's shortest path; a local one below LOYALTY_HOME without that, a bucket's as its URL."""
-    if is_local and "://" in text:
-        parts = urlsplit(text)
-        if parts.scheme != "file":
-            return text.rstrip("/")
-        text = unquote(parts.path)
-    path = normpath(re.sub("/+", "/", text))
-    home = str(home_folder())
-    return (
-        normpath(path.removeprefix(home).lstrip("/"))
-        if is_local and f"{path}/".startswith(f"{home}/")
-        else path
-    )
+    place = local_folder(text) if is_local else Path(text)
+    if place is None:
+        return text.rstrip("/")
+    path, home = Path(normpath(place)), home_folder()
+    return str(path.relative_to(home) if is_local and path.is_relative_to(home) else path)
 
 
 def _key(*parts: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from include.definitions.base import strictly
+from include.definitions.base import is_text, strictly
 from include.definitions.collisions import Taken
 from include.definitions.document import read_yaml
 from include.definitions.model import ExportDefinition
@@ -54,7 +54,7 @@ def _halves(value: Any, place: str) -> Iterator[Problem]:
     elif isinstance(value, list | tuple):
         for index, each in enumerate(value):
             yield from _halves(each, f"{place}[{index}]")
-    elif isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+    elif isinstance(value, str) and not is_text(value):
         shown = value.encode("utf-8", "backslashreplace").decode()
         yield Problem(
             place, shown, "has half a character (a lone surrogate); write the whole one", "half_a_character"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -132,31 +132,31 @@ def compared(
             continue
         reason = _not_comparable(part, own, last)
         if reason is None:
+            before = last.side(part.export, scratch / f"last-{part.part.id}")
+            after = Side([(each.path, each.entry) for each in own])
             try:
-                done += _compared(part, own, last, asked, scratch)
-                continue
+                difference = Difference(before, after, asked.key, scratch)
             except BadInput as error:
                 reason = f"not compared: {'; '.join(map(str, error.problems))}"
+            else:
+                with difference:
+                    done += _told(own, last, difference)
+                    done += [_changes_file(part, difference)] if asked.file else []
+                continue
         why_not.append(f"{part.export or part.part.id}: {reason}")
         done += own
     return done, tuple(why_not)
 
 
-def _compared(
-    part: Prepared, own: Sequence[Written], last: Earlier, asked: Compare, scratch: Path
-) -> list[Written]:
-    before = last.side(part.export, scratch / f"last-{part.part.id}")
-    after = Side([(each.path, each.entry) for each in own])
-    with Difference(before, after, asked.key, scratch) as difference:
-        told = Changes(
-            against=last.manifest.sha256(),
-            added=difference.added,
-            removed=difference.removed,
-            changed=difference.changed,
-            sentence=difference.sentence(),
-        )
-        done = [Written(each.path, each.entry.model_copy(update={"changes": told})) for each in own]
-        return [*done, _changes_file(part, difference)] if asked.file else done
+def _told(own: Sequence[Written], last: Earlier, difference: Difference) -> Iterator[Written]:
+    told = Changes(
+        against=last.manifest.sha256(),
+        added=difference.added,
+        removed=difference.removed,
+        changed=difference.changed,
+        sentence=difference.sentence(),
+    )
+    return (Written(each.path, each.entry.model_copy(update={"changes": told})) for each in own)
 
 
 def _not_comparable(part: Prepared, own: Sequence[Written], last: Earlier) -> str | None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from include.definitions.model import Target
 from include.errors import BadInput, Problem
-from include.settings import Settings
+from include.settings import Settings, local_folder
 from include.targets import folder
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ def _inboxes(settings: Settings) -> list[Inbox]:
 
 
 def _on_disk(settings: Settings, place: Path) -> bool:
-    roots = [found for each in settings.page_folders if (found := _local(each)) is not None]
-    own = [_local(each) for each in (settings.store_url, *settings.audit_anchors)]
+    roots = [found.resolve() for each in settings.page_folders if (found := local_folder(each)) is not None]
+    own = [local_folder(each) for each in (settings.store_url, *settings.audit_anchors)]
     own += [settings.scratch, settings.keys, settings.exports, *(root / "airflow" for root in roots)]
     own += [Path(each.folder) for each in _inboxes(settings) if each.connection is None]
     kept = [each.resolve() for each in own if each is not None]
@@ -89,11 +88,3 @@ def _in_bucket(settings: Settings, url: str) -> bool:
 
     own = (settings.store_url, *settings.audit_anchors)
     return any(below(each) for each in settings.page_folders if "://" in each) and not any(map(below, own))
-
-
-def _local(place: str) -> Path | None:
-    """Return the folder that a path or a file:// URL names, None for a bucket."""
-    if "://" not in place:
-        return Path(place).resolve()
-    parts = urlsplit(place)
-    return Path(unquote(parts.path)).resolve() if parts.scheme == "file" else None

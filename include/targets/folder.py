@@ -17,14 +17,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from include import settings
 from include.connections import Secrets
 from include.errors import BadInput, Permanent, Problem, Transient
 from include.formats.hashes import file_sha256
-from include.settings import home_folder
 from include.snapshots.store import Store
 from include.targets.protocol import (
     NOTHING_KEPT,
@@ -167,10 +166,7 @@ def clean(
 
 def local_folder(options: Options) -> Path | None:
     """Return the local folder, or None when the place is a bucket."""
-    if "://" not in options.folder:
-        return home_folder() / options.folder
-    parts = urlsplit(options.folder)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+    return settings.local_folder(options.folder, settings.home_folder())
 
 
 # Local folders

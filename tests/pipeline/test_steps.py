@@ -388,14 +388,3 @@ def test_a_running_stage_is_written_down(
     pipeline.render(context, key, look)
     assert ("running", "snapshot transactions") in seen or ("running", "snapshot cards") in seen
     assert context.state.runs.get(key).stage in {"partition", "book"}
-
-
-@pytest.mark.slow
-def test_a_run_that_does_not_fit_into_scratch_says_so_and_one_that_does_is_made(
-    context: Context, define: Callable[..., ExportDefinition], inline: None
-) -> None:
-    key = pipeline.pin(context, define(), occurrence=AT).run_key
-    pipeline.snapshot(context, key)
-    with pytest.raises(Permanent, match=r"render-.* may need .* GB in .*: raise it"):
-        pipeline.render(Context(replace(context.settings, scratch_bytes=10_000)), key)
-    assert pipeline.render(Context(replace(context.settings, scratch_bytes=10**9)), key)

@@ -149,9 +149,9 @@ API: dict[Route, Scope | None] = {
                 "GET /reports",
                 "GET /reports/{model}",
                 "POST /reports",
-                "GET /customers/{customer_id}/balance",
-                "GET /customers/{customer_id}/transactions",
-                "GET /cards/{card_id}/balance",
+                "GET /customers/{customer_id:path}/balance",
+                "GET /customers/{customer_id:path}/transactions",
+                "GET /cards/{card_id:path}/balance",
             ],
             Scope.IMPORTS_WRITE: [
                 "GET /imports",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.errors import NotYet
+from include.errors import BadInput, NotYet, Problem
 from include.ledger.people import Name
 from include.pipeline.context import Context
 from include.pipeline.erasure.holding import Held
@@ -30,6 +30,12 @@ _TYPED = {"customer_id": Name.CUSTOMER, "customer": Name.CUSTOMER, "card_id": Na
 def gone(context: Context, import_id: str) -> bool:
     """Return whether the files of an import were removed: then it can be neither taken back nor imported again here."""
     return not context.store.exists(received_key(import_id))
+
+
+def refuse_gone(context: Context, import_id: str) -> None:
+    """Raise BadInput where the files of an import were removed."""
+    if gone(context, import_id):
+        raise BadInput([Problem("import", import_id, GONE, "files_gone")])
 
 
 def retire(context: Context) -> list[str]:

@@ -24,7 +24,7 @@ from include.imports.posting import Posted
 from include.imports.sessions import opened, why_not
 from include.pipeline import process
 from include.pipeline.context import Context, Progress, silent
-from include.pipeline.imports import stage
+from include.pipeline.imports import keeping, stage
 from include.pipeline.privacy import erasure_key
 from include.scratch import working_folder
 from include.state.imports import ImportRecord, ImportState, unknown
@@ -76,6 +76,7 @@ def rehearse(context: Context, import_id: str, *, progress: Progress = silent) -
     record = get(context, import_id)
     if record.state is ImportState.POSTING or (record.finished and record.state is not ImportState.WRONG):
         return record
+    keeping.refuse_gone(context, import_id)
     of = get(context, record.undoes) if record.undoes else None
     with _mine(context, import_id):
         call = _step("rehearse", _large(record, of))
@@ -141,6 +142,7 @@ def undo(context: Context, import_id: str, *, by: str, progress: Progress = sile
     """Make and rehearse the import that takes a posted one back; approve and post it as any other."""
     record = get(context, import_id)
     _refuse_undone(record)
+    keeping.refuse_gone(context, import_id)
     before = context.state.imports.undoing(import_id)
     if before and before[0].state not in {ImportState.REFUSED, ImportState.WRONG}:
         return rehearse(context, before[0].import_id, progress=progress)
@@ -331,9 +333,6 @@ def _refuse_undone(record: ImportRecord) -> None:
     if record.state is not ImportState.POSTED:
         right = f"it is {record.state}: only an import that is posted can be taken back"
         raise BadInput([Problem("import", record.import_id, right, "not_posted")])
-    if record.rows_key is None:
-        right = "its rows were removed: their time was over, or somebody in them was erased"
-        raise BadInput([Problem("import", record.import_id, right, "files_gone")])
 
 
 def _same_person(one: str, other: str) -> bool:

@@ -130,17 +130,20 @@ def test_files_with_somebody_who_is_erased_go_and_what_was_booked_stays(desk: De
     kept = {entry.key.split("/")[1] for entry in desk.context.store.list("imports")}
     assert kept == {bob.import_id}
     assert len(desk.booked(ann)) == 1
-    with pytest.raises(BadInput, match="its rows were removed"):
+    with pytest.raises(BadInput, match="Its files were removed"):
         imports.undo(desk.context, ann.import_id, by="olga")
 
 
 def test_files_of_imports_go_when_their_time_is_over(desk: Desk) -> None:
+    wrong = desk.rehearse("customer_id,points\nnobody,1\n", name="wrong.csv")
     record, open_one = (
         desk.run("customer_id,points\nann,1\n"),
         desk.rehearse("customer_id,points\nann,2\n", name="b.csv"),
     )
     assert import_keeping.retire(desk.context) == []
     later = replace(desk.context, settings=replace(desk.settings, keep_files=timedelta(seconds=-1)))
-    assert import_keeping.retire(later) == [record.import_id]
+    assert set(import_keeping.retire(later)) == {record.import_id, wrong.import_id}
+    with pytest.raises(BadInput, match="Its files were removed: their time was over"):
+        imports.rehearse(desk.context, wrong.import_id)
     assert imports.get(desk.context, record.import_id).files == []
     assert {entry.key.split("/")[1] for entry in desk.context.store.list("imports")} == {open_one.import_id}

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from include.definitions import voucherify_filters
+from include.definitions.base import is_text
 from include.definitions.model import ExportDefinition
 from include.definitions.operators import OPERATORS
 from include.definitions.values import WrongValue, exact
@@ -232,21 +233,13 @@ def _unwritable(asked: Parameters) -> Iterator[Problem]:
                 [*each, *each.values()] if isinstance(each, dict) else each if isinstance(each, list) else []
             )
             inner += parts
-            if isinstance(each, str) and ("\0" in each or not _is_text(each)):
+            if isinstance(each, str) and ("\0" in each or not is_text(each)):
                 yield Problem("parameters", each, "has a character that no text may have", Key.PAYLOAD)
             if isinstance(each, float) and not abs(each) < float("inf"):
                 yield Problem("parameters", str(each), "is no number", Key.PAYLOAD)
         level = inner
     if level:
         yield Problem("parameters", "", "is nested too deep", Key.PAYLOAD)
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _renamed(problem: Problem, named: list[str]) -> Problem:
