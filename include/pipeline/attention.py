@@ -347,7 +347,7 @@ def _keys(context: Context, now: datetime) -> Iterator[Item]:
             used = f"was used on {key.last_used_at:%Y-%m-%d}"
             happened = f"It expires on {key.expires_at:%Y-%m-%d %H:%M} UTC, and {used}."
             what = "Make a new key, give it to whoever uses this one, and revoke this one."
-            began = key.expires_at - KEY_ENDS
+            began = max(key.expires_at - KEY_ENDS, key.created_at)
             yield Item(
                 Group.KEY, None, key.id, f"The API key {key.name}", happened, what, began, (Deed.KEYS,)
             )

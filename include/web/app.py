@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from logging import getLogger
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -31,7 +32,7 @@ from include.web import (
 )
 from include.web.api.bodies import Limit
 from include.web.assets import Static
-from include.web.guard import Guard
+from include.web.guard import NOTHING, Guard
 from include.web.reader import Access
 
 LOG = getLogger(__name__)
@@ -71,6 +72,7 @@ def create(
     app.add_middleware(Guard)
     for part in PARTS:
         app.include_router(part.router)
+    app.get("/")(_first_page)
     app.mount("/static", Static())
     api.mount(app)
     app.add_exception_handler(HTTPException, _refused)
@@ -91,6 +93,11 @@ def begin(app: FastAPI) -> FastAPI:
     return app
 
 
+def _first_page() -> Response:
+    """Lead who asks for the application itself to the exports."""
+    return RedirectResponse("exports", 303)
+
+
 def _not_here(definition_id: str, conf: Mapping[str, Any], by: str) -> str:  # noqa: ARG001
     raise Permanent("there is no Airflow here that could run an export")
 
@@ -109,6 +116,8 @@ def _refused(request: Request, error: Exception) -> Response:
         back = request.headers.get("referer") if request.method == "POST" else None
         return RedirectResponse(_login(request, back), 303)
     if browser:
+        if error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase:
+            return pages.page("nothing.html", pages.root(request), 404, heading=NOTHING)
         return pages.notice(request, error.status_code, str(error.detail))
     return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
 

@@ -15,7 +15,7 @@ from include.state.keys import Scope
 class Takes(Enum):
     """What somebody must have. For one export: that which the address names, or what it names belongs to."""
 
-    NOTHING = "nothing: a link that was mailed, and style sheets"
+    NOTHING = "nothing: a link that was mailed, style sheets, and the way to the first page"
     LOGIN = "a login"
     SEE = "to see the export"
     RUN = "to run the export"
@@ -36,7 +36,7 @@ class Route(NamedTuple):
 ROUTES: dict[Route, Takes] = {
     Route(method, path): takes
     for takes, lines in {
-        Takes.NOTHING: ["GET /d/{token}", "POST /d/{token}", "GET /static"],
+        Takes.NOTHING: ["GET /", "GET /d/{token}", "POST /d/{token}", "GET /static"],
         Takes.LOGIN: [
             "GET /exports",
             "GET /processing",

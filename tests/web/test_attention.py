@@ -236,7 +236,8 @@ def test_a_key_in_use_that_ends_soon_is_told_of(context):
     made = context.state.keys.make("warehouse", ["runs:read"], by="ann", expires=timedelta(days=5))
     assert groups(context) == []
     context.state.keys.authenticate(made.key)
-    assert groups(context) == [("key", None)]
+    [item] = collect(context, EVERYTHING)
+    assert (item.group, item.since) == ("key", context.state.keys.list()[0].created_at)
     aged(context, API_KEYS, expires_at=timedelta(days=6))
     assert groups(context) == []
 

@@ -36,3 +36,13 @@ def test_an_address_that_is_none_breaks_no_part_of_a_page(browser):
     admin = browser("admin", "ADMIN")
     headers = {"hx-request": "true", "hx-current-url": "http://[bad"}
     assert admin.get("/loyalty/exports", headers=headers).status_code == 200
+
+
+def test_an_address_with_nothing_leads_to_the_exports(browser):
+    for nothing, way in (("/loyalty/nothing", "./exports"), ("/loyalty/exports/", "../exports")):
+        page = browser().get(nothing, headers={"accept": "text/html"})
+        assert page.status_code == 404
+        assert "There is nothing at this address." in page.text
+        assert f'href="{way}"' in page.text
+    first = browser().get("/loyalty/", follow_redirects=False)
+    assert (first.status_code, first.headers["location"]) == (303, "exports")

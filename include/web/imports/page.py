@@ -15,7 +15,7 @@ from include.state.imports import ImportState
 from include.web import pages
 from include.web.imports.listing import zone_of
 from include.web.imports.permitted import Found, Importer
-from include.web.imports.shown import ShownImport, rows
+from include.web.imports.shown import ShownImport, rows, unnamed
 from include.web.reader import context_of
 
 PER_PAGE = 50
@@ -32,7 +32,7 @@ def page(
     request: Request, reader: Importer, found: Found, only: str = "", page: int = 1, asked: str = ""
 ) -> Response:
     """Show an import."""
-    context, record = context_of(request), found.record
+    context, record = context_of(request), found.record if found.personal else unnamed(found.record)
     shown = ShownImport(record)
     status = RowStatus(only) if only in set(RowStatus) else None
     number = min(max(page, 1), MOST_PAGES)

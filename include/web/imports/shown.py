@@ -23,8 +23,12 @@ BADGES = {
     ImportState.UNDONE: ("taken back", "quiet"),
 }
 AT_WORK = frozenset({ImportState.RECEIVED, ImportState.POSTING})
-# In why a row is wrong: the value of a column that says something of a person.
-_PERSONAL = re.compile(r"""(\S*(?:mail|birthday)\S* )('[^']*'|"[^"]*")""", re.IGNORECASE)
+# A value of the file, as problems quote it, and as the cell of a column; these columns say nothing of a person.
+_QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_CELL = re.compile(
+    rf"(^|; )((?!(?:points|balance|expir|start)[^:;]*? ['\"])[^:;]*? ){_QUOTED}(?=: )", re.IGNORECASE
+)
+_VALUE = re.compile(rf": {_QUOTED}: ")
 _KINDS = {"done": "good", "skipped": "quiet", "wrong": "bad"}
 
 
@@ -75,11 +79,20 @@ class ShownImport:
 
 def hidden(outcome: RowOutcome) -> RowOutcome:
     """Return a row without what the file says of its member, but for the id by which it was found."""
-    told = _PERSONAL.sub(rf"\1{HIDDEN}", outcome.message)
+    told = _CELL.sub(rf"\1\2{HIDDEN}", outcome.message)
     found: dict[str, Any] = {"message": told, "birthday_before": None, "birthday_after": None}
     if outcome.member and outcome.member not in {outcome.customer, outcome.card}:
         found |= {"member": HIDDEN, "message": told.replace(outcome.member, HIDDEN)}
     return outcome.model_copy(update=found)
+
+
+def unnamed(record: ImportRecord) -> ImportRecord:
+    """Return an import without what its file says: the notes on one that cannot be read quote it."""
+    seen = record.rehearsal
+    if seen is None or seen.rows or not seen.wrong:
+        return record
+    notes = tuple(_VALUE.sub(f": {HIDDEN}: ", note) for note in seen.notes)
+    return record.model_copy(update={"rehearsal": seen.model_copy(update={"notes": notes})})
 
 
 def row(outcome: RowOutcome, *, personal: bool) -> dict[str, Any]:

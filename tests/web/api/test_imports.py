@@ -249,3 +249,22 @@ def test_a_large_file_is_airflows_work(importing: Asking) -> None:
     client = importing.client(Scope.IMPORTS_WRITE)
     assert client.post(f"{place}/rehearse").status_code == 202
     assert importing.started[-1][:2] == ("loyalty-imports", {"import": place.rpartition("/")[2]})
+
+
+def test_what_a_file_that_cannot_be_read_says_is_for_who_posted_it_and_with_scope_personal(
+    importing: Asking,
+) -> None:
+    place = posted(importing, b"jane@shop.example,5\n")
+    own = importing.client(Scope.IMPORTS_WRITE)
+    assert own.post(f"{place}/rehearse").json()["state"] == "wrong"
+    assert "jane@" in importing.client(Scope.IMPORTS_WRITE, Scope.PERSONAL).get(place).text
+    other = importing.client(Scope.IMPORTS_WRITE)
+    for answer in (
+        other.get(place),
+        other.get(f"{OURS}/imports"),
+        other.post(f"{place}/rehearse"),
+        other.post(f"{place}/refuse", json={"note": ""}),
+    ):
+        assert answer.status_code == 200, answer.text
+        assert "jane@" not in answer.text
+        assert "the first row must name the columns" in answer.text

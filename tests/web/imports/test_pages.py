@@ -254,6 +254,11 @@ def test_what_a_file_says_of_members_is_for_who_brought_it_and_who_may_see_it(
     assert "for who brought the file" in hidden.text
     for kind in ("original", "result"):
         assert ugo.get(f"{place(record)}/files/{kind}").status_code == 403
+    headless = received("nobody@shop.example,5\n", by="uma")
+    assert "nobody@shop.example" in uma.get(place(headless)).text
+    page = ugo.get(place(headless)).text
+    assert "nobody@shop.example" not in page
+    assert "the first row must name the columns" in page
     context.state.grants.grant("user", "personal", by="ann")
     assert "nobody@shop.example" in ugo.get(place(record)).text
 

@@ -32,7 +32,7 @@ from include.web.api.caller import Caller, needs
 from include.web.api.ours import shapes
 from include.web.api.paging import Page, listed, paged
 from include.web.downloads import sending
-from include.web.imports.shown import hidden
+from include.web.imports.shown import hidden, unnamed
 from include.web.reader import context_of
 
 LOG = getLogger(__name__)
@@ -65,14 +65,16 @@ class Why(BaseModel):
 @router.get("", response_model=shapes.Listed[ImportRecord])
 def listing(
     request: Request,
-    caller: Either,  # noqa: ARG001 - it must be there
+    caller: Either,
     page: Annotated[Page, Depends(paged)],
     state: ImportState | None = None,
     mode: Mode | None = None,
 ) -> Any:
     """List imports, the newest first."""
     states, known = [state] if state else [], context_of(request).state.imports
-    found = known.list(states, mode=mode, limit=page.size, offset=page.offset)
+    found = [
+        _shown(caller, each) for each in known.list(states, mode=mode, limit=page.size, offset=page.offset)
+    ]
     return listed(request, found, page, known.count(states, mode=mode))
 
 
@@ -120,17 +122,17 @@ async def receive(
         )
         record = await run_sync(take, context, path)
     status = 201 if record.state is ImportState.RECEIVED else 200
-    return JSONResponse(record.model_dump(mode="json"), status)
+    return JSONResponse(_shown(caller, record).model_dump(mode="json"), status)
 
 
 @router.get(
     "/{import_id}", response_model=ImportRecord, responses={304: {"description": "As before."}, **_ANSWERS}
 )
-def read(request: Request, caller: Either, import_id: ImportId) -> Response:  # noqa: ARG001
+def read(request: Request, caller: Either, import_id: ImportId) -> Response:
     """Read an import: where it stands, what its rehearsal says, what was booked."""
     record = _of(request, import_id)
-    etag = etags.etag_of(import_id, record.state, record.updated_at)
-    return etags.tagged(request, record.model_dump(mode="json"), etag)
+    etag = etags.etag_of(import_id, record.state, record.updated_at, _sees(caller, record))
+    return etags.tagged(request, _shown(caller, record).model_dump(mode="json"), etag)
 
 
 @router.get("/{import_id}/rows", response_model=shapes.Listed[RowOutcome], responses=_ANSWERS)
@@ -217,7 +219,7 @@ def refuse(request: Request, caller: Either, import_id: ImportId, why: Annotated
     except StaleFence:
         raise HTTPException(409, FASTER) from None
     _answer_airflow(request, caller, import_id, "Refuse")
-    return _told(context, record)
+    return _told(context, caller, record)
 
 
 @router.post("/{import_id}/approve", response_model=ImportRecord, responses=_ANSWERS)
@@ -232,7 +234,7 @@ def approve(request: Request, caller: Approver, import_id: ImportId, why: Annota
     except StaleFence:
         raise HTTPException(409, FASTER) from None
     _answer_airflow(request, caller, import_id, "Approve")
-    return record
+    return _shown(caller, record)
 
 
 def _rows_of(record: ImportRecord, status: RowStatus | None) -> int:
@@ -261,7 +263,7 @@ def _work(
     record = _of(request, import_id)
     if record.bytes > AT_ONCE_BYTES:
         request.app.state.start(IMPORTS_DAG, {"import": import_id, **more}, caller.name)
-        return JSONResponse(record.model_dump(mode="json"), 202)
+        return JSONResponse(_shown(caller, record).model_dump(mode="json"), 202)
     try:
         record = done(context_of(request))
     except StaleFence:
@@ -275,7 +277,7 @@ def _work(
     waited = before is not None and before.state is ImportState.WAITING
     if record.state is ImportState.WAITING and not waited:
         _ask_a_person(request, caller, record)
-    return _told(context_of(request), record)
+    return _told(context_of(request), caller, record)
 
 
 def _ask_a_person(request: Request, caller: Caller, record: ImportRecord) -> None:
@@ -294,9 +296,15 @@ def _answer_airflow(request: Request, caller: Caller, import_id: str, option: st
         LOG.exception("%s is decided; Airflow's question could not be answered", import_id)
 
 
-def _told(context: Context, record: ImportRecord) -> Response:
+def _told(context: Context, caller: Caller, record: ImportRecord) -> Response:
     """Answer with an import; who should know how it stands is told after that."""
-    return JSONResponse(record.model_dump(mode="json"), background=BackgroundTask(tell, context, record))
+    shown = _shown(caller, record).model_dump(mode="json")
+    return JSONResponse(shown, background=BackgroundTask(tell, context, record))
+
+
+def _shown(caller: Caller, record: ImportRecord) -> ImportRecord:
+    """Return an import as the caller may see it."""
+    return record if _sees(caller, record) else unnamed(record)
 
 
 def _sees(caller: Caller, record: ImportRecord) -> bool:
