@@ -23,6 +23,7 @@ from include.errors import BadInput, Problem
 PREFIX = "AIRFLOW_CONN_"
 NAME = r"[a-z0-9][a-z0-9_]{0,62}"
 HIDDEN = "***"
+MISSING = "missing_connection"
 # What a URI's query holds when the extra is not a flat mapping of texts.
 _EXTRA_KEY = "__extra__"
 # Variables that hold secrets, by how their names begin.
@@ -130,7 +131,7 @@ def missing(name: str) -> BadInput:
         f"there is no such connection; make it in Airflow under Admin > Connections with the id {name}, "
         f"or set the environment variable {PREFIX}{name.upper()} to JSON or a URI"
     )
-    return BadInput([Problem("connection", name, right, "missing_connection")])
+    return BadInput([Problem("connection", name, right, MISSING)])
 
 
 def resolve(resolver: Resolver, names: Iterable[str], keys: Path) -> tuple[Secrets, list[Problem]]:

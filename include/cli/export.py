@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,12 +126,24 @@ def run(
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List the definitions of LOYALTY_EXPORTS and those made in the pages, with their schedules."""
-    files, made = _all()
+    """List the definitions of LOYALTY_EXPORTS and those made in the pages, with their schedules.
+
+    Where some are wrong, the others are listed, and what is wrong is said; then the exit code is 2.
+    """
+    from include.pipeline import Context
+    from include.pipeline.checks import check
+
+    files, made, problems = _all(Context.from_settings(), check)
     found = files | made
     if as_json:
         document([definition.document() for definition in found.values()])
-        return
+    else:
+        _listed(found.values(), made)
+    if problems:
+        raise BadInput(problems)
+
+
+def _listed(found: Iterable[Any], made: Container[str]) -> None:
     rows = [
         [
             each.id,
@@ -142,7 +153,7 @@ def list_(as_json: Json = False) -> None:
             "pages" if each.id in made else "file",
             "" if each.enabled and not each.paused else "paused" if each.enabled else "disabled",
         ]
-        for each in found.values()
+        for each in found
     ]
     table(["id", "model", "schedule", "targets", "from", ""], rows)
 
@@ -166,31 +177,26 @@ def validate(
     ] = None,
 ) -> None:
     """Say everything that is wrong with definitions, their connections and keys; exit code 2 if anything is."""
+    from include.definitions.load import load
     from include.pipeline import Context
-    from include.pipeline.checks import load_definition
-    from include.pipeline.notify import way_problems
-    from include.pipeline.privacy import secrets_of
+    from include.pipeline.checks import check
+    from include.pipeline.exports import needs
 
     context = Context.from_settings()
     problems: list[Problem] = []
-    found: list[Any] = []
+    found = []
+
+    def whole(definition: Any, where: str) -> list[Problem]:
+        return check(definition, where) + needs(context, definition, where)
+
     for path in paths or ():
         try:
-            found.append(load_definition(path))
+            found.append(load(path, check=whole))
         except BadInput as error:
             problems += error.problems
     if not paths:
-        files, made = _all()
-        found = list((files | made).values())
-    for definition in found:
-        problems += [
-            replace(each, where=f"{definition.id}: {each.where}")
-            for each in way_problems(context, definition)
-        ]
-        try:
-            secrets_of(context, definition)
-        except BadInput as error:
-            problems += error.problems
+        files, made, problems = _all(context, whole)
+        found = [*files.values(), *made.values()]
     if problems:
         raise BadInput(problems)
     typer.echo(f"{len(found)} definitions are right")
@@ -272,18 +278,19 @@ def find(name: str) -> Any:
     raise BadInput([Problem("export", name, f"known exports are {known}", "unknown_export"), *problems])
 
 
-def _all() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return all definitions of files, and all made in the pages, by id; BadInput with the problems of any."""
-    from include.pipeline import Context
-    from include.pipeline.checks import check, load_definitions
+def _all(context: Any, check: Any) -> tuple[dict[str, Any], dict[str, Any], list[Problem]]:
+    """Return all sound definitions of files, all made in the pages, both by id, and the problems of the others."""
+    from include.definitions.load import scan
     from include.pipeline.exports import made
 
-    context = Context.from_settings()
-    files = load_definitions(context.settings.exports)
-    found, problems = made(context, check=check)
-    if problems:
-        raise BadInput(problems)
-    return files, {id_: each for id_, each in found.items() if id_ not in files}
+    folder = context.settings.exports
+    if not folder.is_dir():
+        right = "is no folder; LOYALTY_EXPORTS must name the one that holds the YAML files"
+        raise BadInput([Problem("LOYALTY_EXPORTS", str(folder), right, "no_folder")])
+    files, problems = scan(folder, check=check)
+    of_files = {each.id: each for each in files.values()}
+    of_pages, more = made(context, check=check)
+    return of_files, {id_: each for id_, each in of_pages.items() if id_ not in of_files}, problems + more
 
 
 def _copy(context: Any, run_key: str, entry: dict[str, Any], out: Path) -> Path:

@@ -38,10 +38,13 @@ def is_text(text: str) -> bool:
     return True
 
 
-def refuse(code: str, right: str) -> PydanticCustomError:
-    """Return the error for one wrong value: `code` for machines, `right` says what would be right."""
+def refuse(code: str, right: str, *, at: str = "") -> PydanticCustomError:
+    """Return the error for one wrong value: `code` for machines, `right` says what would be right.
+
+    at: which key of the value must be changed, where the whole was looked at.
+    """
     # Braces in the sentence are text, not fields to fill.
-    return PydanticCustomError(code, "{right}", {"right": right})
+    return PydanticCustomError(code, "{right}", {"right": right, "at": at})
 
 
 def _time(value: object) -> time:

@@ -74,7 +74,8 @@ class Content(Strict):
     @model_validator(mode="after")
     def _fields_or_aggregation(self) -> Self:
         if self.fields is not None and self.aggregation is not None:
-            raise refuse("fields_and_aggregation", "an aggregation names its own fields: leave out fields")
+            right = "an aggregation names its own fields: leave out fields"
+            raise refuse("fields_and_aggregation", right, at="fields")
         return self
 
     @field_validator("fields")

@@ -178,33 +178,39 @@ class ExportDefinition(Content):
         given = set(self.document()) & (set(Content.model_fields) - {"file"} | {"model"})
         given |= {f"file.{name}" for name in self.file.model_dump(exclude_defaults=True) if name != "name"}
         if self.exports and given:
-            raise refuse("not_of_a_pack", f"a pack has these in its exports: {', '.join(sorted(given))}")
+            raise refuse("not_of_a_pack", "a pack has this in each of its exports", at=min(given))
         if self.bundle == "workbook":
             self._check_sheets()
         return self
 
     def _check_sheets(self) -> None:
         if not self.exports:
-            raise refuse("workbook_of_one", "a workbook is of a pack; for one export choose file.format xlsx")
-        for part in self.exports:
+            raise refuse(
+                "workbook_of_one",
+                "a workbook is of a pack; for one export choose file.format xlsx",
+                at="bundle",
+            )
+        for index, part in enumerate(self.exports):
+            at = f"exports[{index}]"
             given = sorted(set(part.file.model_dump(exclude_defaults=True)) - {"options"})
             if given:
                 right = f"a sheet of a workbook has only options of its own: leave out {', '.join(given)} of {part.id}"
-                raise refuse("not_of_a_sheet", right)
+                raise refuse("not_of_a_sheet", right, at=f"{at}.file")
             if len(part.id) > SHEET_NAME:
-                raise refuse(
-                    "long_sheet", f"names a sheet, so the id {part.id} may have {SHEET_NAME} characters"
-                )
+                right = f"names a sheet, so the id {part.id} may have {SHEET_NAME} characters"
+                raise refuse("long_sheet", right, at=f"{at}.id")
 
     @model_validator(mode="after")
     def _hangs_together(self) -> ExportDefinition:
         if self.period is None and self.as_of == "period_end":
-            raise refuse("no_period", "as_of period_end needs a period")
+            raise refuse("no_period", "as_of period_end needs a period", at="as_of")
         if self.period is not None and self.as_of not in (None, "period_end"):
-            raise refuse("period_and_as_of", "with a period, T is its end: leave out one of period and as_of")
+            right = "with a period, T is its end: leave out one of period and as_of"
+            raise refuse("period_and_as_of", right, at="as_of")
         since = self.period is not None and self.period.kind.startswith("since_")
         if since and (self.schedule is None or isinstance(self.schedule, Once)):
-            raise refuse("no_previous_occurrence", "a period since something needs a schedule that recurs")
+            right = "a period since something needs a schedule that recurs"
+            raise refuse("no_previous_occurrence", right, at="period")
         return self
 
     @property

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from include.connections import NAME, Secrets
+from include.connections import MISSING, NAME, Secrets
 from include.definitions.base import Strict, refuse
 from include.definitions.fields import column_of, known, resolve
 from include.definitions.names import FieldName, Line
@@ -190,13 +190,15 @@ def plain_problems(
 
 
 def secret_problems(privacy: Privacy, secrets: Secrets, *, where: str) -> list[Problem]:
-    """Return a problem for each salt and key that is too short to protect anything."""
+    """Return a problem for each salt and key that is not there, or too short to protect anything."""
     right = f"the connection's password must have {MIN_SECRET_CHARACTERS} characters or more, made at random"
-    named: dict[str, Any] = {"salt": privacy.salt, "pseudonym_key": privacy.pseudonym_key}
-    return [
-        Problem(f"{where}.{key}", name, right, "short_secret")
-        for key, name in named.items()
-        if name in privacy.connections
-        and name in secrets.connections
-        and len(secrets.connections[name].password) < MIN_SECRET_CHARACTERS
-    ]
+    found = []
+    for key in ("salt", "pseudonym_key"):
+        name = getattr(privacy, key)
+        if name not in privacy.connections:
+            continue
+        if name not in secrets.connections:
+            found.append(Problem(f"{where}.{key}", name, "there is no such connection", MISSING))
+        elif len(secrets.connections[name].password) < MIN_SECRET_CHARACTERS:
+            found.append(Problem(f"{where}.{key}", name, right, "short_secret"))
+    return found

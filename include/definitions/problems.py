@@ -61,6 +61,9 @@ def _problem(item: ErrorDetails, model: type[BaseModel], where: str) -> Problem:
         path, code, value, right = f"{path}.kind", "missing_key", "", "is required"
     elif code in ("model_type", "model_attributes_type", "dict_type"):
         code, right = "not_a_mapping", "must be a mapping of keys to values"
+    elif at := context.get("at"):
+        path = f"{path}.{at}".lstrip(".")
+        value = value.get(at.partition(".")[0], "") if isinstance(value, dict) else value
     place = f"{where}{'.' if ': ' in where else ': '}{path}" if path else where
     return Problem(place, as_text(value), right, code)
 

@@ -38,8 +38,6 @@ def _weekday(value: object) -> object:
 def _day_of_month(value: object) -> object:
     if isinstance(value, str) and value.strip().lower() == "last":
         return "last"
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 31:
         raise refuse("bad_day_of_month", "must be a day from 1 to 31, or last")
     return value

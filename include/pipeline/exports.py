@@ -65,28 +65,30 @@ def validated(
     where: what problems call the document; where it is empty, they name the fields alone (`targets[0].options`).
     but: the id of the export that this edits.
     """
-    with _named(where):
-        definition = from_document(document, where=_HERE, check=check)
-        problems = []
+
+    def whole(definition: ExportDefinition, here: str) -> list[Problem]:
+        problems = check(definition, here)
         if but is not None and definition.id != but:
             right = f"never changes: it is {but}; clone the export for another id"
-            problems.append(Problem("id", definition.id, right, "id_changed"))
+            problems.append(Problem(f"{here}: id", definition.id, right, "id_changed"))
         else:
             problems += context.state.exports.problems(definition, new=but is None)
         for number, target in enumerate(definition.targets):
-            problems += places.problems(context.settings, target, f"targets[{number}]")
-        problems += way_problems(context, definition)
-        try:
-            secrets_of(context, definition)
-        except BadInput as error:
-            mine = f"{definition.id}: "
-            problems += [
-                Problem(each.where.removeprefix(mine), each.value, each.right, each.code)
-                for each in error.problems
-            ]
-        if problems:
-            raise BadInput(problems)
-    return definition
+            problems += places.problems(context.settings, target, f"{here}: targets[{number}]")
+        return problems + needs(context, definition, here)
+
+    with _named(where):
+        return from_document(document, where=_HERE, check=whole)
+
+
+def needs(context: Context, definition: ExportDefinition, where: str) -> list[Problem]:
+    """Return what keeps a definition from being run here: connections and keys that it names and that are not there."""
+    problems = way_problems(context, definition, where)
+    try:
+        secrets_of(context, definition, where=where)
+    except BadInput as error:  # what is wrong with the file itself is told by `check`
+        problems += [each for each in error.problems if each.where.startswith(where)]
+    return problems
 
 
 def unknown(context: Context, ids: Iterable[str], where: str) -> list[Problem]:

@@ -42,8 +42,11 @@ class Occasion:
     definition: ExportDefinition | None = None
 
 
-def way_problems(context: Context, definition: ExportDefinition) -> list[Problem]:
-    """Return a problem for each rule whose connection is missing or cannot be read: nobody shall wait for a notice."""
+def way_problems(context: Context, definition: ExportDefinition, where: str) -> list[Problem]:
+    """Return a problem for each rule whose connection is missing or cannot be read: nobody shall wait for a notice.
+
+    where: what the definition is called.
+    """
     found = []
     mail = context.settings.mail_connection
     for number, rule in enumerate(definition.notify.rules):
@@ -52,8 +55,8 @@ def way_problems(context: Context, definition: ExportDefinition) -> list[Problem
             if name is not None:
                 context.connections(name)
         except BadInput as error:
-            where = f"notify.rules[{number}].connection"
-            found += [Problem(where, name or "", each.right, each.code) for each in error.problems]
+            place = f"{where}: notify.rules[{number}].connection"
+            found += [Problem(place, name or "", each.right, each.code) for each in error.problems]
     return found
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from include import connections, kinds, targets
-from include.connections import Secrets
+from include.connections import MISSING, Secrets
 from include.definitions import privacy
 from include.definitions.content import Part
 from include.definitions.model import ExportDefinition
 from include.errors import BadInput, Problem
 from include.formats import signature
-from include.formats.encryption.keys import MISSING
+from include.formats.encryption.keys import FROM_CONNECTION
 from include.formats.options import FileOptions, file_options
 from include.ledger.columns import Column
 from include.pipeline.context import Context
@@ -19,29 +20,37 @@ from include.snapshots import names
 from include.targets import folder
 
 
-def secrets_of(context: Context, definition: ExportDefinition) -> Secrets:
+def secrets_of(context: Context, definition: ExportDefinition, *, where: str = "") -> Secrets:
     """Return the connections that the files of a definition need, and no others.
 
+    where: what problems call the definition; its id when empty.
     Raises one BadInput for all that keeps them from being made now: missing connections, keys that are missing,
     expired, revoked or of the wrong kind, salts and passwords that are too short.
     """
-    found, problems = connections.resolve(
+    found, unusable = connections.resolve(
         context.connections, connections_of(definition), context.settings.keys
     )
+    called = where or definition.id
+    problems: list[Problem] = []
     for index, part in enumerate(definition.parts):
-        place = f"{definition.id}: exports[{index}]." if definition.exports else f"{definition.id}: "
+        place = f"{called}: exports[{index}]." if definition.exports else f"{called}: "
         encryption = _file(part).encryption
         if part.privacy is not None:
             problems += privacy.secret_problems(part.privacy, found, where=f"{place}privacy")
         if encryption is not None:
-            wrong = encryption.problems(found, f"{place}file.encryption.options")
-            problems += [each for each in wrong if each.code != MISSING]  # that is told already
+            problems += encryption.problems(found, f"{place}file.encryption.options")
     if definition.sign is not None:
-        wrong = signature.problems(definition.sign, found, f"{definition.id}: sign")
-        problems += [each for each in wrong if each.code != MISSING]
+        problems += signature.problems(definition.sign, found, f"{called}: sign")
     if problems:
-        raise BadInput(problems)
+        why = {each.value: each for each in unusable}
+        raise BadInput([_told(each, why) for each in problems])
     return found
+
+
+def _told(problem: Problem, why: Mapping[str, Problem]) -> Problem:
+    """Return a problem with why its connection cannot be used, where that is what is wrong."""
+    known = why.get(problem.value.removeprefix(FROM_CONNECTION)) if problem.code == MISSING else None
+    return replace(problem, right=known.right, code=known.code) if known else problem
 
 
 def connections_of(definition: ExportDefinition) -> set[str]:

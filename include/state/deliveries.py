@@ -7,7 +7,7 @@ the database's clock and a fence; every write checks the fence, so an overtaken 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -257,31 +257,38 @@ class Deliveries:
         since: datetime | None = None,
         key: str = "",
         limit: int = 1000,
+        offset: int = 0,
     ) -> list[Delivery]:
         """Return deliveries in the order in which they were first claimed; of too many, the newest.
 
-        since: something happened to them at or after it. key: how their keys begin.
+        since: something happened to them at or after it. key: how their keys begin. offset: so many newer are left out.
         """
-        wanted = select(DELIVERIES).order_by(DELIVERIES.c.created_at.desc(), DELIVERIES.c.key.desc())
-        if run_key is not None:
-            wanted = wanted.where(DELIVERIES.c.run_key == run_key)
+        wanted = select(DELIVERIES).where(*_these(run_key, definition_ids, states))
         if definition_id is not None:
             of_export = select(RUNS.c.run_key).where(RUNS.c.definition_id == definition_id)
             wanted = wanted.where(DELIVERIES.c.run_key.in_(of_export))
-        if definition_ids is not None:
-            of_exports = select(RUNS.c.run_key).where(RUNS.c.definition_id.in_(definition_ids))
-            wanted = wanted.where(DELIVERIES.c.run_key.in_(of_exports))
         if target is not None:
             wanted = wanted.where(DELIVERIES.c.target == target)
-        if states:
-            wanted = wanted.where(DELIVERIES.c.state.in_([state.value for state in states]))
         if since is not None:
             wanted = wanted.where(DELIVERIES.c.updated_at >= since)
         if key:
             wanted = wanted.where(DELIVERIES.c.key.startswith(key, autoescape=True))
+        newest = wanted.order_by(DELIVERIES.c.created_at.desc(), DELIVERIES.c.key.desc())
         with self._database.read() as connection:
-            found = connection.execute(wanted.limit(limit)).all()
+            found = connection.execute(newest.limit(limit).offset(offset)).all()
         return [Delivery.model_validate(dict(row._mapping)) for row in reversed(found)]  # noqa: SLF001
+
+    def count(
+        self,
+        *,
+        run_key: str | None = None,
+        definition_ids: Collection[str] | None = None,
+        states: Collection[DeliveryState] = (),
+    ) -> int:
+        """Return how many there are."""
+        wanted = select(func.count()).select_from(DELIVERIES)
+        with self._database.read() as connection:
+            return connection.execute(wanted.where(*_these(run_key, definition_ids, states))).scalar_one()
 
     def rivals(self, run: RunRecord, target: str, *, later: bool) -> Sequence[Rival]:
         """Return what other runs of its export have, or may have, at the target.
@@ -351,6 +358,18 @@ class Deliveries:
                 last_run.delivery_moved(connection, claim.key)
             if action is not None:
                 tell(connection, claim.key, action)
+
+
+def _these(
+    run_key: str | None, definition_ids: Collection[str] | None, states: Collection[DeliveryState]
+) -> Iterator[ColumnElement[bool]]:
+    if run_key is not None:
+        yield DELIVERIES.c.run_key == run_key
+    if definition_ids is not None:
+        of_exports = select(RUNS.c.run_key).where(RUNS.c.definition_id.in_(definition_ids))
+        yield DELIVERIES.c.run_key.in_(of_exports)
+    if states:
+        yield DELIVERIES.c.state.in_([state.value for state in states])
 
 
 def _not_free(row: Row[Any] | None) -> str:

@@ -68,7 +68,7 @@ def create(
     app.state.makers = Makers(context)
     app.state.end = end or (lambda _id, _by: False)
     app.state.answer = answer or (lambda _id, _words, _option, _by: False)
-    app.add_middleware(Limit, usual=LARGEST_FORM_BYTES, large=imports.LARGE)
+    app.add_middleware(Limit, usual=LARGEST_FORM_BYTES, large=imports.LARGE, refusal=_too_large)
     app.add_middleware(Guard)
     for part in PARTS:
         app.include_router(part.router)
@@ -120,6 +120,10 @@ def _refused(request: Request, error: Exception) -> Response:
             return pages.page("nothing.html", pages.root(request), 404, heading=NOTHING)
         return pages.notice(request, error.status_code, str(error.detail))
     return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+
+
+def _too_large(request: Request, detail: str) -> Response:
+    return _refused(request, HTTPException(413, detail))
 
 
 def _login(request: Request, back: str | None) -> str:

@@ -203,7 +203,8 @@ def test_validating_tells_of_connections_and_keys(loyalty: Loyalty, home: Path) 
     )
     refused = loyalty("export", "validate", str(sealed))
     assert refused.code == 2
-    assert "sealed: notify.rules[0].connection" in refused.error
+    assert "sealed.yaml: notify.rules[0].connection: 'ops_chat': there is no" in refused.error
+    assert "sealed.yaml: file.encryption.options.sign_with: 'our_key': there is no" in refused.error
     assert "AIRFLOW_CONN_OPS_CHAT" in refused.error
     assert "AIRFLOW_CONN_OUR_KEY" in refused.error
     assert "finance.asc" in refused.error

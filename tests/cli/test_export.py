@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,52 @@ def test_two_deliveries_are_compared(loyalty: Loyalty, home: Path) -> None:
     wrong = loyalty("export", "diff", manifests[0], manifests[1].replace("manifest", "manifst"))
     assert wrong.code == 2
     assert "cannot be read" in wrong.error
+
+
+EVERYTHING_WRONG = """
+id: My Id
+name: x
+model: history
+limit: many
+period: previous_month
+as_of: occurrence
+schedule: {kind: monthly, days: ["3"], time: "25:00"}
+sign: our_key
+privacy: {salt: pepper, fields: {email: hash}}
+fields: [colour]
+file: {options: {delimiter: "::"}}
+targets:
+  - {kind: sftp, options: {timeout_seconds: x}}
+  - {kind: folder}
+notify: {rules: [{kind: webhook, connection: chat}]}
+"""
+
+
+def test_all_that_is_wrong_is_said_at_once_with_its_place(loyalty: Loyalty, home: Path) -> None:
+    """Types, what does not go together, columns, options, connections: each is found by another look."""
+    (home / "wrong.yaml").write_text(EVERYTHING_WRONG)
+    told = loyalty("export", "validate", str(home / "wrong.yaml"))
+    assert told.code == 2
+    places = [line.partition("wrong.yaml: ")[2].partition(":")[0] for line in told.error.splitlines()[1:]]
+    assert sorted(places) == sorted(
+        [
+            "limit", "id", "schedule.days[0]", "schedule.time", "as_of", "fields[0].field", "file.options.delimiter",
+            "targets[0].options.connection", "targets[0].options.timeout_seconds", "targets[1].options.folder",
+            "privacy.salt", "sign", "notify.rules[0].connection",
+        ]
+    )  # fmt: skip
+
+
+def test_the_list_shows_what_is_right_and_says_what_is_not(
+    loyalty: Loyalty, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = json.loads(loyalty("export", "list", "--json").out)
+    folder = Path(os.environ["LOYALTY_EXPORTS"])
+    (folder / "a-wrong.yaml").write_text(EVERYTHING_WRONG)
+    told = loyalty("export", "list", "--json")
+    assert (told.code, json.loads(told.out)) == (2, right)
+    assert "a-wrong.yaml: limit: 'many'" in told.error
+    monkeypatch.setenv("LOYALTY_EXPORTS", str(home / "none"))
+    for asked in ("list", "validate"):
+        told = loyalty("export", asked)
+        assert (told.code, "LOYALTY_EXPORTS" in told.error) == (2, True)

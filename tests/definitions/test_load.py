@@ -135,21 +135,65 @@ def test_one_wrong_value(keys, message):
 
 
 @pytest.mark.parametrize(
-    ("keys", "right"),
+    ("keys", "place", "right"),
     [
-        ({"as_of": "period_end"}, "as_of period_end needs a period"),
-        ({"period": "previous_month", "as_of": "occurrence"},
+        ({"as_of": "period_end"}, "as_of: 'period_end'", "as_of period_end needs a period"),
+        ({"period": "previous_month", "as_of": "occurrence"}, "as_of: 'occurrence'",
          "with a period, T is its end: leave out one of period and as_of"),
-        ({"period": "since_last_delivery", "schedule": None}, "a period since something needs a schedule that recurs"),
-        ({"period": "since_previous_occurrence", "schedule": {"kind": "once", "date": "2026-01-01", "time": "06:00"}},
+        ({"period": "since_last_delivery", "schedule": None}, "period: 'since_last_delivery'",
          "a period since something needs a schedule that recurs"),
+        ({"period": "since_previous_occurrence", "schedule": {"kind": "once", "date": "2026-01-01", "time": "06:00"}},
+         "period: 'since_previous_occurrence'", "a period since something needs a schedule that recurs"),
     ],
 )  # fmt: skip
-def test_parts_that_do_not_go_together(keys, right):
+def test_parts_that_do_not_go_together(keys, place, right):
+    assert problems(GOOD | keys) == [f"x.yaml: {place}: {right}"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "more"),
+    [
+        ({"limit": 5}, "limit: '5'", []),
+        ({"file": {"format": "json"}, "limit": 5}, """file.format: '{"format": "json"}'""", ["limit"]),
+        ({"bundle": "workbook", "exports": [{"id": "a", "model": "balance", "file": {"compression": "gzip"}}]},
+         "exports[0].file: ", []),
+        ({"bundle": "workbook", "exports": [{"id": "a" * 32, "model": "balance"}]}, "exports[0].id: ", []),
+        ({"exports": [{"id": "a", "model": "balance", "fields": ["tier"],
+                       "aggregation": [{"field": "tier", "do": "group_by"}]}]}, """exports[0].fields: '["tier"]'""", []),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_with_a_pack_has_its_place(keys, place, more):
+    pack = {key: value for key, value in GOOD.items() if key != "model"} | {
+        "exports": [{"id": "a", "model": "balance"}]
+    }
+    found = problems(pack | keys)
+    assert found[0].startswith(f"x.yaml: {place}")
+    assert [each.partition(":")[2].partition(":")[0].strip() for each in found[1:]] == more
+
+
+def test_a_part_and_a_target_that_are_wrong_do_not_hide_the_others():
+    """Each look stops at what is wrong; what is wrong is set aside, and the others are looked at again."""
+    export = {"id": "a", "model": "balance", "limit": "many"}
+    pack = {
+        "id": "P", "name": "x", "exports": [export, {"id": "b", "model": "history"}],
+        "as_of": "period_end", "targets": [{"kind": "folder", "colour": 1}, {"kind": "sftp", "options": {}}],
+    }  # fmt: skip
+    looked = []
+
+    def check(definition, where):
+        looked.append([part.id for part in definition.parts])
+        wrong = [f"{where}: exports[{index}].model" for index, part in enumerate(definition.parts)]
+        return [
+            Problem(each, "", "is wrong", "wrong") for each in [*wrong, f"{where}: targets[1].options.folder"]
+        ]
+
     with pytest.raises(BadInput) as caught:
-        from_document(GOOD | keys, where="x.yaml")
-    [problem] = caught.value.problems
-    assert (problem.where, problem.right) == ("x.yaml", right)
+        from_document(pack, where="x.yaml", check=check)
+    assert [each.where for each in caught.value.problems] == [
+        "x.yaml: id", "x.yaml: exports[0].limit", "x.yaml: targets[0].colour", "x.yaml: as_of",
+        "x.yaml: exports[1].model", "x.yaml: targets[1].options.folder",
+    ]  # fmt: skip
+    assert looked[0] == ["stand-in-0", "b"]
 
 
 def test_all_problems_at_once():

@@ -336,6 +336,8 @@ def test_a_form_that_is_too_large_is_refused_before_it_is_read(browser: Any) -> 
     client = browser("ada", "ADMIN")
     token = known_visit(client, "ada")
     large = {"form_token": token, "name": "x" * (2 * 1024 * 1024)}
-    answer = client.post("/loyalty/administration/keys", data=large, headers=OWN)
+    answer = client.post("/loyalty/administration/keys", data=large, headers=OWN | {"accept": "text/html"})
     assert answer.status_code == 413
+    assert "more than 1048576 bytes" in answer.text
+    assert "<h1>" in answer.text
     assert answer.headers["content-security-policy"]

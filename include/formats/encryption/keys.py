@@ -8,12 +8,11 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from include.connections import HIDDEN, NAME, Connection, Secrets
+from include.connections import HIDDEN, MISSING, NAME, Connection, Secrets
 from include.errors import Problem
 
 FROM_CONNECTION = "connection:"
 PUBLIC, PRIVATE = "public_key", "private_key"
-MISSING = "missing_connection"
 MAX_BYTES = 1 << 20
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 

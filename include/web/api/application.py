@@ -61,7 +61,12 @@ def build(api: Api, shared: State) -> FastAPI:
     for name, value in shared._state.items():  # noqa: SLF001 - Starlette has no other way to list them
         setattr(app.state, name, value)
     app.state.api = api
-    app.add_middleware(Limit, usual=LARGEST_BODY_BYTES, large=api.large)
+    app.add_middleware(
+        Limit,
+        usual=LARGEST_BODY_BYTES,
+        large=api.large,
+        refusal=lambda _, detail: api.shape(Fault(413, detail)),
+    )
     app.include_router(api.router)
     problems.install(app)
     _publish(app, api)

@@ -14,22 +14,6 @@ from include.web.editor.form import Values, document_of, text_of
 from include.web.editor.shape import Leaf
 
 Validate = Callable[[dict[str, Any]], ExportDefinition]
-# What stands for a key that has problems, so that the others can be looked at all the same.
-_INSTEAD: Mapping[str, Any] = {
-    "id": "an-export",
-    "name": "An export",
-    "targets": [{"kind": "folder", "options": {"folder": "somewhere"}}],
-}
-# Keys of which so much hangs that nothing can be said of the others while they are wrong.
-_ROOTS = frozenset({"model", "options", "layout", "exports"})
-# Keys whose problems mean little while another one is wrong.
-_HANGS_ON: Mapping[str, frozenset[str]] = {
-    "aggregation": frozenset({"order", "fields", "privacy", "file", "compare", "conditions"}),
-    "fields": frozenset({"privacy", "file", "compare", "conditions"}),
-    "period": frozenset({"as_of", "schedule"}),
-    "schedule": frozenset({"period"}),
-    "privacy": frozenset({"fields"}),
-}
 _LEADING = re.compile(
     r"(must|is|are|has|have|needs?|known|leave|takes|names?|there|no|such|choose|say|only|write|one|a|an|the)\b"
 )
@@ -73,7 +57,6 @@ def judged(values: Values, validate: Validate) -> tuple[ExportDefinition | None,
         definition = validate(document)
     except BadInput as error:
         problems += error.problems
-        problems += _behind(document, error.problems, validate)
         definition = None
     return (None if problems else definition), document, placed(problems, values)
 
@@ -82,7 +65,7 @@ def placed(problems: Iterable[Problem], values: Values) -> Found:
     """Return the problems by field; one that is said twice of a field is shown once."""
     found: dict[str, list[str]] = {}
     for problem in list(problems)[:MOST_SHOWN]:
-        name = _named(problem, values) if problem.where == "connection" else field_of(problem.where, values)
+        name = field_of(problem.where, values)
         sentences = found.setdefault(name, [])
         text = _sentence(problem, name, values)
         if text not in sentences:
@@ -101,14 +84,6 @@ def field_of(where: str, values: Values) -> str:
     return lookup.nearest(values, path)
 
 
-def _named(problem: Problem, values: Values) -> str:
-    """Return the field that names a connection which is not there."""
-    found = (
-        name for name, texts in values.items() if texts[-1] == problem.value and lookup.find(values, name)
-    )
-    return next(found, "")
-
-
 def plain_path(where: str) -> str:
     """Return the place of a problem as dotted keys, without what the document is called."""
     return re.sub(r"\[(\d+)\]", r".\1", where.rpartition(": ")[2].strip(": "))
@@ -122,21 +97,6 @@ def _protected(rest: str, values: Values) -> str:
             below = rest[len(name) :].lstrip(".")
             return f"privacy.fields.{row}.{below or 'field'}"
     return f"privacy.fields.{rest}" if rest.split(".", maxsplit=1)[0].isdecimal() else "privacy"
-
-
-def _behind(document: Mapping[str, Any], first: Iterable[Problem], validate: Validate) -> list[Problem]:
-    """Return what is wrong in the other keys, which a check that stops early has not looked at."""
-    wrong = {plain_path(problem.where).split(".")[0] for problem in first}
-    if wrong & _ROOTS or "" in wrong:
-        return []
-    rest = {key: value for key, value in document.items() if key not in wrong}
-    rest |= {key: value for key, value in _INSTEAD.items() if key in wrong}
-    passed_over = wrong.union(*(_HANGS_ON.get(key, frozenset()) for key in wrong))
-    try:
-        validate(rest)
-    except BadInput as error:
-        return [each for each in error.problems if plain_path(each.where).split(".")[0] not in passed_over]
-    return []
 
 
 def _sentence(problem: Problem, name: str, values: Values) -> str:

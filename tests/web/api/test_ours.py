@@ -227,9 +227,16 @@ def test_of_many_deliveries_a_key_sees_the_newest_of_its_own_exports(asking: Ask
         keys.append(delivery_key(made.run_key, "a"))
         context.state.deliveries.claim(keys[-1], "w", timedelta(minutes=1), run_key=made.run_key, target="a")
     client = asking.client(Scope.DELIVERIES_READ, exports=["one"])
-    assert [each["key"] for each in client.get(f"{OURS}/deliveries?limit=1").json()["items"]] == keys[:1]
+    own = client.get(f"{OURS}/deliveries?per_page=1").json()
+    assert ([each["key"] for each in own["items"]], own["total"], own["next"]) == (keys[:1], 1, None)
     all_of_them = asking.client(Scope.DELIVERIES_READ)
-    assert [each["key"] for each in all_of_them.get(f"{OURS}/deliveries?limit=1").json()["items"]] == keys[1:]
+    newest = all_of_them.get(f"{OURS}/deliveries?per_page=1").json()
+    assert ([each["key"] for each in newest["items"]], newest["total"]) == (keys[1:], 2)
+    older = all_of_them.get(newest["next"]).json()
+    assert ([each["key"] for each in older["items"]], older["next"]) == (keys[:1], None)
+    run_key = older["items"][0]["run_key"]
+    assert all_of_them.get(f"{OURS}/runs/{run_key}/deliveries").json()["items"] == older["items"]
+    assert all_of_them.get(f"{OURS}/runs/{run_key}/deliveries?page=2").json()["items"] == []
 
 
 @pytest.mark.parametrize("text", ["2026", "20260601", "1767225600", "-1", "2026.5", "2026-06-01"])
@@ -268,7 +275,13 @@ def test_the_audit_log_is_searched_and_goes_on(asking: Asking) -> None:
 def test_what_is_too_large_is_refused(asking: Asking) -> None:
     client = asking.client(*EVERYTHING)
     answer = client.post(f"{OURS}/definitions", json=MINE | {"description": "x" * 2_000_000})
-    assert answer.status_code == 413
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert answer.json()["detail"] == "What was sent has more than 1048576 bytes, the most here."
+    piece = iter([b"x" * 600_000, b"x" * 600_000])
+    in_pieces = client.post(
+        f"{OURS}/definitions", content=piece, headers={"content-type": "application/json"}
+    )
+    assert (in_pieces.status_code, in_pieces.json()["title"]) == (413, answer.json()["title"])
 
 
 @pytest.mark.parametrize(

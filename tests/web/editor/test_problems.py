@@ -124,15 +124,6 @@ def test_the_place_of_a_problem_is_a_field(where: str, name: str) -> None:
     assert field_of(where, values) == name
 
 
-def test_a_connection_that_is_missing_is_said_where_it_is_named() -> None:
-    values: Values = {"targets.0.kind": ["sftp"], "targets.0.options.connection": ["partner"]}
-    found = placed(
-        [Problem("connection", "partner", "there is no such connection; make it", "missing_connection")],
-        values,
-    )
-    assert found.at == {"targets.0.options.connection": ["There is no such connection; make it."]}
-
-
 def test_there_is_an_end_to_what_is_told() -> None:
     many = [Problem("filters", f"{number}" * 100, "is wrong", "wrong") for number in range(1000)]
     [told] = placed(many, {}).at.values()

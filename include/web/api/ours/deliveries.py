@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, HTTPException, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, HTTPException, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.acting import acting
@@ -15,18 +15,12 @@ from include.state.runs import RunRecord
 from include.web.api.caller import Caller, Calling
 from include.web.api.ours import shapes
 from include.web.api.ours.permitted import RunKey, run_of
+from include.web.api.paging import Page, listed, paged
 from include.web.reader import context_of
 
 router = APIRouter(tags=["deliveries"])
 NO_DELIVERY = "There is no such delivery."
-MOST = 500
 DeliveryKey = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="The key of a delivery.")]
-
-
-class Found(BaseModel):
-    """Deliveries."""
-
-    items: list[shapes.DeliveryShown]
 
 
 class Word(BaseModel):
@@ -40,31 +34,28 @@ class Word(BaseModel):
     note: str = Field("", max_length=500)
 
 
-@router.get("/runs/{run_key}/deliveries", response_model=Found)
-def of_run(request: Request, caller: Calling, run_key: RunKey) -> Any:
-    """List the deliveries of a run."""
+@router.get("/runs/{run_key}/deliveries", response_model=shapes.Listed[shapes.DeliveryShown])
+def of_run(request: Request, caller: Calling, run_key: RunKey, page: Annotated[Page, Depends(paged)]) -> Any:
+    """List the deliveries of a run, the last one first."""
     run = run_of(request, caller, Scope.DELIVERIES_READ, run_key)
-    found = context_of(request).state.deliveries.list(run_key=run.run_key, limit=MOST)
-    return {"items": [_shown(caller, each, run) for each in found]}
+    return _listed(request, caller, page, run_key=run.run_key)
 
 
-@router.get("/deliveries", response_model=Found)
+@router.get("/deliveries", response_model=shapes.Listed[shapes.DeliveryShown])
 def listing(
     request: Request,
     caller: Calling,
+    page: Annotated[Page, Depends(paged)],
     state: DeliveryState | None = None,
-    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> Any:
-    """List the newest deliveries, the last one first, of the exports that the caller may see."""
+    """List deliveries, the last one first, of the exports that the caller may see."""
     if caller.key is not None and Scope.DELIVERIES_READ not in caller.key.scopes:
         caller.require(Scope.DELIVERIES_READ)
     state_ = context_of(request).state
     mine = None
     if not caller.may(Scope.DELIVERIES_READ):
         mine = caller.visible(Scope.DELIVERIES_READ, state_.exports.ids())
-    found = state_.deliveries.list(definition_ids=mine, states=[state] if state else (), limit=limit)
-    runs = {key: state_.runs.get(key) for key in {each.run_key for each in found}}
-    return {"items": [_shown(caller, each, runs[each.run_key]) for each in reversed(found)]}
+    return _listed(request, caller, page, definition_ids=mine, states=[state] if state else ())
 
 
 @router.get("/deliveries/{key}", response_model=shapes.DeliveryShown)
@@ -83,6 +74,14 @@ def resolve(request: Request, caller: Calling, key: DeliveryKey, said: Annotated
             context_of(request), found, arrived=said.word == "arrived", note=said.note.strip()
         )
     return _shown(caller, done, run)
+
+
+def _listed(request: Request, caller: Caller, page: Page, **which: Any) -> dict[str, Any]:
+    state = context_of(request).state
+    found = state.deliveries.list(**which, limit=page.size, offset=page.offset)[::-1]
+    runs = {key: state.runs.get(key) for key in {each.run_key for each in found}}
+    shown = [_shown(caller, each, runs[each.run_key]) for each in found]
+    return listed(request, shown, page, state.deliveries.count(**which))
 
 
 def _of(request: Request, caller: Caller, scope: Scope, key: str) -> tuple[Delivery, RunRecord]:
