@@ -159,7 +159,7 @@ def test_parts_that_do_not_go_together(keys, place, right):
          "exports[0].file: ", []),
         ({"bundle": "workbook", "exports": [{"id": "a" * 32, "model": "balance"}]}, "exports[0].id: ", []),
         ({"exports": [{"id": "a", "model": "balance", "fields": ["tier"],
-                       "aggregation": [{"field": "tier", "do": "group_by"}]}]}, """exports[0].fields: '["tier"]'""", []),
+                       "aggregation": [{"field": "tier", "function": "group"}]}]}, """exports[0].fields: '["tier"]'""", []),
     ],
 )  # fmt: skip
 def test_what_does_not_go_with_a_pack_has_its_place(keys, place, more):
