@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from include.errors import Permanent
 from include.ledger.catalog import ARROW_TYPES, FieldType
 from include.ledger.columns import Column
 from include.reports import gift_cards, glossary, history, loyalty_cards
@@ -161,5 +162,13 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _exact(hundredths: pa.Array) -> pa.Array:
-    """Return points as an exact decimal."""
-    return pc.multiply(hundredths.cast(pa.decimal128(19, 0)), _HUNDREDTH).cast(_MONEY)
+    """Return points as an exact decimal; Permanent for more than the columns hold, which they share with money."""
+    points = pc.multiply(hundredths.cast(pa.decimal128(19, 0)), _HUNDREDTH)
+    try:
+        return points.cast(_MONEY)
+    except pa.ArrowInvalid:
+        most = max(abs(each) for each in points.drop_null().to_pylist())
+        raise Permanent(
+            f"{KIND}: {most:,f} points are more than amount and balance hold, 99,999,999,999,999.99; the models "
+            "history and balance have them"
+        ) from None

@@ -80,6 +80,10 @@ MEANINGS: dict[Scope, str] = {
 }
 
 
+# About the ledger and the installation, so that a key for some exports alone could do nothing with them.
+OF_ALL = frozenset({Scope.REPORTS_READ, Scope.IMPORTS_WRITE, Scope.IMPORTS_APPROVE, Scope.AUDIT_READ})
+
+
 class TooManyRequests(NotYet):
     """The key has had all its requests of this minute."""
 
@@ -380,6 +384,9 @@ def key_problems(
         for each in exports
         if not each or len(each) > longest or not each.isprintable()
     ]
+    if exports:
+        right = "is about no single export: leave it out, or make the key for all exports"
+        problems += [Problem("scopes", each, right, "scope_of_all") for each in scopes if each in OF_ALL]
     if not timedelta(0) < expires <= LONGEST:
         problems.append(
             Problem("expires", str(expires), f"more than nothing, at most {LONGEST.days} days", "bad_expiry")

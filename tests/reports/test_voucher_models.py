@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from include.errors import Permanent
 from include.reports import history
 from include.reports.model import LocalSnapshot
 from tests.reports.liability_ledger import at, rendered, row, snapshot
@@ -148,6 +149,12 @@ def test_movements_of_cards_have_the_words_and_balances_that_others_know(tmp_pat
     ]
     assert [x["id"] for x in rendered(module, taken, tmp_path, "2026-02-01", cards="gift")] == ["1", "2"]
     assert len(rendered(module, taken, tmp_path, "2026-02-01", cards="loyalty")) == 5
+
+
+def test_more_points_than_stand_beside_money_are_named(tmp_path: Path):
+    taken = snapshot(tmp_path, [row("A", "earned", 10**14, "2026-01-01", card_id="k")])
+    with pytest.raises(Permanent, match=r"100,000,000,000,000\.00 points"):
+        rendered(model("voucher_transactions"), taken, tmp_path, "2026-02-01")
 
 
 @pytest.mark.slow

@@ -241,6 +241,7 @@ def test_making_a_key_is_told_without_it(remembered):
         ({"scopes": []}, ["no_scope"]),
         ({"scopes": ["runs:read", "root"]}, ["unknown_scope"]),
         ({"exports": [""]}, ["bad_export"]),
+        ({"exports": ["a"], "scopes": ["runs:read", "reports:read", "audit:read"]}, ["scope_of_all"] * 2),
         ({"expires": timedelta(0)}, ["bad_expiry"]),
         ({"expires": LONGEST + timedelta(seconds=1)}, ["bad_expiry"]),
         ({"per_minute": 0}, ["bad_limit"]),

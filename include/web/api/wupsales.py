@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -39,6 +40,7 @@ from include.web.api.wupsales_filters import (
 from include.web.reader import context_of
 
 _CUSTOMER = "customer_id"
+_FILTERS = {"report balance: programs": "program"}
 Asks = Annotated[Caller, needs(Scope.REPORTS_READ)]
 Asked = Annotated[Filters, Query()]
 _ROWS: dict[int | str, dict[str, Any]] = {
@@ -78,7 +80,7 @@ def points(request: Request, asked: Asked, caller: Asks) -> Response:
         filters.append(between("last_activity_at", days(asked, now)))
     document = _document("balance", asked, filters)
     document["options"] = {"grain": "customer", "holders": "customers", "programs": asked.program}
-    with _ordering(context_of(request), asked.min_orders, caller) as among:
+    with _named(), _ordering(context_of(request), asked.min_orders, caller) as among:
         question = Question(definition_of(document), among=among)
         return _sent(request, question, asked, caller, "customers-points")
 
@@ -101,14 +103,25 @@ def _of_rows(request: Request, asked: Filters, caller: Caller, layout: str, name
     filters = [one_of("program_id", asked.program)] if asked.program else []
     definition = definition_of(_document(layout, asked, filters))
     within = days(asked, now)
-    with _customers(context_of(request), asked, now, caller) as among:
+    with _named(), _customers(context_of(request), asked, now, caller) as among:
         question = Question(definition, start=within.start, end=within.end, among=among)
         return _sent(request, question, asked, caller, name)
 
 
 def _begin(asked: Filters) -> datetime:
-    check(asked)
-    return datetime.now(UTC)
+    now = datetime.now(UTC)
+    check(asked, now)
+    return now
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Let problems name the filter of a request that they are about, not what it has become in a report."""
+    try:
+        yield
+    except BadInput as error:
+        found = ((each, _FILTERS.get(each.where, each.where)) for each in error.problems)
+        raise BadInput([replace(each, where=where) for each, where in found]) from None
 
 
 @contextmanager

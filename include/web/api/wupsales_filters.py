@@ -78,20 +78,22 @@ class Days:
     end: datetime | None = None
 
 
-def check(asked: Filters) -> None:
+def check(asked: Filters, now: datetime) -> None:
     """Raise BadInput with all that does not go together."""
-    problems = list(_problems(asked))
+    problems = list(_problems(asked, now.astimezone(UTC).date()))
     if problems:
         raise BadInput(problems)
 
 
-def _problems(asked: Filters) -> Iterator[Problem]:
+def _problems(asked: Filters, today: date) -> Iterator[Problem]:
     if asked.range != "custom":
         for name, day in (("from", asked.first), ("to", asked.last)):
             if day is not None:
                 yield Problem(name, str(day), "goes with range=custom only", "bounds_not_possible")
     elif asked.first is None:
         yield Problem("from", "", "range=custom needs its first day, such as 2026-03-01", "bounds_missing")
+    elif asked.first > today:
+        yield Problem("from", str(asked.first), f"must not be after today, {today}", "start_after_end")
     elif asked.last is not None and asked.last < asked.first:
         yield Problem("to", str(asked.last), f"must not be before {asked.first}", "start_after_end")
     low, high = asked.min_points, asked.max_points

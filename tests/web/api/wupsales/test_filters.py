@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -68,19 +68,23 @@ def test_an_end_alone_is_a_filter_too() -> None:
 
 def test_all_that_does_not_go_together_is_told_at_once() -> None:
     with pytest.raises(BadInput) as wrong:
-        check(asked(**{"from": "2026-01-01", "to": "2026-02-01", "min_points": "3", "max_points": "2"}))
+        check(asked(**{"from": "2026-01-01", "to": "2026-02-01", "min_points": "3", "max_points": "2"}), NOW)
     assert [each.code for each in wrong.value.problems] == [
         "bounds_not_possible",
         "bounds_not_possible",
         "max_below_min",
     ]
     with pytest.raises(BadInput) as wrong:
-        check(asked(range="custom"))
+        check(asked(range="custom"), NOW)
     assert [each.code for each in wrong.value.problems] == ["bounds_missing"]
     with pytest.raises(BadInput) as wrong:
-        check(asked(range="custom", **{"from": date(2026, 2, 1), "to": date(2026, 1, 31)}))
+        check(asked(range="custom", **{"from": date(2026, 2, 1), "to": date(2026, 1, 31)}), NOW)
     assert [each.code for each in wrong.value.problems] == ["start_after_end"]
-    check(asked(range="custom", min_points="2", max_points="2", **{"from": "2026-02-01", "to": "2026-02-01"}))
+    today = {"from": str(NOW.date()), "to": str(NOW.date())}
+    check(asked(range="custom", min_points="2", max_points="2", **today), NOW)
+    with pytest.raises(BadInput) as wrong:
+        check(asked(range="custom", **{"from": str(NOW.date() + timedelta(days=1))}), NOW)
+    assert [each.where for each in wrong.value.problems] == ["from"]
 
 
 @pytest.mark.parametrize(

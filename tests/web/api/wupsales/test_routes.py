@@ -200,8 +200,11 @@ def test_what_is_wrong_is_told_by_name(plugin: TestClient) -> None:
     assert {each["where"] for each in answer.json()["problems"]} == {"range", "min_points", "colour"}
     unknown = plugin.get(ROWS, params={"program": "nowhere", "tier": "Gold"})
     assert unknown.json()["problems"][0]["code"] == "unknown_program"
-    future = plugin.get(ROWS, params={"range": "custom", "from": "2199-01-01"})
-    assert (future.status_code, future.json()["problems"][0]["code"]) == (422, "start_after_end")
+    assert unknown.json()["problems"][0]["where"] == "program"
+    for path in (POINTS, ROWS):
+        future = plugin.get(path, params={"range": "custom", "from": "2199-01-01"})
+        [problem] = future.json()["problems"]
+        assert (future.status_code, problem["where"], problem["code"]) == (422, "from", "start_after_end")
 
 
 def test_who_has_an_answer_already_is_not_sent_it_again(plugin: TestClient) -> None:
