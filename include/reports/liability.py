@@ -28,6 +28,7 @@ from include.ledger.catalog import BOOKING_COLUMNS, FieldType
 from include.ledger.columns import Column
 from include.ledger.rollforward import NONE, RollForward, roll_forward
 from include.ledger.rows import Ints
+from include.reports.daily import first_created
 from include.reports.engine.kept import Kept
 from include.reports.engine.replay import BookedPartition
 from include.reports.liabilities import consideration as liability_consideration
@@ -132,9 +133,9 @@ def report(asked: Asked, snapshot: LocalSnapshot, scratch: Path) -> Report:
 
 class _Liability:
     def __init__(self, asked: Asked, options: Options, snapshot: LocalSnapshot, scratch: Path) -> None:
-        if asked.start is None:
-            raise ValueError("the liability report needs a period")
-        self._start, self._end, self._known_at = asked.start, asked.as_of, asked.known_at
+        first = first_created(snapshot) if asked.start is None else asked.start
+        self._start = asked.as_of if first is None else min(first, asked.as_of)
+        self._end, self._known_at, self._of_all_time = asked.as_of, asked.known_at, asked.start is None
         self.cuts: tuple[Cut, ...] = tuple(
             Cut(at, asked.known_at, allocations=True) for at in (self._start, self._end)
         )
@@ -260,7 +261,7 @@ class _Liability:
             "program_id": program.program_id,
             "program_name": program.name,
             "currency": program.currency,
-            "period_start": self._start,
+            "period_start": None if self._of_all_time else self._start,
             "period_end": self._end,
             "tier": line[1],
             "issue_month": "none" if line[2] == NONE else month_text(line[2]),

@@ -36,6 +36,25 @@ def test_expiry_at_the_end_of_a_period_falls_in_it(ledger: Callable[..., Render]
     assert points(march) == {}
 
 
+@pytest.mark.parametrize("options", [{"method": "none"}, {"method": "cost"}, {"by": ["issue_month"]}])
+def test_all_time_is_a_period_from_before_the_first_row(
+    ledger: Callable[..., Render], options: dict[str, Any]
+) -> None:
+    render = ledger(
+        [
+            row("a", "earned", 1_000, "2026-01-15", expires_at="2026-02-20"),
+            row("b", "redeemed", -1_300, "2026-02-01"),
+            row("c", "earned", 500, "2026-02-02"),
+        ],
+        program_rates=[rates("2025-01-01")],
+    )
+    every, period = render(None, "2026-03-01", **options), render("2026-01-01", "2026-03-01", **options)
+    assert {line["period_start"] for line in every} == {None}
+    assert [line | {"period_start": at("2026-01-01")} for line in every] == period
+    (nothing,) = render(None, "2026-01-01", method="none")
+    assert points(nothing) == {}
+
+
 def test_every_kind_of_movement(ledger: Callable[..., Render]) -> None:
     render = ledger(
         [
