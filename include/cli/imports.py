@@ -182,12 +182,16 @@ def undo(
 def resume(as_json: Json = False) -> None:
     """Finish what a crash left half posted."""
     from include.pipeline import Context, imports
+    from include.state.imports import ImportState
 
-    found = imports.resume(Context.from_settings())
+    context = Context.from_settings()
+    found = imports.resume(context)
     if as_json:
         document([each.model_dump(mode="json") for each in found])
-        return
     ERR.print(f"{len(found)} imports were finished", markup=False)
+    for each in imports.history(context, states=[ImportState.POSTING]):
+        told = "is being posted; where it was killed, ask again when its two minutes are over"
+        ERR.print(f"{each.import_id} {told}", markup=False)
 
 
 @app.command("file")

@@ -1,7 +1,8 @@
 """Whom the rows of a file mean: by card, else by customer id, else by case-folded e-mail address.
 
-Nobody and several are errors, and so is somebody who was erased. Addresses are folded by the database where they are
-ASCII, which both databases do alike; the few others are folded here, as Unicode says.
+Nobody and several are errors, and so are an id and an address of two customers, and somebody who was erased.
+Addresses are folded by the database where they are ASCII, which both databases do alike; the few others are folded
+here, as Unicode says.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MESSAGES = {
     "card_of_nobody": "this card belongs to no customer",
     "unknown_member": "no customer has this id or e-mail address",
     "several_members": "several customers have this e-mail address: give the customer id",
+    "members_differ": "the customer id is one customer's, and the e-mail address another's: leave out the wrong one",
     "no_card": "this customer has no card of the program",
     "several_cards": "this customer has several cards of the program: give the card's number",
     "erased_member": "this customer was erased",
@@ -112,7 +114,7 @@ def _found(
     lower = 'lower(email COLLATE "C")' if session.dialect == "postgresql" else "CAST(lower(email) AS TEXT)"
     joins = ["LEFT JOIN customers c ON s.card_id IS NULL AND c.customer_id = s.customer_id"]
     customer, erased = "c.customer_id", ["c.status = 'erased'"]
-    several = "1 = 0"
+    several = differ = "1 = 0"
     if emails:
         state = ", max(status) AS status" if status else ""
         also = ", status" if status else ""
@@ -121,11 +123,12 @@ def _found(
             f"SELECT {lower} AS folded, customer_id{also} FROM customers WHERE {_ascii(session)} UNION ALL "
             f"SELECT f.folded, f.customer_id{also} FROM loyalty_folded f JOIN customers USING (customer_id)) addresses "
             "WHERE folded IN (SELECT folded FROM loyalty_staged) GROUP BY folded) e "
-            "ON s.card_id IS NULL AND c.customer_id IS NULL AND e.folded = s.folded"
+            "ON s.card_id IS NULL AND e.folded = s.folded"
         )
         customer = "coalesce(c.customer_id, e.customer_id)"
-        erased.append("e.status = 'erased'")
-        several = "e.found > 1"
+        erased.append("c.customer_id IS NULL AND e.status = 'erased'")
+        several = "c.customer_id IS NULL AND e.found > 1"
+        differ = "e.found = 1 AND e.customer_id <> c.customer_id"
     named = "s.card_id IS NOT NULL"
     unknown_card, other_program = named, "1 = 0"
     if cards:
@@ -146,6 +149,7 @@ def _found(
         (other_program, "card_of_other_program"),
         (nobodys, "card_of_nobody"),
         (several, "several_members"),
+        (differ, "members_differ"),
         (f"NOT ({named}) AND ({customer}) IS NULL", "unknown_member"),
         (" OR ".join(erased) if status else "1 = 0", "erased_member"),
     )

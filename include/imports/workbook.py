@@ -107,14 +107,17 @@ class Workbook:
         relations = sheet_reading.small_part(self._package, "xl/_rels/workbook.xml.rels")
         targets = {relation.attrib["Id"]: relation.attrib["Target"] for relation in relations}
         book = sheet_reading.small_part(self._package, "xl/workbook.xml")
-        sheets = [(s.attrib["name"], targets[s.attrib[_RELATION]]) for s in book.iter(f"{_MAIN}sheet")]
+        every = list(book.iter(f"{_MAIN}sheet"))
+        shown = [s for s in every if s.attrib.get("state", "visible") == "visible"] or every
+        sheets = [(s.attrib["name"], targets[s.attrib[_RELATION]]) for s in shown]
         first, target = sheets[0]
         if f"{first} (2)" in dict(sheets):
             raise self._bad(
                 f"its rows go on in the sheet {first} (2); an import reads one sheet, so send it as CSV"
             )
-        if len(sheets) > 1:
-            self.notes = (f"the first of {len(sheets)} sheets, {first}",)
+        if len(every) > 1:
+            hidden = f", of those that are not hidden ({len(shown)})" if len(shown) < len(every) else ""
+            self.notes = (f"the first of {len(every)} sheets{hidden}, {first}",)
         return target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
 
     def _date_styles(self) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,25 @@ def test_a_ledger_that_is_not_ours_is_not_written(loyalty: Loyalty, home: Path) 
     done = loyalty("import", file, "--mode", "add", "--program", "club")
     assert done.code == 2
     assert "imports are turned off: set LOYALTY_LEDGER_WRITE_URL" in done.error
+
+
+def test_what_is_being_posted_is_named_and_left_alone(loyalty: Loyalty, own: Path) -> None:
+    loyalty(
+        "import",
+        written(own, "customer_id,points\nann,40\n"),
+        "--mode",
+        "add",
+        "--program",
+        "club",
+        "--dry-run",
+    )
+    context = Context.from_settings(Settings.from_environment())
+    [record] = context.state.imports.list()
+    context.state.imports.posting(record.import_id, by="olga")
+    lease = context.state.leases.acquire(f"import:{record.import_id}", "worker", timedelta(minutes=2))
+    assert lease is not None
+    with context.state.leases.kept(lease, timedelta(minutes=2)):
+        told = loyalty("imports", "resume")
+    assert (told.code, told.error.splitlines()[0]) == (0, "0 imports were finished")
+    assert f"{record.import_id} is being posted" in told.error
+    assert "1 imports were finished" in loyalty("imports", "resume").error

@@ -196,6 +196,23 @@ def test_the_first_sheet_is_read_and_said():
     assert opened(content).notes == ("the first of 2 sheets, Points",)
 
 
+@pytest.mark.parametrize("state", ["hidden", "veryHidden"])
+def test_a_sheet_that_nobody_sees_is_not_read(state):
+    made = openpyxl.Workbook()
+    made.active.append(["Email", "Points"])
+    made.active.append(["old@b.c", 999])
+    made.active.sheet_state = state
+    seen = made.create_sheet("May")
+    seen.append(["Email", "Points"])
+    seen.append(["a@b.c", 5])
+    made.active = 1
+    out = io.BytesIO()
+    made.save(out)
+    found = opened(out.getvalue())
+    assert found.notes == ("the first of 2 sheets, of those that are not hidden (1), May",)
+    assert [row["email"] for row in found.rows] == ["a@b.c"]
+
+
 def test_a_sheet_that_goes_on():
     content = book(["Email", "Points"], ["a@b.c", 5], sheets=("balance", "balance (2)"))
     assert refused(content, name="p.xlsx") == [

@@ -63,7 +63,7 @@ def receive(
             return seen[-1]
         shown = _shown(name)
         if not seen and not renewed:
-            _refuse_renewed(context, shown, options)
+            _refuse_renewed(context, shown, options, file.sha256)
         repeat = seen[-1].repeat + 1 if seen else 0
         return _record(context, file, shown, options, by, repeat)
 
@@ -269,10 +269,9 @@ def _shown(name: str) -> str:
     return "".join(each for each in last if each.isprintable())[:_NAME_CHARACTERS] or "unnamed"
 
 
-def _refuse_renewed(context: Context, name: str, options: Options) -> None:
-    before = context.state.imports.named(name, options)
-    if before:
-        one = before[0]
+def _refuse_renewed(context: Context, name: str, options: Options, sha256: str) -> None:
+    before = (each for each in context.state.imports.named(name, options) if each.sha256 != sha256)
+    if one := next(before, None):  # the same bytes may have come in the same breath
         right = (
             f"a file of this name, with other bytes, was given by {one.requested_by} on "
             f"{one.requested_at:%Y-%m-%d %H:%M} UTC as {one.import_id} ({one.state}): say that the new one is meant "

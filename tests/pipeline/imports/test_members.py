@@ -22,7 +22,9 @@ MATCHES = [
     ("email,points\nANN@EXAMPLE.COM,1\n", "ann"),
     ("email,points\nMAX@STRASSE.EXAMPLE,1\n", "strasse"),
     ("email,points\nmax@straße.example,1\n", "strasse"),
-    ("customer_id,email,points\nbob,ann@example.com,1\n", "bob"),  # the id decides
+    ("customer_id,email,points\nann,ANN@example.com,1\n", "ann"),
+    ("customer_id,email,points\nbob,nobody@example.com,1\n", "bob"),  # an address of before
+    ("customer_id,email,points\nbob,twin@example.com,1\n", "bob"),  # the id decides whose it is meant to be
     ("customer_id,email,points\nnew-id,cat@example.com,1\n", "cat"),  # nobody has the id
     ("customer_id,program_id,points\nann,club,1\n", "ann"),
     ("customer_id,program_id,points\nann,7,1\n", "ann"),
@@ -34,6 +36,10 @@ MISSES = [
     (
         "email,points\ntwin@example.com,1\n",
         "several customers have this e-mail address: give the customer id",
+    ),
+    (
+        "customer_id,email,points\nbob,ann@example.com,1\n",
+        "the customer id is one customer's, and the e-mail address another's: leave out the wrong one",
     ),
     ("customer_id,points\ngone,1\n", "this customer was erased"),
     ("email,points\nGone@example.com,1\n", "this customer was erased"),

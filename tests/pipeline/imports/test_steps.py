@@ -152,6 +152,13 @@ def test_the_same_name_with_new_bytes_is_asked_about(desk: Desk) -> None:
     assert desk.run("customer_id,points\nann,5\n", renewed=True).state == "posted"
 
 
+def test_the_same_file_twice_in_one_breath_is_one_import(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both look whether it is known before either of them has said that it is."""
+    record = desk.receive(FILE)
+    monkeypatch.setattr(type(desk.context.state.imports), "same", lambda *_: [])
+    assert desk.receive(FILE).import_id == record.import_id
+
+
 def test_a_corrected_file_is_not_asked_about(desk: Desk) -> None:
     desk.run("customer_id,points\nnobody,5\n")
     assert desk.run("customer_id,points\nann,5\n").state == "posted"
