@@ -178,7 +178,9 @@ class ExportDefinition(Content):
         given = set(self.document()) & (set(Content.model_fields) - {"file"} | {"model"})
         given |= {f"file.{name}" for name in self.file.model_dump(exclude_defaults=True) if name != "name"}
         if self.exports and given:
-            raise refuse("not_of_a_pack", "a pack has this in each of its exports", at=min(given))
+            first, *more = sorted(given)
+            also = f", and {', '.join(more)} too" if more else ""
+            raise refuse("not_of_a_pack", f"a pack has this in each of its exports{also}", at=first)
         if self.bundle == "workbook":
             self._check_sheets()
         return self

@@ -154,14 +154,12 @@ class Runs:
         """
         made = [{name: each[name] for name in _TOLD if name in each} for each in artefacts]
         told = {"files": made} | ({"made_by": made_by} if made_by else {})
-        pinned = self._first(run_key, "artefacts", list(artefacts), Action.RENDERED, told)
+        self._first(run_key, "artefacts", list(artefacts), Action.RENDERED, told)
         # A late attempt must not open a run again that is settled.
         unsettled = RUNS.c.status.in_([RunStatus.PINNED.value, RunStatus.RUNNING.value])
-        sent = {"stage": "deliver", "rows_done": 0, "rows_total": None, "stage_at": Now()}
         with self._database.write() as connection:
             done = update(RUNS).where(RUNS.c.run_key == run_key, unsettled)
-            values = {"status": RunStatus.RENDERED.value, "updated_at": Now()}
-            connection.execute(done.values(values | ({} if pinned.dry_run else sent)))
+            connection.execute(done.values(status=RunStatus.RENDERED.value, updated_at=Now()))
             row = connection.execute(select(RUNS).where(RUNS.c.run_key == run_key)).first()
             record = _record(_known(row, run_key))
             last_run.moved(connection, record)

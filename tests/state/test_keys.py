@@ -126,7 +126,7 @@ def test_a_key_that_expired_is_refused(remembered, clock):
     assert [each.status for each in remembered.keys.list()] == ["expired"]
 
 
-def test_a_key_that_was_revoked_is_refused_here_at_once_and_elsewhere_soon(state_url, monkeypatch):
+def test_a_key_that_was_revoked_is_refused_here_at_once_and_elsewhere_soon(state_url, monkeypatch, clock):
     here, elsewhere = state.open(state_url), state.open(state_url)
     monkeypatch.setattr(keys, "CACHED_SECONDS", 3600)
     made = here.keys.make(**ABOUT)

@@ -15,6 +15,7 @@ from include.errors import BadInput, Permanent, Transient
 from include.targets import sftp
 from include.targets.protocol import Parcel, no_progress
 from include.targets.sftp import Options
+from include.targets.ssh.remote import Remote
 from tests.servers.openssh import NAME, PASSWORD, NotInstalled, make_key, sshd, sshd_with_passwords
 from tests.targets.sftp_server import (
     NAMES,
@@ -211,6 +212,22 @@ def test_servers_with_one_modern_algorithm_are_used(setting):
 
 
 def test_who_may_log_in_but_not_use_sftp_is_told():
+    with (
+        sshd(settings=("ForceCommand /bin/false",)) as running,
+        pytest.raises(Permanent, match="may log in, but not use SFTP"),
+    ):
+        log_in(running.connection())
+
+
+def test_that_is_told_too_where_the_server_is_faster_than_our_first_word(monkeypatch):
+    begin = Remote._send_version
+
+    def late(self):
+        while not self.sock.closed:
+            time.sleep(0.01)
+        return begin(self)
+
+    monkeypatch.setattr(Remote, "_send_version", late)
     with (
         sshd(settings=("ForceCommand /bin/false",)) as running,
         pytest.raises(Permanent, match="may log in, but not use SFTP"),

@@ -231,7 +231,13 @@ def _opened(transport: paramiko.Transport, connection: Connection, seconds: floa
         channel.settimeout(seconds)
         channel.invoke_subsystem("sftp")
         return Remote(channel)
-    except (SSHException, wire.SFTPError) as error:
+    except TimeoutError:
+        raise
+    except (
+        SSHException,
+        wire.SFTPError,
+        OSError,
+    ) as error:  # OSError: the channel was closed before we said a word
         transport.join(1)  # a connection that was lost ends its thread
         if not transport.is_active():
             raise

@@ -20,6 +20,7 @@ from include.reports import models
 from include.state.deliveries import DeliveryState
 from include.state.exports import Choices, Export, LastRun, Sort, Status
 from include.state.exports import Query as Wanted
+from include.state.runs import RunStatus
 from include.web import pages
 from include.web.editor import choices
 from include.web.reader import Asking, Reader, Right, context_of
@@ -246,7 +247,8 @@ def shown(export: Export) -> Row:
     deliveries = tuple(_delivered(export, label) for label, _ in export.targets)
     if run is None:
         return Row(export, "", None, deliveries)
-    share = min(run.rows_done / run.rows_total, 1) if run.rows_total else None
+    made = run.status == RunStatus.RENDERED.value
+    share = min(run.rows_done / run.rows_total, 1) if run.rows_total and not made else None
     return Row(export, _news(run, datetime.now(UTC)), share, deliveries)
 
 
@@ -275,6 +277,8 @@ def _delivered(export: Export, label: str) -> Delivered:
 
 def _news(run: LastRun, now: datetime) -> str:
     """Return how far a run at work is: `Book: 1,200 of 3,400 rows, about 2 min left`. Nothing is made up."""
+    if run.status == RunStatus.RENDERED.value:
+        return "Delivering"
     stage = run.stage.replace("_", " ").capitalize() or "Waiting"
     told = [stage]
     if run.rows_total:

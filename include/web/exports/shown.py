@@ -85,12 +85,15 @@ class ShownRun:
     def share(self) -> float | None:
         """How much of its stage is done, from 0 to 1."""
         run = self.run
-        return min(run.rows_done / run.rows_total, 1) if run.rows_total else None
+        making = run.status is not RunStatus.RENDERED  # then it delivers, and nobody knows how far that is
+        return min(run.rows_done / run.rows_total, 1) if run.rows_total and making else None
 
     @property
     def news(self) -> str:
         """How far a run at work is: `render: 1,200 of 3,400 rows, about 2 min left`."""
         run = self.run
+        if run.status is RunStatus.RENDERED:
+            return "delivering"
         told = run.stage.replace("_", " ") or "waiting to begin"
         if run.rows_total:
             told += f": {min(run.rows_done, run.rows_total):,} of {run.rows_total:,} rows"

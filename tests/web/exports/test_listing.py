@@ -292,6 +292,11 @@ def test_news_are_never_made_up(done, total, began, updated, news):
     assert _news(last, NOW) == news
 
 
+def test_a_run_that_has_its_files_delivers_them():
+    last = LastRun("k" * 64, "rendered", "write", NOW, 5, 5, 100, NOW, NOW)
+    assert _news(last, NOW) == "Delivering"
+
+
 def test_a_run_that_has_not_begun_waits():
     assert _news(LastRun("k" * 64, "pinned", "", None, 0, None, None, NOW, NOW), NOW) == "Waiting"
 
