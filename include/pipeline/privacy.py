@@ -41,9 +41,9 @@ def secrets_of(context: Context, definition: ExportDefinition, *, where: str = "
             problems += encryption.problems(found, f"{place}file.encryption.options")
     if definition.sign is not None:
         problems += signature.problems(definition.sign, found, f"{called}: sign")
-    if problems:
-        why = {each.value: each for each in unusable}
-        raise BadInput([_told(each, why) for each in problems])
+    why = {each.value: each for each in unusable}
+    if told := [_told(each, why) for each in problems] or unusable:
+        raise BadInput(told)
     return found
 
 
