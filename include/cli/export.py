@@ -180,14 +180,14 @@ def validate(
     from include.definitions.load import load
     from include.pipeline import Context
     from include.pipeline.checks import check
-    from include.pipeline.exports import needs
+    from include.pipeline.exports import lacking
 
     context = Context.from_settings()
     problems: list[Problem] = []
     found = []
 
     def whole(definition: Any, where: str) -> list[Problem]:
-        return check(definition, where) + needs(context, definition, where)
+        return check(definition, where) + lacking(context, definition, where)
 
     for path in paths or ():
         try:

@@ -6,6 +6,7 @@ The definition model lies below reports, formats and targets, and cannot know th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -97,8 +98,21 @@ def _part_problems(definition: ExportDefinition, part: Part, place: str) -> list
         options = _options(module, _options_of(part), f"{place}options", problems)
         problems += _period_problems(definition, part, module, place)
         if options is not None:
-            problems += _shape_problems(definition, part, module.columns(options), place)
+            found = _shape_problems(definition, part, module.columns(options), place)
+            problems += _with_profile(found, module, options)
     return problems + file_problems(part.file.model_dump(exclude={"name"}), f"{place}file")
+
+
+def _with_profile(problems: list[Problem], module: ReportModule, options: BaseModel) -> list[Problem]:
+    """Return the problems; of a field that the model has only with more of its columns, with how to get them."""
+    if "profile" not in type(options).model_fields:
+        return problems
+    more = {column.name for column in module.columns(options.model_copy(update={"profile": "all"}))}
+    way = "; the model has it with options: {profile: all}"
+    return [
+        replace(each, right=each.right + way) if each.code == "unknown_field" and each.value in more else each
+        for each in problems
+    ]
 
 
 def _shape_problems(

@@ -75,13 +75,13 @@ def validated(
             problems += context.state.exports.problems(definition, new=but is None)
         for number, target in enumerate(definition.targets):
             problems += places.problems(context.settings, target, f"{here}: targets[{number}]")
-        return problems + needs(context, definition, here)
+        return problems + lacking(context, definition, here)
 
     with _named(where):
         return from_document(document, where=_HERE, check=whole)
 
 
-def needs(context: Context, definition: ExportDefinition, where: str) -> list[Problem]:
+def lacking(context: Context, definition: ExportDefinition, where: str) -> list[Problem]:
     """Return what keeps a definition from being run here: connections and keys that it names and that are not there."""
     problems = way_problems(context, definition, where)
     try:

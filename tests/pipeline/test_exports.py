@@ -68,6 +68,15 @@ def test_problems_name_the_fields_of_the_form(context, wrong, found):
     assert context.state.exports.search(Query()).total == 0
 
 
+def test_a_field_of_another_profile_is_told_with_the_way_to_it(context):
+    with pytest.raises(BadInput) as caught:
+        validated(context, document(model="history", fields=["confirmed_points", "shoe_size"]))
+    other, unknown = caught.value.problems
+    assert other.right.endswith("; the model has it with options: {profile: all}")
+    assert "profile" not in unknown.right
+    validated(context, document(model="history", fields=["confirmed_points"], options={"profile": "all"}))
+
+
 def test_a_problem_can_name_where_the_document_came_from(context):
     assert problems(lambda: validated(context, document(model="x"), "request"))[0][0] == "request: model"
     assert problems(lambda: validated(context, None, "request"))[0][0] == "request"
