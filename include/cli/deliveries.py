@@ -58,7 +58,7 @@ def list_(
     context = _context()
     found = context.state.deliveries.list(
         run_key=run,
-        definition_id=export,
+        definition_ids=None if export is None else [export],
         target=target,
         states=_states(state or [], waiting=waiting),
         since=instant("--since", since),

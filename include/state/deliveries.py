@@ -250,7 +250,6 @@ class Deliveries:
         self,
         *,
         run_key: str | None = None,
-        definition_id: str | None = None,
         target: str | None = None,
         definition_ids: Collection[str] | None = None,
         states: Collection[DeliveryState] = (),
@@ -264,9 +263,6 @@ class Deliveries:
         since: something happened to them at or after it. key: how their keys begin. offset: so many newer are left out.
         """
         wanted = select(DELIVERIES).where(*_these(run_key, definition_ids, states))
-        if definition_id is not None:
-            of_export = select(RUNS.c.run_key).where(RUNS.c.definition_id == definition_id)
-            wanted = wanted.where(DELIVERIES.c.run_key.in_(of_export))
         if target is not None:
             wanted = wanted.where(DELIVERIES.c.target == target)
         if since is not None:
@@ -278,17 +274,11 @@ class Deliveries:
             found = connection.execute(newest.limit(limit).offset(offset)).all()
         return [Delivery.model_validate(dict(row._mapping)) for row in reversed(found)]  # noqa: SLF001
 
-    def count(
-        self,
-        *,
-        run_key: str | None = None,
-        definition_ids: Collection[str] | None = None,
-        states: Collection[DeliveryState] = (),
-    ) -> int:
-        """Return how many there are."""
-        wanted = select(func.count()).select_from(DELIVERIES)
+    def count(self, **which: Any) -> int:
+        """Return how many there are; which: `run_key`, `definition_ids` and `states` as for `list`."""
+        wanted = select(func.count()).select_from(DELIVERIES).where(*_these(**which))
         with self._database.read() as connection:
-            return connection.execute(wanted.where(*_these(run_key, definition_ids, states))).scalar_one()
+            return int(connection.execute(wanted).scalar_one())
 
     def rivals(self, run: RunRecord, target: str, *, later: bool) -> Sequence[Rival]:
         """Return what other runs of its export have, or may have, at the target.
@@ -361,13 +351,14 @@ class Deliveries:
 
 
 def _these(
-    run_key: str | None, definition_ids: Collection[str] | None, states: Collection[DeliveryState]
+    run_key: str | None = None,
+    definition_ids: Collection[str] | None = None,
+    states: Collection[DeliveryState] = (),
 ) -> Iterator[ColumnElement[bool]]:
     if run_key is not None:
         yield DELIVERIES.c.run_key == run_key
     if definition_ids is not None:
-        of_exports = select(RUNS.c.run_key).where(RUNS.c.definition_id.in_(definition_ids))
-        yield DELIVERIES.c.run_key.in_(of_exports)
+        yield DELIVERIES.c.run_key.in_(select(RUNS.c.run_key).where(RUNS.c.definition_id.in_(definition_ids)))
     if states:
         yield DELIVERIES.c.state.in_([state.value for state in states])
 
