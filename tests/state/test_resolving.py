@@ -156,14 +156,14 @@ def test_deliveries_are_listed_by_what_one_looks_for(remembered):
         name: [each.key for each in remembered.deliveries.list(**asked)]
         for name, asked in {
             "all": {},
-            "export": {"definition_id": "daily"},
+            "export": {"definition_ids": ["daily"]},
             "run": {"run_key": runs["weekly"]},
             "target": {"target": "acme"},
             "waiting": {"states": [DeliveryState.CONFLICT, DeliveryState.UNCERTAIN]},
             "since": {"since": at},
             "key": {"key": "a"},
             "newest": {"limit": 2},
-            "all of it": {"definition_id": "daily", "target": "acme", "key": "a"},
+            "all of it": {"definition_ids": ["daily"], "target": "acme", "key": "a"},
         }.items()
     }
     assert found == {
