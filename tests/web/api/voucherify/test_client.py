@@ -255,7 +255,7 @@ def test_revoked_and_under_scoped_keys(served):
     served.context.state.keys.revoke(revoked.record.id, by="admin")
     with pytest.raises(voucherify.exceptions.UnauthorizedException):
         voucherify.ExportsApi(served.client(revoked)).list_exports()
-    for how in ({"scopes": ("runs:read",)}, {"exports": ("daily-balances",)}):
+    for how in ({"scopes": ("runs:read",)}, {"scopes": ("runs:read",), "exports": ("daily-balances",)}):
         with pytest.raises(voucherify.exceptions.ForbiddenException) as caught:
             voucherify.ExportsApi(served.client(served.key("narrow", **how))).create_export(body("order"))
         assert refusal(caught)["key"] == "forbidden"
