@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -183,6 +184,7 @@ def resume(as_json: Json = False) -> None:
     """Finish what a crash left half posted."""
     from include.pipeline import Context, imports
     from include.state.imports import ImportState
+    from include.state.leases import ATTEMPT
 
     context = Context.from_settings()
     found = imports.resume(context)
@@ -190,7 +192,7 @@ def resume(as_json: Json = False) -> None:
         document([each.model_dump(mode="json") for each in found])
     ERR.print(f"{len(found)} imports were finished", markup=False)
     for each in imports.history(context, states=[ImportState.POSTING]):
-        told = "is being posted; where it was killed, ask again when its two minutes are over"
+        told = f"is being posted; where it was killed, ask again in {ATTEMPT // timedelta(minutes=1)} minutes"
         ERR.print(f"{each.import_id} {told}", markup=False)
 
 

@@ -62,7 +62,7 @@ def from_document(document: Any, *, where: str, check: Check | None = None) -> E
             break
         except BadInput as error:
             aside = wrong.union(*(_HANGS_ON.get(_list_of(key), frozenset()) for key in wrong))
-            found = {each: key_of(each.where) for each in error.problems}
+            found = {each: _key_of(each.where) for each in error.problems}
             told |= {
                 each: None
                 for each, key in found.items()
@@ -111,7 +111,7 @@ def _halves(value: Any, place: str) -> Iterator[Problem]:
         )
 
 
-def key_of(where: str) -> str:
+def _key_of(where: str) -> str:
     """Return the key of a definition that the place of a problem is in: `schedule`, or of a list `targets[1]`."""
     found = _KEY.match(where.rpartition(": ")[2].strip(": "))
     return found[0] if found else ""

@@ -105,7 +105,7 @@ def _part_problems(definition: ExportDefinition, part: Part, place: str) -> list
 
 def _with_profile(problems: list[Problem], module: ReportModule, options: BaseModel) -> list[Problem]:
     """Return the problems; of a field that the model has only with more of its columns, with how to get them."""
-    if "profile" not in type(options).model_fields:
+    if not problems or "profile" not in type(options).model_fields:
         return problems
     more = {column.name for column in module.columns(options.model_copy(update={"profile": "all"}))}
     way = "; the model has it with options: {profile: all}"

@@ -2,7 +2,8 @@
 
 docs/ledger.md section 6. One row per program (and currency, which a program has one of), and on request per
 tier, issue month, or both. Figures are differences of cumulative figures at two cuts, both as known at K, so
-that a period opens with what the period before closed with. Never added across programs: currencies differ.
+that a period opens with what the period before closed with; all time opens with nothing. Never added across
+programs: currencies differ.
 
 Every run checks that each line foots, that reclassified points sum to 0 in each program, and that all lines
 together are what the accounts hold; else LedgerViolation.
